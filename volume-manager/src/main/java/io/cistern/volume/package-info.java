@@ -1,0 +1,5 @@
+/// The cluster: system group, placement, volumes, snapshots, attachments, the volume client.
+@NullMarked
+package io.cistern.volume;
+
+import org.jspecify.annotations.NullMarked;
