@@ -27,7 +27,8 @@ public final class CisternException extends RuntimeException {
     /// The CisternException in a chain of causes, or one of code INTERNAL that wraps it.
     public static CisternException of(Throwable failure) {
         Throwable t = failure;
-        while ((t instanceof CompletionException || t instanceof ExecutionException) && t.getCause() != null) {
+        while ((t instanceof CompletionException || t instanceof ExecutionException)
+                && t.getCause() != null) {
             t = t.getCause();
         }
         if (t instanceof CisternException known) {

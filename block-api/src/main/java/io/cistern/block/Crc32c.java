@@ -31,7 +31,8 @@ public final class Crc32c {
         ByteBuffer view = data.duplicate();
         int start = data.position();
         for (int i = 0; i < blocks; i++) {
-            view.limit(start + (i + 1) * BlockDevice.BLOCK_BYTES).position(start + i * BlockDevice.BLOCK_BYTES);
+            view.limit(start + (i + 1) * BlockDevice.BLOCK_BYTES)
+                    .position(start + i * BlockDevice.BLOCK_BYTES);
             crc.reset();
             crc.update(view);
             crcs[i] = (int) crc.getValue();

@@ -1,7 +1,7 @@
 package io.cistern.block;
 
-/// Why a request was refused or failed. The code travels over the node wire, the REST API and into the
-/// front ends' own errors, so its [#wire] number never changes meaning.
+/// Why a request was refused or failed. The code travels over the node wire, the REST API and into
+/// the front ends' own errors, so its [#wire] number never changes meaning.
 public enum ErrorCode {
     /// The request itself is wrong: a size that does not parse, a name that is not allowed.
     INVALID(1, false),
@@ -18,9 +18,11 @@ public enum ErrorCode {
     BUSY(8, false),
     /// A limit on queues, names, sizes or counts is reached.
     LIMIT(9, false),
-    /// This replica does not lead the group. The message names the leader if it is known. Safe to send elsewhere.
+    /// This replica does not lead the group. The message names the leader if it is known. Safe to
+    /// send elsewhere.
     NOT_LEADER(10, true),
-    /// No leader, no majority, a time-out: the outcome is unknown, the same request may be sent again.
+    /// No leader, no majority, a time-out: the outcome is unknown, the same request may be sent
+    /// again.
     UNAVAILABLE(11, true),
     /// This replica has not yet applied what the reader has already seen. Ask again or elsewhere.
     STALE(12, true),

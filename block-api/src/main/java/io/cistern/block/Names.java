@@ -19,7 +19,10 @@ public final class Names {
         if (!ALLOWED.matcher(name).matches()) {
             throw new CisternException(
                     ErrorCode.INVALID,
-                    "'" + name + "' cannot be a " + what
+                    "'"
+                            + name
+                            + "' cannot be a "
+                            + what
                             + ": use 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning and ending with a letter or digit");
         }
         return name;

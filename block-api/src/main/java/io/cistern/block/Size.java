@@ -8,11 +8,13 @@ import java.util.regex.Pattern;
 
 /// Sizes as people write them: `64 GiB`, `10GiB`, `1.5T`, `4096`.
 ///
-/// A bare number is bytes. `K M G T P` and `KiB` … are powers of 1024, as storage tools take them; `KB` … are powers
-/// of 1000. Case does not matter.
+/// A bare number is bytes. `K M G T P` and `KiB` … are powers of 1024, as storage tools take them;
+/// `KB` … are powers of 1000. Case does not matter.
 public final class Size {
     private static final Pattern FORM =
-            Pattern.compile("\\s*([0-9]+(?:\\.[0-9]+)?)\\s*([KMGTPE]?)(I?B?)\\s*", Pattern.CASE_INSENSITIVE);
+            Pattern.compile(
+                    "\\s*([0-9]+(?:\\.[0-9]+)?)\\s*([KMGTPE]?)(I?B?)\\s*",
+                    Pattern.CASE_INSENSITIVE);
     private static final String UNITS = "KMGTPE";
 
     private Size() {}
@@ -46,14 +48,16 @@ public final class Size {
             return bytes + " B";
         }
         int power = (63 - Long.numberOfLeadingZeros(bytes)) / 10;
-        BigDecimal value = BigDecimal.valueOf(bytes)
-                .divide(BigDecimal.valueOf(1L << (10 * power)), 2, RoundingMode.HALF_UP)
-                .stripTrailingZeros();
+        BigDecimal value =
+                BigDecimal.valueOf(bytes)
+                        .divide(BigDecimal.valueOf(1L << (10 * power)), 2, RoundingMode.HALF_UP)
+                        .stripTrailingZeros();
         return value.toPlainString() + " " + UNITS.charAt(power - 1) + "iB";
     }
 
     private static CisternException invalid(String text, String why) {
         return new CisternException(
-                ErrorCode.INVALID, "'" + text + "' " + why + "; write for example 4096, 512MiB, 10GiB or 1.5TiB");
+                ErrorCode.INVALID,
+                "'" + text + "' " + why + "; write for example 4096, 512MiB, 10GiB or 1.5TiB");
     }
 }

@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
-/// Names a replication group in a cluster. 0 is the system group; data groups count from 1 and are never reused.
+/// Names a replication group in a cluster. 0 is the system group; data groups count from 1 and are
+/// never reused.
 public record GroupId(long value) implements Comparable<GroupId> {
     public static final GroupId SYSTEM = new GroupId(0);
 

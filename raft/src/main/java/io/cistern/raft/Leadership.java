@@ -6,6 +6,6 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param term the current term
 /// @param leader the leader if known
-/// @param ready true only on the leader itself, once the first entry of its own term is applied: from then on its
-///     state holds everything ever acknowledged, and it may evaluate and propose
+/// @param ready true only on the leader itself, once the first entry of its own term is applied:
+///   from then on its state holds everything ever acknowledged, and it may evaluate and propose
 public record Leadership(long term, @Nullable Peer leader, boolean ready) {}

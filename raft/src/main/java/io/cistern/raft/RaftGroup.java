@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
-/// A replication group as one member sees it. All methods may be called from any thread, event loops included: none
-/// blocks.
+/// A replication group as one member sees it. All methods may be called from any thread, event
+/// loops included: none blocks.
 public interface RaftGroup extends AutoCloseable {
     GroupId id();
 
@@ -16,12 +16,13 @@ public interface RaftGroup extends AutoCloseable {
 
     List<Peer> members();
 
-    /// Proposes a command, in the order of the calls. Completes on the apply thread, after this replica applied it
-    /// (so after a majority made it durable), with the index and what [StateMachine#apply] returned for it.
+    /// Proposes a command, in the order of the calls. Completes on the apply thread, after this
+    /// replica applied it (so after a majority made it durable), with the index and what
+    /// [StateMachine#apply] returned for it.
     ///
-    /// Fails with NOT_LEADER if it was certainly not logged, with UNAVAILABLE where the outcome is unknown, with
-    /// LIMIT if more than the queue's bound (entries or bytes) is waiting. The buffer belongs to the group until
-    /// then. A command is at most [#MAX_COMMAND_BYTES].
+    /// Fails with NOT_LEADER if it was certainly not logged, with UNAVAILABLE where the outcome is
+    /// unknown, with LIMIT if more than the queue's bound (entries or bytes) is waiting. The buffer
+    /// belongs to the group until then. A command is at most [#MAX_COMMAND_BYTES].
     CompletableFuture<Applied> propose(ByteBuffer command);
 
     int MAX_COMMAND_BYTES = 4 << 20;
@@ -31,12 +32,12 @@ public interface RaftGroup extends AutoCloseable {
 
     Leadership leadership();
 
-    /// True if this replica leads, is ready, and no other replica can have been elected: its applied state is the
-    /// newest. Check after reading what the lease is to cover.
+    /// True if this replica leads, is ready, and no other replica can have been elected: its
+    /// applied state is the newest. Check after reading what the lease is to cover.
     boolean leaseValid();
 
-    /// Completes when the lease is valid (renewing it by an empty entry where idle), or fails with NOT_LEADER or
-    /// UNAVAILABLE.
+    /// Completes when the lease is valid (renewing it by an empty entry where idle), or fails with
+    /// NOT_LEADER or UNAVAILABLE.
     CompletableFuture<Void> awaitLease();
 
     /// Index of the last entry applied here.
@@ -45,14 +46,16 @@ public interface RaftGroup extends AutoCloseable {
     /// Completes when `index` is applied here; fails with STALE after `timeout`.
     CompletableFuture<Void> awaitApplied(long index, Duration timeout);
 
-    /// The last index that was in the log of this replica when it was opened. Until it is applied (or, after a
-    /// change of leader, replaced), data on disk may be newer than the map.
+    /// The last index that was in the log of this replica when it was opened. Until it is applied
+    /// (or, after a change of leader, replaced), data on disk may be newer than the map.
     long lastIndexAtOpen();
 
-    /// Makes `peerId` the leader. Fails with NOT_LEADER here, UNAVAILABLE if it does not come about in time.
+    /// Makes `peerId` the leader. Fails with NOT_LEADER here, UNAVAILABLE if it does not come about
+    /// in time.
     CompletableFuture<Void> transferLeadership(String peerId, Duration timeout);
 
-    /// Changes the membership: voters and listeners (who receive the log, without a vote). Leader only.
+    /// Changes the membership: voters and listeners (who receive the log, without a vote). Leader
+    /// only.
     CompletableFuture<Void> setMembers(List<Peer> voters, List<Peer> listeners);
 
     /// Counters since open.
@@ -64,7 +67,8 @@ public interface RaftGroup extends AutoCloseable {
     /// @param logBytes bytes of the log now on disk
     /// @param logBytesWritten bytes appended to the log
     /// @param purgedIndex the log holds nothing up to here
-    /// @param followerIndexes on the leader: for each other member (by peer id), its matched index; else empty
+    /// @param followerIndexes on the leader: for each other member (by peer id), its matched index;
+    ///   else empty
     record Stats(
             long fsyncs,
             long entries,

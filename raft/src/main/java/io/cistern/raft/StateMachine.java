@@ -7,30 +7,34 @@ import org.jspecify.annotations.Nullable;
 
 /// What a group replicates. One instance per replica.
 ///
-/// Threading: [#apply], [#checkpointed] and [#install]'s start are called on the group's one apply thread, in log
-/// order. Leadership callbacks come on another single thread, in order.
+/// Threading: [#apply], [#checkpointed] and [#install]'s start are called on the group's one apply
+/// thread, in log order. Leadership callbacks come on another single thread, in order.
 ///
-/// Applying is deterministic (no clock, no randomness, no I/O whose result shows in the state) and may be repeated:
-/// after a restart every entry behind [#checkpointed] is applied again, over data that may already hold later
-/// effects. Whatever [#apply] throws halts the process: an entry is never skipped.
+/// Applying is deterministic (no clock, no randomness, no I/O whose result shows in the state) and
+/// may be repeated: after a restart every entry behind [#checkpointed] is applied again, over data
+/// that may already hold later effects. Whatever [#apply] throws halts the process: an entry is
+/// never skipped.
 public interface StateMachine {
-    /// The position up to which the state is durable by itself, without the log. Entries up to it may be purged;
-    /// replay starts after it. Must return at once. Called at open and then regularly.
+    /// The position up to which the state is durable by itself, without the log. Entries up to it
+    /// may be purged; replay starts after it. Must return at once. Called at open and then
+    /// regularly.
     LogPosition checkpointed();
 
     /// Applies one log entry: the commands of one batch, in order.
     ///
     /// @param position term and index of the entry; all commands of the batch share it
     /// @param commands read-only buffers, valid only during the call
-    /// @return one result per command, handed to the proposer's future where this process proposed it; null is allowed
+    /// @return one result per command, handed to the proposer's future where this process proposed
+    ///   it; null is allowed
     List<@Nullable Object> apply(LogPosition position, List<ByteBuffer> commands);
 
-    /// The index moved without a command (a new leader's first entry, a membership change). Same thread as apply.
+    /// The index moved without a command (a new leader's first entry, a membership change). Same
+    /// thread as apply.
     void advance(LogPosition position);
 
-    /// The leader no longer holds the entries this replica needs. Fetches the state from `leader` by the
-    /// implementation's own means, makes it durable, and completes with the position reached, which is at least
-    /// `firstAvailable.index() - 1`. Until then nothing is applied here.
+    /// The leader no longer holds the entries this replica needs. Fetches the state from `leader`
+    /// by the implementation's own means, makes it durable, and completes with the position
+    /// reached, which is at least `firstAvailable.index() - 1`. Until then nothing is applied here.
     CompletableFuture<LogPosition> install(Peer leader, LogPosition firstAvailable);
 
     /// Leadership as this replica sees it changed.

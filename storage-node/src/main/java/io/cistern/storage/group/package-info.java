@@ -1,4 +1,5 @@
-/// A group's replica on this node: state machine glue, the leader's work, catch-up, and the node wire.
+/// A group's replica on this node: state machine glue, the leader's work, catch-up, and the node
+/// wire.
 @NullMarked
 package io.cistern.storage.group;
 
