@@ -1,0 +1,91 @@
+package io.cistern.storage;
+
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/// One change of a group's volumes, as it stands in the log. Blind and deterministic: times, ids
+/// and whole blocks are fixed by the leader before it proposes; applying reads no clock and no old
+/// data. Ranges are in whole 4 KiB blocks.
+///
+/// `evaluatedTerm`: where the leader derived the bytes from present contents (a read-modify-write
+/// of part of a block, a compare), the term it led when it did so. An entry that ends up in the log
+/// under another term is refused with UNAVAILABLE and has no effect: others may have written in
+/// between. 0 for bytes that depend on nothing.
+public sealed interface Command {
+    /// Replaces whole blocks.
+    ///
+    /// @param offset bytes, multiple of 4096
+    /// @param crcs CRC32C of each block
+    /// @param data the blocks; read only
+    record Write(
+            long volume,
+            Origin origin,
+            long evaluatedTerm,
+            long offset,
+            int[] crcs,
+            ByteBuffer data)
+            implements Command {}
+
+    /// Makes whole blocks read as zeroes. `unmap`: frees whole slots; else keeps what is allocated.
+    record Zero(long volume, Origin origin, long offset, long length, boolean unmap)
+            implements Command {}
+
+    /// @param volume never used before in this cluster
+    record CreateVolume(long volume, long sizeBytes, Limits limits, long timeMillis)
+            implements Command {}
+
+    /// A writable volume whose contents are a snapshot of `parent`.
+    record CloneVolume(long volume, long parent, String snapshot, Limits limits, long timeMillis)
+            implements Command {}
+
+    /// Deletes the volume and its snapshots. BUSY while a clone depends on it. Space is freed in
+    /// the background.
+    record DeleteVolume(long volume) implements Command {}
+
+    /// Grows a volume. INVALID if smaller than now.
+    record Resize(long volume, long sizeBytes) implements Command {}
+
+    record SetLimits(long volume, Limits limits) implements Command {}
+
+    /// Snapshots of several volumes of this group in one instant. All or none.
+    record CreateSnapshots(List<Target> targets, long timeMillis) implements Command {
+        public record Target(long volume, String snapshot) {}
+    }
+
+    /// BUSY while a clone depends on it.
+    record DeleteSnapshot(long volume, String snapshot) implements Command {}
+
+    /// The head becomes what the snapshot was; the present head is kept as snapshot `safetyName`.
+    /// BUSY while attached for writing.
+    record Rollback(long volume, String snapshot, String safetyName, long timeMillis)
+            implements Command {}
+
+    /// Grants the right to use the volume. Result: the attachment's id (this entry's index, or that
+    /// of the attachment with the same nonce). EXCLUSIVE ends every other writing attachment;
+    /// SHARED ends an exclusive one.
+    ///
+    /// @param nonce random, chosen by the client, so that a repeated Attach is one attachment
+    /// @param holder who: host and process, for people
+    record Attach(
+            long volume,
+            AttachMode mode,
+            long nonceHigh,
+            long nonceLow,
+            String holder,
+            long timeMillis)
+            implements Command {}
+
+    /// Ends an attachment; no error if it is gone.
+    record Detach(long volume, long attachment) implements Command {}
+
+    enum AttachMode {
+        EXCLUSIVE,
+        SHARED,
+        READ_ONLY
+    }
+
+    /// Limits of a volume, enforced where it is attached. 0: unlimited.
+    record Limits(long iops, long bytesPerSecond) {
+        public static final Limits NONE = new Limits(0, 0);
+    }
+}

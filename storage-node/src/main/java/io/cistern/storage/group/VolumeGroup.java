@@ -1,0 +1,75 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.BlockDevice.Extent;
+import io.cistern.raft.GroupId;
+import io.cistern.storage.Command;
+import io.cistern.storage.Origin;
+import io.cistern.storage.VolumeState;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+
+/// What a group's replica does for volume clients. Two implementations: the replica on this node,
+/// and a stub that asks a replica on another node over the node wire. No method blocks; futures may
+/// complete on an event loop or the apply thread. Failures are CisternException; NOT_LEADER,
+/// UNAVAILABLE and STALE may be retried here or elsewhere.
+public interface VolumeGroup {
+    GroupId id();
+
+    /// Writes bytes of any alignment, each 512-byte sector atomically. Leader only. `data` is not
+    /// read after the future completes, its position is not changed.
+    CompletableFuture<Receipt> write(long volume, Origin origin, long offset, ByteBuffer data);
+
+    /// Zeroes a range of any alignment and length.
+    CompletableFuture<Receipt> zero(
+            long volume, Origin origin, long offset, long length, boolean unmap);
+
+    /// Proposes a command other than Write and Zero. Leader only. The receipt's value is the
+    /// outcome's.
+    CompletableFuture<Receipt> execute(Command command);
+
+    /// Reads into `dst` (its remaining bytes).
+    CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst);
+
+    /// As [#read] where that needs no network, no disk access and no waiting; false and `dst`
+    /// unchanged otherwise.
+    boolean tryRead(ReadRequest request, long offset, ByteBuffer dst);
+
+    CompletableFuture<List<Extent>> extents(
+            ReadRequest request, long offset, long length, int maxExtents);
+
+    /// The volume's state, as new as any acknowledged change. NOT_FOUND.
+    CompletableFuture<VolumeState> describe(long volume);
+
+    /// Space used by each volume of the group and by its snapshots; may scan, not for hot paths.
+    CompletableFuture<List<VolumeUsage>> usage();
+
+    /// Ranges whose contents differ between two snapshots (or a snapshot and the head, null), at
+    /// least 4 KiB exact, from `offset` on, at most `max`.
+    CompletableFuture<List<Range>> diff(
+            long volume, @Nullable String from, @Nullable String to, long offset, int max);
+
+    /// @param index the log index at which the answer held; the client's next exclusive read passes
+    ///   the largest seen
+    /// @param version the volume's [VolumeState#version] then
+    /// @param value see [Command]
+    record Receipt(long index, long version, long value) {}
+
+    /// @param snapshot name, or null for the head
+    /// @param attachment 0 for reads without one (snapshots, export)
+    /// @param minIndex serve only once this index is applied (exclusive attachments: the largest
+    ///   index seen); [#LEADER_LEASE] for reads that must see every acknowledged write of anyone
+    record ReadRequest(long volume, @Nullable String snapshot, long attachment, long minIndex) {
+        public static final long LEADER_LEASE = -1;
+    }
+
+    record Range(long offset, long length) {}
+
+    /// @param usedBytes slots reachable from the volume's head or a snapshot, those of its parent
+    ///   not counted
+    /// @param uniqueBytes what deleting the snapshot alone would free (empty name: the head)
+    record VolumeUsage(long volume, long usedBytes, List<SnapshotUsage> snapshots) {
+        public record SnapshotUsage(String snapshot, long uniqueBytes) {}
+    }
+}
