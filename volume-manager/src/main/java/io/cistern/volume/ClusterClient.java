@@ -1,0 +1,30 @@
+package io.cistern.volume;
+
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.volume.VolumeInfo.AttachmentInfo;
+import java.util.List;
+
+/// Opens volumes as block devices. A node's own client comes from [ClusterNode#client] and uses
+/// replicas in the same process directly; programs outside of a node connect with a [ClientConfig].
+///
+/// Any thread may call any method. One client serves any number of devices.
+public interface ClusterClient extends AutoCloseable {
+    /// Attaches and opens. Blocks until a leader has granted the attachment, at most
+    /// [ClientConfig#openTimeout].
+    ///
+    /// EXCLUSIVE ends every other writing attachment of the volume: their holders get FENCED from
+    /// then on, for good. SHARED lets several write. READ_ONLY, and any snapshot, never writes.
+    ///
+    /// @param volume `VOLUME` or `VOLUME@SNAPSHOT`
+    /// @param holder who uses it, for people: host, process, socket
+    /// @throws io.cistern.block.CisternException NOT_FOUND, INVALID (a snapshot opened for
+    ///   writing), LIMIT (too many attachments), UNAVAILABLE (no leader in time)
+    VolumeDevice open(String volume, AttachMode mode, String holder);
+
+    /// The attachments of a volume. Blocks likewise.
+    List<AttachmentInfo> attachments(String volume);
+
+    /// Closes every device and connection.
+    @Override
+    void close();
+}

@@ -1,0 +1,62 @@
+package io.cistern.volume;
+
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// One node.
+///
+/// @param name unique in the cluster, see [io.cistern.block.Names]
+/// @param zone failure domain; replicas of a group avoid sharing one. "default"
+/// @param disks at least one; the first also holds the node's identity and the system group
+/// @param wire where to listen for the node wire; port 0 picks one
+/// @param raft where to listen for Raft, likewise
+/// @param api what to tell others of this node's REST API, as `http://127.0.0.1:7480`
+/// @param iscsi and `nfs`: what to tell of those front ends, null where they do not run
+/// @param tls null for plain connections
+/// @param formation what to do where the first disk is empty; null where it must not be
+/// @param tuning sizes that tests and small machines change
+public record NodeConfig(
+        String name,
+        String zone,
+        List<DiskSpec> disks,
+        InetSocketAddress wire,
+        InetSocketAddress raft,
+        String api,
+        @Nullable String iscsi,
+        @Nullable String nfs,
+        @Nullable TlsFiles tls,
+        @Nullable Formation formation,
+        Tuning tuning) {
+
+    /// @param path a directory, created if absent; must be empty or this node's
+    /// @param sizeBytes most bytes of data to hold, 0 for what the file system has
+    public record DiskSpec(Path path, long sizeBytes) {}
+
+    /// How a node without an identity gets one.
+    public sealed interface Formation {
+        /// Forms a cluster. Every node of `nodes` is started with the same record; the cluster is
+        /// usable once a majority runs. Ports must be fixed.
+        ///
+        /// @param clusterId 32 hex digits, random
+        record Bootstrap(String clusterId, List<InitialNode> nodes) implements Formation {}
+
+        /// Joins a cluster.
+        ///
+        /// @param token from [ClusterAdmin#createJoinToken]
+        record Join(String token) implements Formation {}
+    }
+
+    public record InitialNode(
+            String name, String zone, InetSocketAddress wire, InetSocketAddress raft, String api) {}
+
+    /// @param nodesPerGroup one data group is made for this many nodes; 3
+    /// @param electionMillis least election time-out; 500
+    /// @param cacheBytes memory for cached map rows and blocks per disk; 64 MiB
+    /// @param checkpointBytes log bytes between checkpoints; 64 MiB
+    public record Tuning(
+            int nodesPerGroup, int electionMillis, long cacheBytes, long checkpointBytes) {
+        public static final Tuning DEFAULT = new Tuning(3, 500, 64L << 20, 64L << 20);
+    }
+}

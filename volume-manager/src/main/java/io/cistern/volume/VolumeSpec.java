@@ -1,0 +1,22 @@
+package io.cistern.volume;
+
+import io.cistern.block.Names;
+import io.cistern.storage.Command.Limits;
+
+/// What a new volume is to be.
+///
+/// @param sizeBytes multiple of 512, 512 to [#MAX_BYTES]
+/// @param replicas 1, 3 or 5; 0 for the cluster's default (3, or 1 where there are fewer than three
+///   nodes)
+public record VolumeSpec(String name, long sizeBytes, int replicas, Limits limits) {
+    /// Largest volume. 64 TiB.
+    public static final long MAX_BYTES = 64L << 40;
+
+    public VolumeSpec {
+        Names.check("volume name", name);
+    }
+
+    public static VolumeSpec of(String name, long sizeBytes) {
+        return new VolumeSpec(name, sizeBytes, 0, Limits.NONE);
+    }
+}
