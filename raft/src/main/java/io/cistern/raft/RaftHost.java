@@ -1,0 +1,175 @@
+package io.cistern.raft;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import org.apache.ratis.RaftConfigKeys;
+import org.apache.ratis.conf.Parameters;
+import org.apache.ratis.conf.RaftProperties;
+import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
+import org.apache.ratis.protocol.RaftPeerId;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.server.storage.RaftStorage;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// The replicas of one node: any number of groups behind one Raft port.
+///
+/// A replica's log lies in `<directory>/raft/<group>/<peer id>`. Opening, removing and closing
+/// block; they are for control-plane threads.
+public final class RaftHost implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(RaftHost.class);
+
+    private final RaftHostConfig config;
+    private final LocalNetwork network;
+    private final InetSocketAddress address;
+    private final ScheduledExecutorService timer;
+    private final ExecutorService control;
+    private final ConcurrentHashMap<GroupId, RatisGroup> groups = new ConcurrentHashMap<>();
+
+    private RaftHost(RaftHostConfig config, LocalNetwork network) {
+        this.config = config;
+        this.network = network;
+        this.address = network.bind(config.listen());
+        ScheduledThreadPoolExecutor pool =
+                new ScheduledThreadPoolExecutor(
+                        1,
+                        Thread.ofPlatform().name("raft-timer-" + config.node()).daemon().factory());
+        pool.setRemoveOnCancelPolicy(true);
+        this.timer = pool;
+        this.control =
+                Executors.newThreadPerTaskExecutor(
+                        Thread.ofVirtual().name("raft-control-" + config.node()).factory());
+    }
+
+    /// Begins to listen. No group is open yet.
+    public static RaftHost start(RaftHostConfig config) {
+        return new RaftHost(config, LocalNetwork.SHARED);
+    }
+
+    /// Where this host listens, with the port that was given.
+    public InetSocketAddress address() {
+        return address;
+    }
+
+    /// Creates or restarts a replica.
+    ///
+    /// @param selfPeerId the identity of this replica's log; one that was lost or quarantined is
+    ///   never used again
+    /// @param initialMembers the voters of a new group, the same on each, this replica among them.
+    ///   Empty where the replica joins a group that exists: it waits until the leader adds it. A
+    ///   restart goes by the membership in its log instead
+    /// @throws CisternException ALREADY_EXISTS if the group is open, INVALID, CORRUPT if the log is
+    ///   damaged, IO
+    public RaftGroup open(
+            GroupId id, String selfPeerId, List<Peer> initialMembers, StateMachine stateMachine) {
+        Peer self =
+                initialMembers.stream()
+                        .filter(peer -> peer.id().equals(selfPeerId))
+                        .findFirst()
+                        .orElse(new Peer(selfPeerId, config.node(), address, 0));
+        if (!initialMembers.isEmpty() && !initialMembers.contains(self)) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    selfPeerId + " is not among the members of " + id + " it is to open");
+        }
+        Path directory = directory(id, selfPeerId);
+        HostParts parts = new HostParts(config, directory, timer, control, () -> groups.remove(id));
+        RatisGroup group =
+                new RatisGroup(id, self, List.copyOf(initialMembers), stateMachine, parts);
+        if (groups.putIfAbsent(id, group) != null) {
+            throw new CisternException(
+                    ErrorCode.ALREADY_EXISTS, id + " is already open on " + config.node());
+        }
+        try {
+            Files.createDirectories(directory);
+            group.start(newServer(group, directory, initialMembers));
+            return group;
+        } catch (IOException | RuntimeException e) {
+            group.close();
+            throw e instanceof CisternException known
+                    ? known
+                    : new CisternException(
+                            ErrorCode.IO,
+                            "cannot open " + id + " in " + directory + ": " + e.getMessage(),
+                            e);
+        }
+    }
+
+    /// Closes a replica, if it is open, and deletes its log for good.
+    ///
+    /// @throws CisternException IO
+    public void remove(GroupId id) {
+        RatisGroup group = groups.get(id);
+        if (group == null) {
+            return;
+        }
+        group.close();
+        Path directory = directory(id, group.self().id());
+        try {
+            deleteTree(directory);
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "cannot delete " + directory, e);
+        }
+    }
+
+    /// The groups that are open.
+    public List<RaftGroup> groups() {
+        return List.copyOf(groups.values());
+    }
+
+    @Override
+    public void close() {
+        new ArrayList<>(groups.values()).forEach(RatisGroup::close);
+        timer.shutdownNow();
+        control.shutdown();
+        log.info("raft on {} stopped", config.node());
+    }
+
+    private Path directory(GroupId id, String peerId) {
+        return config.directory().resolve("raft").resolve(id.toString()).resolve(peerId);
+    }
+
+    private RaftServer newServer(RatisGroup group, Path directory, List<Peer> initialMembers)
+            throws IOException {
+        RaftProperties properties = RatisConfig.properties(directory, config.timings());
+        RaftConfigKeys.Rpc.setType(properties, new LocalRpcType());
+        Parameters parameters = new Parameters();
+        parameters.put(LocalRpcType.PARAMETER, network.at(address), LocalNetwork.Port.class);
+        RatisStateMachine adapter = new RatisStateMachine(group.target(), group);
+        return RaftServer.newBuilder()
+                .setServerId(RaftPeerId.valueOf(group.self().id()))
+                .setStateMachineRegistry(ignored -> adapter)
+                .setGroup(
+                        org.apache.ratis.protocol.RaftGroup.valueOf(
+                                RatisPeers.groupId(group.id()),
+                                RatisPeers.toRatis(initialMembers, RaftPeerRole.FOLLOWER)))
+                .setOption(RaftStorage.StartupOption.RECOVER)
+                .setProperties(properties)
+                .setParameters(parameters)
+                .build();
+    }
+
+    private static void deleteTree(Path directory) throws IOException {
+        if (!Files.exists(directory)) {
+            return;
+        }
+        List<Path> paths;
+        try (var walk = Files.walk(directory)) {
+            paths = new ArrayList<>(walk.toList());
+        }
+        for (Path path : paths.reversed()) {
+            Files.deleteIfExists(path);
+        }
+    }
+}

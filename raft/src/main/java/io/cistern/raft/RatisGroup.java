@@ -1,0 +1,432 @@
+package io.cistern.raft;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Supplier;
+import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
+import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
+import org.apache.ratis.protocol.ClientId;
+import org.apache.ratis.protocol.Message;
+import org.apache.ratis.protocol.RaftClientAsynchronousProtocol;
+import org.apache.ratis.protocol.RaftClientReply;
+import org.apache.ratis.protocol.RaftClientRequest;
+import org.apache.ratis.protocol.RaftGroupId;
+import org.apache.ratis.protocol.RaftPeerId;
+import org.apache.ratis.protocol.SetConfigurationRequest;
+import org.apache.ratis.protocol.TransferLeadershipRequest;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.apache.ratis.thirdparty.com.google.protobuf.UnsafeByteOperations;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A replica on Ratis. One Ratis server per replica: its peer id and directory are its own.
+final class RatisGroup implements RaftGroup {
+    private static final Logger log = LoggerFactory.getLogger(RatisGroup.class);
+
+    private final GroupId id;
+    private final Peer self;
+    private final RaftHostConfig config;
+    private final StateMachine target;
+    private final RaftGroupId ratisId;
+    private final ClientId clientId = ClientId.randomId();
+    private final ExecutorService events;
+    private final ExecutorService control;
+    private final LeadershipTracker leadership;
+    private final AppliedWaiters waiters;
+    private final Batcher batcher;
+    private final LogCounters counters;
+    private final LongAdder commands = new LongAdder();
+    private final Runnable onClose;
+
+    private volatile List<Peer> members;
+    private volatile @Nullable RaftServer server;
+    private volatile RaftServer.@Nullable Division division;
+    private volatile long lastIndexAtOpen = -1;
+    private volatile boolean closed;
+
+    /// @param shared what the groups of one host share
+    RatisGroup(GroupId id, Peer self, List<Peer> members, StateMachine target, HostParts shared) {
+        this.id = id;
+        this.self = self;
+        this.members = members;
+        this.target = target;
+        this.config = shared.config();
+        this.control = shared.control();
+        this.ratisId = RatisPeers.groupId(id);
+        this.onClose = shared.onClose();
+        this.counters = new LogCounters(shared.directory());
+        String name = "raft-" + id + "-" + self.id();
+        this.events =
+                Executors.newSingleThreadExecutor(
+                        Thread.ofPlatform().name(name + "-events").daemon().factory());
+        this.waiters = new AppliedWaiters(shared.timer());
+        this.leadership =
+                new LeadershipTracker(
+                        self.id(),
+                        config.timings(),
+                        config.nanoTime(),
+                        shared.timer(),
+                        change -> callback(() -> target.leadershipChanged(change)));
+        this.batcher = new Batcher(name, this::submit, config.nanoTime(), this::callback);
+    }
+
+    StateMachine target() {
+        return target;
+    }
+
+    /// Begins to take part. Blocks while the log is read.
+    void start(RaftServer started) throws IOException {
+        server = started;
+        started.start();
+        RaftServer.Division mine = started.getDivision(ratisId);
+        division = mine;
+        lastIndexAtOpen = mine.getRaftLog().getNextIndex() - 1;
+        members =
+                mine.getRaftConf().getAllPeers().isEmpty()
+                        ? members
+                        : RatisPeers.members(mine.getRaftConf());
+        batcher.start();
+    }
+
+    // -- the contract
+
+    @Override
+    public GroupId id() {
+        return id;
+    }
+
+    @Override
+    public Peer self() {
+        return self;
+    }
+
+    @Override
+    public List<Peer> members() {
+        return members;
+    }
+
+    @Override
+    public CompletableFuture<Applied> propose(ByteBuffer command) {
+        Leadership now = leadership.current();
+        return now.ready() ? batcher.propose(command) : CompletableFuture.failedFuture(notLeader());
+    }
+
+    @Override
+    public Leadership leadership() {
+        return leadership.current();
+    }
+
+    @Override
+    public boolean leaseValid() {
+        return leadership.leaseValid();
+    }
+
+    @Override
+    public CompletableFuture<Void> awaitLease() {
+        if (leadership.leaseValid()) {
+            return CompletableFuture.completedFuture(null);
+        }
+        if (!leadership.current().ready()) {
+            return CompletableFuture.failedFuture(notLeader());
+        }
+        return batcher.touch()
+                .thenAccept(applied -> {
+                    if (!leadership.leaseValid()) {
+                        throw new CisternException(
+                                ErrorCode.UNAVAILABLE,
+                                "this replica could not renew its lease as the leader of "
+                                        + id
+                                        + " in time; ask again");
+                    }
+                });
+    }
+
+    @Override
+    public long appliedIndex() {
+        return waiters.applied();
+    }
+
+    @Override
+    public CompletableFuture<Void> awaitApplied(long index, Duration timeout) {
+        return waiters.await(index, timeout);
+    }
+
+    @Override
+    public long lastIndexAtOpen() {
+        return lastIndexAtOpen;
+    }
+
+    @Override
+    public CompletableFuture<Void> transferLeadership(String peerId, Duration timeout) {
+        if (!leadership.current().ready()) {
+            return CompletableFuture.failedFuture(notLeader());
+        }
+        if (peerId.equals(self.id())) {
+            return CompletableFuture.completedFuture(null);
+        }
+        leadership.transferBegins();
+        return controlCall(
+                        "handing leadership of " + id + " to " + peerId,
+                        ratis ->
+                                ratis.transferLeadershipAsync(
+                                        new TransferLeadershipRequest(
+                                                clientId,
+                                                ratis.getId(),
+                                                ratisId,
+                                                0,
+                                                RaftPeerId.valueOf(peerId),
+                                                timeout.toMillis())))
+                .whenComplete((nothing, failure) -> leadership.transferEnded());
+    }
+
+    @Override
+    public CompletableFuture<Void> setMembers(List<Peer> voters, List<Peer> listeners) {
+        if (!leadership.current().ready()) {
+            return CompletableFuture.failedFuture(notLeader());
+        }
+        SetConfigurationRequest.Arguments arguments =
+                SetConfigurationRequest.Arguments.newBuilder()
+                        .setServersInNewConf(RatisPeers.toRatis(voters, RaftPeerRole.FOLLOWER))
+                        .setListenersInNewConf(RatisPeers.toRatis(listeners, RaftPeerRole.LISTENER))
+                        .build();
+        return controlCall(
+                "changing the members of " + id,
+                ratis ->
+                        ratis.setConfigurationAsync(
+                                new SetConfigurationRequest(
+                                        clientId, ratis.getId(), ratisId, 0, arguments)));
+    }
+
+    @Override
+    public Stats stats() {
+        RaftServer.Division mine = division;
+        if (mine == null) {
+            return new Stats(0, 0, 0, 0, 0, -1, Map.of());
+        }
+        return counters.stats(mine, commands.sum(), followers(mine));
+    }
+
+    @Override
+    public void close() {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        RaftServer running = server;
+        if (running != null) {
+            try {
+                running.close();
+            } catch (IOException e) {
+                log.warn("closing group {} on {}", id, self.id(), e);
+            }
+        }
+        closed();
+        onClose.run();
+    }
+
+    // -- what the state machine adapter reports
+
+    void aboutToLog(long callId) {
+        Batch batch = batcher.inFlight(callId);
+        if (batch != null) {
+            batch.markMaybeLogged();
+        }
+    }
+
+    void applied(
+            LogPosition position,
+            ByteString proposer,
+            long callId,
+            List<@Nullable Object> results) {
+        commands.add(results.size());
+        Batch batch = proposer.equals(clientId.toByteString()) ? batcher.take(callId) : null;
+        if (batch != null) {
+            leadership.committed(position.term(), batch.proposedNanos);
+        }
+        waiters.advanceTo(position.index());
+        if (batch != null) {
+            batch.complete(position, results);
+        }
+    }
+
+    void advanced(long index) {
+        waiters.advanceTo(index);
+    }
+
+    void ownEntryApplied(long term) {
+        leadership.ownEntryApplied(term);
+    }
+
+    void membersChanged(RaftConfigurationProto configuration) {
+        List<Peer> now = RatisStateMachine.peers(configuration);
+        if (!now.equals(members)) {
+            members = now;
+            callback(() -> target.membersChanged(now));
+        }
+    }
+
+    void leaderChanged(RaftPeerId leader) {
+        RaftServer.Division mine = division;
+        String leaderId = leader.toString();
+        Peer peer =
+                members.stream()
+                        .filter(member -> member.id().equals(leaderId))
+                        .findFirst()
+                        .orElse(null);
+        if (mine == null) {
+            // Elected before open returned: ask once it has.
+            control.execute(this::leaderAtOpen);
+            return;
+        }
+        leadership.leaderIs(mine.getInfo().getCurrentTerm(), peer);
+    }
+
+    void stoppedLeading() {
+        leadership.stoppedLeading();
+        batcher.failAll(
+                notLeader(),
+                new CisternException(
+                        ErrorCode.UNAVAILABLE,
+                        "the leader of "
+                                + id
+                                + " changed while the command was on its way; it may or may not"
+                                + " take effect"));
+    }
+
+    void halt(String message, Throwable cause) {
+        config.halt().halt(message, cause);
+    }
+
+    /// The Ratis server is gone: nothing waits any longer.
+    void closed() {
+        leadership.stoppedLeading();
+        batcher.close();
+        waiters.failAll(
+                new CisternException(
+                        ErrorCode.UNAVAILABLE, "group " + id + " is closed on this node"));
+        events.shutdown();
+    }
+
+    // -- inside
+
+    private CisternException notLeader() {
+        Peer leader = leadership.current().leader();
+        String hint;
+        if (leader == null) {
+            hint = "none is known yet; ask again";
+        } else if (leader.id().equals(self.id())) {
+            hint = "it was just elected and is not ready yet; ask again";
+        } else {
+            hint = leader.node() + " does";
+        }
+        return new CisternException(
+                ErrorCode.NOT_LEADER, "node " + self.node() + " does not lead " + id + ": " + hint);
+    }
+
+    private CompletableFuture<@Nullable Throwable> submit(long callId, byte[] entry) {
+        RaftServer.Division mine = division;
+        if (mine == null) {
+            return CompletableFuture.completedFuture(notLeader());
+        }
+        RaftClientRequest request =
+                RaftClientRequest.newBuilder()
+                        .setClientId(clientId)
+                        .setServerId(mine.getId())
+                        .setGroupId(ratisId)
+                        .setCallId(callId)
+                        .setMessage(Message.valueOf(UnsafeByteOperations.unsafeWrap(entry)))
+                        .setType(RaftClientRequest.writeRequestType())
+                        .build();
+        try {
+            // The server's own submit would pass this through another thread and wait for it.
+            return ((RaftClientAsynchronousProtocol) mine)
+                    .submitClientRequestAsync(request)
+                    .thenApply(RaftClientReply::getException);
+        } catch (IOException e) {
+            return CompletableFuture.completedFuture(e);
+        }
+    }
+
+    private interface ControlCall {
+        CompletableFuture<RaftClientReply> on(RaftServer server) throws IOException;
+    }
+
+    private CompletableFuture<Void> controlCall(String what, ControlCall call) {
+        Supplier<Void> blocking =
+                () -> {
+                    RaftServer running = server;
+                    try {
+                        if (running == null) {
+                            throw notLeader();
+                        }
+                        RaftClientReply reply = call.on(running).join();
+                        if (!reply.isSuccess()) {
+                            throw ControlFailures.of(what, reply.getException());
+                        }
+                        return null;
+                    } catch (IOException | RuntimeException e) {
+                        throw ControlFailures.of(what, e);
+                    }
+                };
+        return CompletableFuture.supplyAsync(blocking, control);
+    }
+
+    private void leaderAtOpen() {
+        RaftServer running = server;
+        if (running == null || closed) {
+            return;
+        }
+        try {
+            RaftServer.Division mine = running.getDivision(ratisId);
+            RaftPeerId leader = mine.getInfo().getLeaderId();
+            if (leader != null) {
+                division = mine;
+                leaderChanged(leader);
+            }
+        } catch (IOException e) {
+            log.warn("group {} on {}: leader unknown", id, self.id(), e);
+        }
+    }
+
+    private Map<String, Stats.Follower> followers(RaftServer.Division mine) {
+        Map<String, Stats.Follower> followers = new HashMap<>();
+        if (mine.getInfo().isLeader()) {
+            long[] matched = mine.getInfo().getFollowerMatchIndices();
+            var heard = mine.getInfo().getRoleInfoProto().getLeaderInfo().getFollowerInfoList();
+            for (int i = 0; matched != null && i < Math.min(matched.length, heard.size()); i++) {
+                followers.put(
+                        heard.get(i).getId().getId().toStringUtf8(),
+                        new Stats.Follower(matched[i], heard.get(i).getLastRpcElapsedTimeMs()));
+            }
+        }
+        return Map.copyOf(followers);
+    }
+
+    private void callback(Runnable call) {
+        if (events.isShutdown()) {
+            call.run();
+            return;
+        }
+        events.execute(() -> {
+            try {
+                call.run();
+            } catch (RuntimeException e) {
+                log.error("a callback of group {} on {} failed", id, self.id(), e);
+            }
+        });
+    }
+}

@@ -1,0 +1,230 @@
+package io.cistern.raft;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.apache.ratis.proto.RaftProtos.LogEntryProto;
+import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
+import org.apache.ratis.proto.RaftProtos.RoleInfoProto;
+import org.apache.ratis.proto.RaftProtos.StateMachineLogEntryProto;
+import org.apache.ratis.protocol.Message;
+import org.apache.ratis.protocol.RaftClientRequest;
+import org.apache.ratis.protocol.RaftGroupId;
+import org.apache.ratis.protocol.RaftGroupMemberId;
+import org.apache.ratis.protocol.RaftPeerId;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.server.protocol.TermIndex;
+import org.apache.ratis.server.raftlog.RaftLog;
+import org.apache.ratis.server.storage.FileInfo;
+import org.apache.ratis.server.storage.RaftStorage;
+import org.apache.ratis.statemachine.SnapshotInfo;
+import org.apache.ratis.statemachine.TransactionContext;
+import org.apache.ratis.statemachine.impl.BaseStateMachine;
+import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.jspecify.annotations.Nullable;
+
+/// What Ratis sees of a [StateMachine].
+///
+/// Ratis' own habits that are worked around here:
+/// - It logs and skips an entry whose apply fails. Here any failure halts the process, and the
+///   exception then stops the group, so that nothing is applied after a gap.
+/// - It carries results in reply messages. Here the apply thread completes the proposer's futures.
+/// - It knows snapshots as files. Here a snapshot is only the position up to which the state is
+///   durable by itself.
+final class RatisStateMachine extends BaseStateMachine {
+    private record Checkpoint(TermIndex termIndex) implements SnapshotInfo {
+        @Override
+        public TermIndex getTermIndex() {
+            return termIndex;
+        }
+
+        @Override
+        public List<FileInfo> getFiles() {
+            return List.of();
+        }
+    }
+
+    private final StateMachine target;
+    private final RatisGroup group;
+    private final Object applyLock = new Object();
+
+    private volatile TermIndex checkpoint;
+    private volatile boolean failed;
+
+    /// Set just before the entry's notifyTermIndexUpdated, both on the apply thread.
+    private boolean ownEntryReached;
+
+    RatisStateMachine(StateMachine target, RatisGroup group) {
+        this.target = target;
+        this.group = group;
+        this.checkpoint = termIndex(target.checkpointed());
+        setLastAppliedTermIndex(checkpoint);
+    }
+
+    private static TermIndex termIndex(LogPosition position) {
+        return TermIndex.valueOf(position.term(), position.index());
+    }
+
+    @Override
+    public void initialize(RaftServer server, RaftGroupId groupId, RaftStorage storage)
+            throws IOException {
+        super.initialize(server, groupId, storage);
+        group.advanced(checkpoint.getIndex());
+    }
+
+    @Override
+    public @Nullable SnapshotInfo getLatestSnapshot() {
+        TermIndex position = checkpoint;
+        return position.getIndex() < 0 ? null : new Checkpoint(position);
+    }
+
+    @Override
+    public long takeSnapshot() {
+        synchronized (applyLock) {
+            if (failed) {
+                return RaftLog.INVALID_LOG_INDEX;
+            }
+            TermIndex position = termIndex(target.checkpointed());
+            if (position.getIndex() <= checkpoint.getIndex()) {
+                return RaftLog.INVALID_LOG_INDEX;
+            }
+            checkpoint = position;
+            return position.getIndex();
+        }
+    }
+
+    @Override
+    public TransactionContext startTransaction(RaftClientRequest request) {
+        return TransactionContext.newBuilder()
+                .setStateMachine(this)
+                .setClientRequest(request)
+                .build();
+    }
+
+    @Override
+    public TransactionContext preAppendTransaction(TransactionContext transaction) {
+        RaftClientRequest request = transaction.getClientRequest();
+        if (request != null) {
+            group.aboutToLog(request.getCallId());
+        }
+        return transaction;
+    }
+
+    @Override
+    public CompletableFuture<Message> applyTransaction(TransactionContext transaction) {
+        LogEntryProto entry = transaction.getLogEntry();
+        StateMachineLogEntryProto content = entry.getStateMachineLogEntry();
+        LogPosition position = new LogPosition(entry.getTerm(), entry.getIndex());
+        synchronized (applyLock) {
+            checkRunning();
+            List<@Nullable Object> results;
+            try {
+                results = apply(position, content.getLogData());
+            } catch (Throwable e) {
+                throw halt(position, e);
+            }
+            updateLastAppliedTermIndex(position.term(), position.index());
+            group.applied(position, content.getClientId(), content.getCallId(), results);
+        }
+        return CompletableFuture.completedFuture(Message.EMPTY);
+    }
+
+    private List<@Nullable Object> apply(LogPosition position, ByteString content) {
+        List<ByteBuffer> commands = RaftEntry.decode(content.asReadOnlyByteBuffer());
+        if (commands.isEmpty()) {
+            target.advance(position);
+            return List.of();
+        }
+        List<@Nullable Object> results = target.apply(position, commands);
+        if (results.size() != commands.size()) {
+            throw new IllegalStateException(
+                    results.size() + " results for " + commands.size() + " commands");
+        }
+        return results;
+    }
+
+    @Override
+    public void notifyTermIndexUpdated(long term, long index) {
+        LogPosition position = new LogPosition(term, index);
+        synchronized (applyLock) {
+            checkRunning();
+            try {
+                target.advance(position);
+            } catch (Throwable e) {
+                throw halt(position, e);
+            }
+            updateLastAppliedTermIndex(term, index);
+            group.advanced(index);
+        }
+        if (ownEntryReached) {
+            ownEntryReached = false;
+            group.ownEntryApplied(term);
+        }
+    }
+
+    @Override
+    public void notifyLeaderReady() {
+        ownEntryReached = true;
+    }
+
+    @Override
+    public void notifyConfigurationChanged(
+            long term, long index, RaftConfigurationProto configuration) {
+        group.membersChanged(configuration);
+    }
+
+    @Override
+    public void notifyLeaderChanged(RaftGroupMemberId member, RaftPeerId leader) {
+        group.leaderChanged(leader);
+    }
+
+    @Override
+    public void notifyNotLeader(Collection<TransactionContext> pending) {
+        group.stoppedLeading();
+    }
+
+    @Override
+    public void notifyLogFailed(Throwable cause, @Nullable LogEntryProto entry) {
+        failed = true;
+        group.halt("the log of group " + group.id() + " failed", cause);
+    }
+
+    @Override
+    public CompletableFuture<TermIndex> notifyInstallSnapshotFromLeader(
+            RoleInfoProto role, TermIndex firstAvailable) {
+        return CompletableFuture.failedFuture(
+                new CisternException(ErrorCode.INTERNAL, "no install"));
+    }
+
+    @Override
+    public void close() {
+        group.closed();
+    }
+
+    private void checkRunning() {
+        if (failed) {
+            throw new IllegalStateException("group " + group.id() + " has halted");
+        }
+    }
+
+    private IllegalStateException halt(LogPosition position, Throwable cause) {
+        failed = true;
+        String message =
+                "applying entry " + position.index() + " of group " + group.id() + " failed";
+        group.halt(message, cause);
+        return new IllegalStateException(message, cause);
+    }
+
+    /// Voters and listeners of a configuration entry.
+    static List<Peer> peers(RaftConfigurationProto configuration) {
+        List<Peer> peers = new ArrayList<>();
+        configuration.getPeersList().forEach(peer -> peers.add(RatisPeers.fromProto(peer)));
+        configuration.getListenersList().forEach(peer -> peers.add(RatisPeers.fromProto(peer)));
+        return List.copyOf(peers);
+    }
+}

@@ -1,0 +1,117 @@
+package io.cistern.raft;
+
+import static org.awaitility.Awaitility.await;
+
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+
+/// Hosts n1, n2, … in one process, and one group over them.
+final class Cluster implements AutoCloseable {
+    static final GroupId GROUP = new GroupId(1);
+    static final RaftTimings FAST =
+            new RaftTimings(
+                    Duration.ofMillis(250),
+                    Duration.ofMillis(450),
+                    Duration.ofMillis(100),
+                    Duration.ofSeconds(3));
+
+    final Path directory;
+    final Map<String, RaftHost> hosts = new TreeMap<>();
+    final Map<String, RaftGroup> replicas = new TreeMap<>();
+    final Map<String, KeepingStateMachine> machines = new TreeMap<>();
+    final List<Peer> members = new ArrayList<>();
+    final List<String> halts = new java.util.concurrent.CopyOnWriteArrayList<>();
+    Supplier<KeepingStateMachine> newMachine = KeepingStateMachine::new;
+
+    Cluster(Path directory) {
+        this.directory = directory;
+    }
+
+    static InetSocketAddress anyPort() {
+        return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    }
+
+    /// Starts and opens `count` replicas.
+    static Cluster of(Path directory, int count) {
+        Cluster cluster = new Cluster(directory);
+        for (int i = 1; i <= count; i++) {
+            cluster.startHost("n" + i);
+        }
+        for (int i = 1; i <= count; i++) {
+            String node = "n" + i;
+            cluster.members.add(new Peer(node + ".0", node, cluster.host(node).address(), 0));
+        }
+        for (int i = 1; i <= count; i++) {
+            cluster.open("n" + i);
+        }
+        return cluster;
+    }
+
+    RaftHost startHost(String node) {
+        RaftHost host =
+                RaftHost.start(
+                        RaftHostConfig.of(node, "test", anyPort(), directory.resolve(node))
+                                .withTimings(FAST)
+                                .withHalt((message, cause) -> halts.add(node + ": " + message)));
+        hosts.put(node, host);
+        return host;
+    }
+
+    RaftHost host(String node) {
+        return Objects.requireNonNull(hosts.get(node));
+    }
+
+    RaftGroup open(String node) {
+        KeepingStateMachine machine = newMachine.get();
+        machines.put(node, machine);
+        RaftGroup group = host(node).open(GROUP, node + ".0", members, machine);
+        replicas.put(node, group);
+        return group;
+    }
+
+    /// Waits for a leader that is ready.
+    RaftGroup leader() {
+        return await().atMost(Duration.ofSeconds(20))
+                .pollInterval(Duration.ofMillis(5))
+                .until(
+                        () ->
+                                replicas.values().stream()
+                                        .filter(group -> group.leadership().ready())
+                                        .findFirst()
+                                        .orElse(null),
+                        found -> found != null);
+    }
+
+    KeepingStateMachine machine(RaftGroup group) {
+        return Objects.requireNonNull(machines.get(group.self().node()));
+    }
+
+    static ByteBuffer command(String text) {
+        return ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    static RaftGroup.Applied propose(RaftGroup group, String text) throws Exception {
+        return group.propose(command(text)).get(20, java.util.concurrent.TimeUnit.SECONDS);
+    }
+
+    /// Waits until every open replica has applied `index`.
+    void awaitApplied(long index) {
+        replicas.values()
+                .forEach(group -> group.awaitApplied(index, Duration.ofSeconds(20)).join());
+    }
+
+    @Override
+    public void close() {
+        hosts.values().forEach(RaftHost::close);
+    }
+}
