@@ -1,0 +1,205 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.BlockDevice.Extent;
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.storage.Command;
+import io.cistern.storage.CommandCodec;
+import io.cistern.storage.Origin;
+import io.cistern.storage.Outcome;
+import io.cistern.storage.Store;
+import io.cistern.storage.View;
+import io.cistern.storage.VolumeSpace;
+import io.cistern.storage.VolumeState;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/// The replica on this node, as volume clients use it. See [VolumeGroup]; safe for any thread.
+public final class GroupReplica implements VolumeGroup {
+    private final ReplicaParts parts;
+    private final ReadPath reads;
+    private final WritePath writes;
+
+    GroupReplica(ReplicaParts parts, ReadPath reads, WritePath writes) {
+        this.parts = parts;
+        this.reads = reads;
+        this.writes = writes;
+    }
+
+    @Override
+    public GroupId id() {
+        return parts.raft().id();
+    }
+
+    @Override
+    public CompletableFuture<Receipt> write(
+            long volume, Origin origin, long offset, ByteBuffer data) {
+        return write(volume, origin, 0, offset, data);
+    }
+
+    /// A write, or the part of one that came in one message.
+    ///
+    /// @param firstPiece number of the part's first piece in the request, see [Pieces]
+    CompletableFuture<Receipt> write(
+            long volume, Origin origin, int firstPiece, long offset, ByteBuffer data) {
+        try {
+            return writes.write(volume, origin, firstPiece, offset, data);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    @Override
+    public CompletableFuture<Receipt> zero(
+            long volume, Origin origin, long offset, long length, boolean unmap) {
+        try {
+            return writes.zero(volume, origin, offset, length, unmap);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    @Override
+    public CompletableFuture<Receipt> execute(Command command) {
+        try {
+            parts.leadingTerm();
+            long volume = subject(command);
+            ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
+            CommandCodec.encode(command, entry);
+            return parts.raft()
+                    .propose(entry.flip())
+                    .thenApply(applied -> {
+                        Outcome outcome = (Outcome) Objects.requireNonNull(applied.result());
+                        VolumeStateMachine.accepted(outcome);
+                        VolumeState now = parts.store().volume(volume);
+                        return new Receipt(
+                                applied.index(), now == null ? 0 : now.version(), outcome.value());
+                    });
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    /// The volume whose version a receipt shows.
+    private static long subject(Command command) {
+        return switch (command) {
+            case Command.Write w -> throw notHere();
+            case Command.Zero z -> throw notHere();
+            case Command.CreateVolume c -> c.volume();
+            case Command.CloneVolume c -> c.volume();
+            case Command.DeleteVolume c -> c.volume();
+            case Command.Resize c -> c.volume();
+            case Command.SetLimits c -> c.volume();
+            case Command.CreateSnapshots c ->
+                    c.targets().isEmpty() ? 0 : c.targets().getFirst().volume();
+            case Command.DeleteSnapshot c -> c.volume();
+            case Command.Rollback c -> c.volume();
+            case Command.Attach c -> c.volume();
+            case Command.Detach c -> c.volume();
+        };
+    }
+
+    private static CisternException notHere() {
+        return new CisternException(
+                ErrorCode.INVALID, "data is written with write and zero, not as a command");
+    }
+
+    @Override
+    public CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst) {
+        return reads.read(request, offset, dst);
+    }
+
+    @Override
+    public boolean tryRead(ReadRequest request, long offset, ByteBuffer dst) {
+        return reads.tryRead(request, offset, dst);
+    }
+
+    /// What to answer to a read that [#tryRead] has just served.
+    Receipt receipt(long volume) {
+        return reads.receipt(volume);
+    }
+
+    @Override
+    public CompletableFuture<List<Extent>> extents(
+            ReadRequest request, long offset, long length, int maxExtents) {
+        AtomicReference<List<Extent>> found = new AtomicReference<>(List.of());
+        return reads.serve(
+                request,
+                () -> {
+                    reads.onView(
+                            request,
+                            offset,
+                            length,
+                            view ->
+                                    found.set(
+                                            parts.store()
+                                                    .extents(view, offset, length, maxExtents)));
+                    return found.get();
+                });
+    }
+
+    @Override
+    public CompletableFuture<VolumeState> describe(long volume) {
+        return reads.leased(() -> parts.volume(volume));
+    }
+
+    @Override
+    public CompletableFuture<List<VolumeUsage>> usage() {
+        if (!reads.readable()) {
+            return CompletableFuture.failedFuture(reads.notYet());
+        }
+        return NodeParts.supply(
+                parts.node().workers(),
+                () -> {
+                    List<VolumeUsage> usages = new ArrayList<>();
+                    for (VolumeSpace space : parts.store().space()) {
+                        usages.add(usage(space));
+                    }
+                    return usages;
+                });
+    }
+
+    private static VolumeUsage usage(VolumeSpace space) {
+        List<VolumeUsage.SnapshotUsage> unique = new ArrayList<>();
+        unique.add(new VolumeUsage.SnapshotUsage("", space.headUniqueBytes()));
+        for (VolumeSpace.SnapshotSpace snapshot : space.snapshots()) {
+            unique.add(new VolumeUsage.SnapshotUsage(snapshot.name(), snapshot.uniqueBytes()));
+        }
+        return new VolumeUsage(space.volume(), space.usedBytes(), unique);
+    }
+
+    @Override
+    public CompletableFuture<List<Range>> diff(
+            long volume, @Nullable String from, @Nullable String to, long offset, int max) {
+        return reads.leased(() -> {
+            long size = parts.volume(volume).sizeBytes();
+            if (offset < 0 || offset >= size) {
+                return List.of();
+            }
+            List<Range> ranges = new ArrayList<>();
+            for (Store.Range range :
+                    parts.store()
+                            .diff(
+                                    view(volume, from),
+                                    view(volume, to),
+                                    offset,
+                                    size - offset,
+                                    max)) {
+                ranges.add(new Range(range.offset(), range.length()));
+            }
+            return ranges;
+        });
+    }
+
+    private View view(long volume, @Nullable String snapshot) {
+        return snapshot == null
+                ? parts.store().headView(volume)
+                : parts.store().snapshotView(volume, snapshot);
+    }
+}

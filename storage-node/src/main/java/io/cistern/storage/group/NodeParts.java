@@ -1,0 +1,112 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.time.InstantSource;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+
+/// What the replicas of one node share: threads, the way to other nodes, settings.
+///
+/// @param readers for reads that must wait for the disk
+/// @param workers for bulk work in small steps: copies, scans, pieces of large writes
+/// @param timer for time-outs and the regular; its tasks never block
+final class NodeParts implements AutoCloseable {
+    /// Threads that read: enough to keep an SSD's queues busy without a thread per client.
+    static final int READERS = 8;
+
+    static final int WORKERS = 4;
+
+    /// Most tasks that may wait for a thread.
+    static final int MAX_QUEUED = 8192;
+
+    private final ThreadPoolExecutor readers;
+    private final ThreadPoolExecutor workers;
+    private final ScheduledThreadPoolExecutor timer;
+    private final NodePeers peers;
+    private final GroupTuning tuning;
+    private final InstantSource clock;
+
+    NodeParts(String node, NodePeers peers, GroupTuning tuning, InstantSource clock) {
+        this.readers = pool("read-" + node, READERS);
+        this.workers = pool("work-" + node, WORKERS);
+        this.timer =
+                new ScheduledThreadPoolExecutor(
+                        1, Thread.ofPlatform().name("group-timer-" + node).daemon().factory());
+        timer.setRemoveOnCancelPolicy(true);
+        this.peers = peers;
+        this.tuning = tuning;
+        this.clock = clock;
+    }
+
+    private static ThreadPoolExecutor pool(String name, int threads) {
+        ThreadPoolExecutor pool =
+                new ThreadPoolExecutor(
+                        threads,
+                        threads,
+                        30,
+                        TimeUnit.SECONDS,
+                        new ArrayBlockingQueue<>(MAX_QUEUED),
+                        Thread.ofPlatform().name(name + "-", 0).daemon().factory());
+        pool.allowCoreThreadTimeOut(true);
+        return pool;
+    }
+
+    ThreadPoolExecutor readers() {
+        return readers;
+    }
+
+    ThreadPoolExecutor workers() {
+        return workers;
+    }
+
+    ScheduledExecutorService timer() {
+        return timer;
+    }
+
+    NodePeers peers() {
+        return peers;
+    }
+
+    GroupTuning tuning() {
+        return tuning;
+    }
+
+    InstantSource clock() {
+        return clock;
+    }
+
+    /// Runs a task on `executor`; a full queue or a node that shuts down is UNAVAILABLE.
+    static <T> CompletableFuture<T> supply(Executor executor, Supplier<T> task) {
+        CompletableFuture<T> done = new CompletableFuture<>();
+        try {
+            executor.execute(() -> {
+                try {
+                    done.complete(task.get());
+                } catch (Throwable e) {
+                    done.completeExceptionally(e);
+                }
+            });
+        } catch (RejectedExecutionException full) {
+            done.completeExceptionally(
+                    new CisternException(
+                            ErrorCode.UNAVAILABLE,
+                            "this node has too much to do or is stopping; ask again"));
+        }
+        return done;
+    }
+
+    @Override
+    public void close() {
+        timer.shutdownNow();
+        readers.shutdown();
+        workers.shutdown();
+    }
+}

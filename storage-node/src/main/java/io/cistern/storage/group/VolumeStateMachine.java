@@ -1,0 +1,181 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.CisternException;
+import io.cistern.raft.Leadership;
+import io.cistern.raft.LogPosition;
+import io.cistern.raft.Peer;
+import io.cistern.raft.StateMachine;
+import io.cistern.storage.CommandCodec;
+import io.cistern.storage.Outcome;
+import io.cistern.storage.Store;
+import java.nio.ByteBuffer;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Feeds a group's log to its store, and decides when the store takes a checkpoint: after so many
+/// bytes of log, so many changed rows, or so much time.
+///
+/// The result of each command is its [Outcome]. A command that does not decode is a damaged entry:
+/// the failure leaves [#apply], which stops the process.
+final class VolumeStateMachine implements StateMachine {
+    private static final Logger log = LoggerFactory.getLogger(VolumeStateMachine.class);
+
+    /// Hears what Raft tells the replica.
+    interface Listener {
+        void leadershipChanged(Leadership leadership);
+
+        void membersChanged(List<Peer> members);
+
+        /// See [StateMachine#install].
+        CompletableFuture<LogPosition> install(Peer leader, LogPosition firstAvailable);
+
+        /// A position that the log must still reach back to for others; null: no such need.
+        @Nullable LogPosition logNeededFrom();
+    }
+
+    private final Store store;
+    private final Listener listener;
+    private final GroupTuning tuning;
+    private final InstantSource clock;
+
+    /// The entry being applied, or the last one: reads may already show its effects.
+    private volatile long begunIndex;
+
+    private volatile long appliedIndex;
+    private volatile long lastCheckpointMillis;
+
+    // Apply thread only.
+    private long logBytes;
+
+    /// Set on the apply thread, cleared when the checkpoint ends.
+    private volatile boolean checkpointing;
+
+    VolumeStateMachine(Store store, Listener listener, GroupTuning tuning, InstantSource clock) {
+        this.store = store;
+        this.listener = listener;
+        this.tuning = tuning;
+        this.clock = clock;
+        this.begunIndex = store.applied().index();
+        this.appliedIndex = begunIndex;
+        this.lastCheckpointMillis = clock.millis();
+    }
+
+    /// Index of the last entry whose effects are all visible.
+    long appliedIndex() {
+        return appliedIndex;
+    }
+
+    /// Index of the last entry any of whose effects may be visible. An entry is applied only once
+    /// it is committed, so a reader who has seen part of it may rely on it.
+    long visibleIndex() {
+        return begunIndex;
+    }
+
+    /// Milliseconds since the epoch at which the last checkpoint ended, or the replica opened.
+    long lastCheckpointMillis() {
+        return lastCheckpointMillis;
+    }
+
+    @Override
+    public LogPosition checkpointed() {
+        LogPosition durable = store.checkpointed();
+        LogPosition needed = listener.logNeededFrom();
+        return needed != null && needed.index() < durable.index() ? needed : durable;
+    }
+
+    @Override
+    public List<@Nullable Object> apply(LogPosition position, List<ByteBuffer> commands) {
+        begunIndex = position.index();
+        List<@Nullable Object> outcomes = new ArrayList<>(commands.size());
+        for (ByteBuffer command : commands) {
+            logBytes += command.remaining();
+            outcomes.add(
+                    store.apply(position.index(), position.term(), CommandCodec.decode(command)));
+        }
+        finish(position);
+        return outcomes;
+    }
+
+    @Override
+    public void advance(LogPosition position) {
+        begunIndex = position.index();
+        finish(position);
+    }
+
+    private void finish(LogPosition position) {
+        store.advance(position.index(), position.term());
+        appliedIndex = position.index();
+        if (!checkpointing && checkpointDue()) {
+            checkpointing = true;
+            logBytes = 0;
+            long begun = clock.millis();
+            store.checkpoint().whenComplete((reached, failure) -> ended(begun, reached, failure));
+        }
+    }
+
+    private boolean checkpointDue() {
+        return logBytes >= tuning.checkpointLogBytes()
+                || store.checkpointDue()
+                || (logBytes > 0
+                        && clock.millis() - lastCheckpointMillis
+                                >= tuning.checkpointInterval().toMillis());
+    }
+
+    private void ended(
+            long begunMillis, @Nullable LogPosition reached, @Nullable Throwable failure) {
+        lastCheckpointMillis = clock.millis();
+        if (failure != null) {
+            // The store halts the process on a failed write; what arrives here is its closing.
+            log.info("checkpoint of group {} ended: {}", store.group(), failure.toString());
+        } else {
+            log.debug(
+                    "checkpoint of group {} at {} took {} ms",
+                    store.group(),
+                    reached,
+                    lastCheckpointMillis - begunMillis);
+        }
+        checkpointing = false;
+    }
+
+    /// The store stands at another position than the entries applied here led to: after an install.
+    private LogPosition moved(LogPosition reached) {
+        begunIndex = reached.index();
+        appliedIndex = reached.index();
+        return reached;
+    }
+
+    @Override
+    public CompletableFuture<LogPosition> install(Peer leader, LogPosition firstAvailable) {
+        return listener.install(leader, firstAvailable).thenApply(this::moved);
+    }
+
+    @Override
+    public void leadershipChanged(Leadership leadership) {
+        listener.leadershipChanged(leadership);
+    }
+
+    @Override
+    public void membersChanged(List<Peer> members) {
+        listener.membersChanged(members);
+    }
+
+    /// The outcome that a proposal's result stands for.
+    ///
+    /// @throws CisternException what the outcome refuses
+    static Outcome accepted(@Nullable Object result) {
+        Outcome outcome = (Outcome) java.util.Objects.requireNonNull(result);
+        return accepted(outcome);
+    }
+
+    static Outcome accepted(Outcome outcome) {
+        if (outcome.error() != null) {
+            throw new CisternException(outcome.error(), outcome.message());
+        }
+        return outcome;
+    }
+}

@@ -1,0 +1,183 @@
+package io.cistern.storage.group;
+
+import io.cistern.raft.GroupId;
+import io.cistern.storage.Origin;
+import io.cistern.storage.group.VolumeGroup.ReadRequest;
+import io.netty.buffer.ByteBuf;
+import org.jspecify.annotations.Nullable;
+
+/// What a volume client asks of a group's replica on another node. Each begins with the group's id
+/// (`u64`), and encodes all but the bulk data behind it.
+sealed interface WireRequest {
+    GroupId group();
+
+    void encode(ByteBuf out);
+
+    static GroupId groupOf(ByteBuf in) {
+        long id = in.readLong();
+        if (id < 0) {
+            throw Wire.malformed("group " + id);
+        }
+        return new GroupId(id);
+    }
+
+    /// Part of a write; its data follows.
+    ///
+    /// @param firstPiece number of the first piece in this part, see [Pieces]
+    record Write(GroupId group, long volume, Origin origin, int firstPiece, long offset)
+            implements WireRequest {
+        static final int BYTES = 52;
+
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(volume);
+            putOrigin(out, origin);
+            out.writeInt(firstPiece).writeLong(offset);
+        }
+
+        static Write decode(ByteBuf in) {
+            Write write =
+                    new Write(
+                            groupOf(in), in.readLong(), originOf(in), in.readInt(), in.readLong());
+            if (write.firstPiece < 0 || write.firstPiece >= Pieces.MAX_PIECES) {
+                throw Wire.malformed("piece " + write.firstPiece);
+            }
+            if (in.readableBytes() > Wire.MAX_DATA_BYTES) {
+                throw Wire.malformed(in.readableBytes() + " bytes to write");
+            }
+            return write;
+        }
+    }
+
+    record Zero(GroupId group, long volume, Origin origin, long offset, long length, boolean unmap)
+            implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(volume);
+            putOrigin(out, origin);
+            out.writeLong(offset).writeLong(length).writeBoolean(unmap);
+        }
+
+        static Zero decode(ByteBuf in) {
+            return new Zero(
+                    groupOf(in),
+                    in.readLong(),
+                    originOf(in),
+                    in.readLong(),
+                    in.readLong(),
+                    Wire.bool(in));
+        }
+    }
+
+    record Read(GroupId group, ReadRequest request, long offset, int length)
+            implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value());
+            putRead(out, request);
+            out.writeLong(offset).writeInt(length);
+        }
+
+        static Read decode(ByteBuf in) {
+            Read read = new Read(groupOf(in), readOf(in), in.readLong(), in.readInt());
+            if (read.length < 0 || read.length > Wire.MAX_DATA_BYTES) {
+                throw Wire.malformed(read.length + " bytes to read");
+            }
+            return read;
+        }
+    }
+
+    record Extents(GroupId group, ReadRequest request, long offset, long length, int max)
+            implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value());
+            putRead(out, request);
+            out.writeLong(offset).writeLong(length).writeInt(max);
+        }
+
+        static Extents decode(ByteBuf in) {
+            return new Extents(
+                    groupOf(in), readOf(in), in.readLong(), in.readLong(), bounded(in.readInt()));
+        }
+    }
+
+    record Describe(GroupId group, long volume) implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(volume);
+        }
+
+        static Describe decode(ByteBuf in) {
+            return new Describe(groupOf(in), in.readLong());
+        }
+    }
+
+    /// A request that names nothing but the group.
+    record Plain(GroupId group) implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value());
+        }
+
+        static Plain decode(ByteBuf in) {
+            return new Plain(groupOf(in));
+        }
+    }
+
+    record Diff(
+            GroupId group,
+            long volume,
+            @Nullable String from,
+            @Nullable String to,
+            long offset,
+            int max)
+            implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(volume);
+            Wire.putOptional(out, from);
+            Wire.putOptional(out, to);
+            out.writeLong(offset).writeInt(max);
+        }
+
+        static Diff decode(ByteBuf in) {
+            return new Diff(
+                    groupOf(in),
+                    in.readLong(),
+                    Wire.optional(in),
+                    Wire.optional(in),
+                    in.readLong(),
+                    bounded(in.readInt()));
+        }
+    }
+
+    private static void putOrigin(ByteBuf out, Origin origin) {
+        out.writeLong(origin.attachment()).writeLong(origin.seq()).writeLong(origin.doneBelow());
+    }
+
+    private static Origin originOf(ByteBuf in) {
+        return new Origin(in.readLong(), in.readLong(), in.readLong());
+    }
+
+    private static void putRead(ByteBuf out, ReadRequest request) {
+        out.writeLong(request.volume())
+                .writeLong(request.attachment())
+                .writeLong(request.minIndex());
+        Wire.putOptional(out, request.snapshot());
+    }
+
+    private static ReadRequest readOf(ByteBuf in) {
+        long volume = in.readLong();
+        long attachment = in.readLong();
+        long minIndex = in.readLong();
+        return new ReadRequest(volume, Wire.optional(in), attachment, minIndex);
+    }
+
+    private static int bounded(int max) {
+        if (max < 1 || max > Wire.MAX_EXTENTS) {
+            throw Wire.malformed("a limit of " + max + " ranges");
+        }
+        return max;
+    }
+}
