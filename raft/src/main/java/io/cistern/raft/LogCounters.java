@@ -6,15 +6,25 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.stream.Stream;
 import org.apache.ratis.server.RaftServer;
 
 /// Numbers about one replica's log.
 final class LogCounters {
+    /// Length and checksum around an entry in the log.
+    private static final int FRAME_BYTES = 8;
+
     private final Path directory;
+    private final LongAdder bytes = new LongAdder();
 
     LogCounters(Path directory) {
         this.directory = directory;
+    }
+
+    /// An entry of this size went through the log.
+    void logged(int entryBytes) {
+        bytes.add(entryBytes + FRAME_BYTES);
     }
 
     RaftGroup.Stats stats(
@@ -23,11 +33,11 @@ final class LogCounters {
             Map<String, RaftGroup.Stats.Follower> followers) {
         var raftLog = division.getRaftLog();
         return new RaftGroup.Stats(
-                0,
+                RatisMeters.syncs(division.getMemberId().toString()),
                 raftLog.getNextIndex(),
                 commands,
                 bytesOnDisk(),
-                0,
+                bytes.sum(),
                 raftLog.getStartIndex() - 1,
                 followers);
     }

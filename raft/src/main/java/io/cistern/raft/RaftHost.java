@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -130,7 +131,12 @@ public final class RaftHost implements AutoCloseable {
 
     @Override
     public void close() {
-        new ArrayList<>(groups.values()).forEach(RatisGroup::close);
+        // Each takes up to a second, most of it waiting.
+        CompletableFuture.allOf(
+                        groups.values().stream()
+                                .map(group -> CompletableFuture.runAsync(group::close, control))
+                                .toArray(CompletableFuture[]::new))
+                .join();
         timer.shutdownNow();
         control.shutdown();
         log.info("raft on {} stopped", config.node());
@@ -142,14 +148,13 @@ public final class RaftHost implements AutoCloseable {
 
     private RaftServer newServer(RatisGroup group, Path directory, List<Peer> initialMembers)
             throws IOException {
-        RaftProperties properties = RatisConfig.properties(directory, config.timings());
+        RaftProperties properties = RatisConfig.properties(directory, config);
         RaftConfigKeys.Rpc.setType(properties, new LocalRpcType());
         Parameters parameters = new Parameters();
         parameters.put(LocalRpcType.PARAMETER, network.at(address), LocalNetwork.Port.class);
-        RatisStateMachine adapter = new RatisStateMachine(group.target(), group);
         return RaftServer.newBuilder()
                 .setServerId(RaftPeerId.valueOf(group.self().id()))
-                .setStateMachineRegistry(ignored -> adapter)
+                .setStateMachineRegistry(ignored -> group.adapter())
                 .setGroup(
                         org.apache.ratis.protocol.RaftGroup.valueOf(
                                 RatisPeers.groupId(group.id()),

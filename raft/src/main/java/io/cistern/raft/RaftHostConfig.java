@@ -11,6 +11,7 @@ import java.util.function.LongSupplier;
 /// @param listen address of the Raft port; port 0 takes a free one
 /// @param directory logs are kept in `<directory>/raft/<group>/<peer>`
 /// @param timings election time-outs, lease and the like
+/// @param log sizes of log files
 /// @param halt called when the process must stop
 /// @param nanoTime the clock of leases and waits, as [System#nanoTime]
 public record RaftHostConfig(
@@ -19,6 +20,7 @@ public record RaftHostConfig(
         InetSocketAddress listen,
         Path directory,
         RaftTimings timings,
+        RaftLogLimits log,
         Halt halt,
         LongSupplier nanoTime) {
 
@@ -31,19 +33,26 @@ public record RaftHostConfig(
                 listen,
                 directory,
                 RaftTimings.DEFAULT,
+                RaftLogLimits.DEFAULT,
                 Halt.process(),
                 System::nanoTime);
     }
 
     public RaftHostConfig withTimings(RaftTimings changed) {
-        return new RaftHostConfig(node, clusterId, listen, directory, changed, halt, nanoTime);
+        return new RaftHostConfig(node, clusterId, listen, directory, changed, log, halt, nanoTime);
     }
 
     public RaftHostConfig withHalt(Halt changed) {
-        return new RaftHostConfig(node, clusterId, listen, directory, timings, changed, nanoTime);
+        return new RaftHostConfig(
+                node, clusterId, listen, directory, timings, log, changed, nanoTime);
     }
 
     public RaftHostConfig withNanoTime(LongSupplier changed) {
-        return new RaftHostConfig(node, clusterId, listen, directory, timings, halt, changed);
+        return new RaftHostConfig(node, clusterId, listen, directory, timings, log, halt, changed);
+    }
+
+    public RaftHostConfig withLog(RaftLogLimits changed) {
+        return new RaftHostConfig(
+                node, clusterId, listen, directory, timings, changed, halt, nanoTime);
     }
 }

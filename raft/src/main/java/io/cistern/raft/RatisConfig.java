@@ -10,22 +10,17 @@ import org.apache.ratis.util.TimeDuration;
 
 /// Ratis' settings, each set on purpose.
 final class RatisConfig {
-    /// A closed log segment's size. Purging removes whole segments.
-    static final long SEGMENT_BYTES = 32L << 20;
-
-    /// The open segment grows by this much, zero-filled, ahead of the writes.
-    static final long PREALLOCATE_BYTES = 4L << 20;
-
-    /// Entries applied between two looks at what the state machine has made durable.
-    static final long CHECKPOINT_POLL_ENTRIES = 64;
+    /// Entries applied between two looks at what the state machine has made durable. An entry may
+    /// be megabytes, and a look costs a method call.
+    static final long CHECKPOINT_POLL_ENTRIES = 1;
 
     private RatisConfig() {}
 
-    static RaftProperties properties(Path directory, RaftTimings timings) {
+    static RaftProperties properties(Path directory, RaftHostConfig config) {
         RaftProperties p = new RaftProperties();
         RaftServerConfigKeys.setStorageDir(p, List.of(directory.toFile()));
-        log(p);
-        times(p, timings);
+        log(p, config.log());
+        times(p, config.timings());
         // A snapshot here is a look at the state machine's own checkpoint: cheap, so it is
         // frequent.
         RaftServerConfigKeys.Snapshot.setAutoTriggerEnabled(p, true);
@@ -38,10 +33,12 @@ final class RatisConfig {
         return p;
     }
 
-    private static void log(RaftProperties p) {
-        RaftServerConfigKeys.Log.setSegmentSizeMax(p, SizeInBytes.valueOf(SEGMENT_BYTES));
-        RaftServerConfigKeys.Log.setPreallocatedSize(p, SizeInBytes.valueOf(PREALLOCATE_BYTES));
-        RaftServerConfigKeys.Log.setSegmentCacheSizeMax(p, SizeInBytes.valueOf(SEGMENT_BYTES));
+    private static void log(RaftProperties p, RaftLogLimits limits) {
+        RaftServerConfigKeys.Log.setSegmentSizeMax(p, SizeInBytes.valueOf(limits.segmentBytes()));
+        RaftServerConfigKeys.Log.setPreallocatedSize(
+                p, SizeInBytes.valueOf(limits.preallocateBytes()));
+        RaftServerConfigKeys.Log.setSegmentCacheSizeMax(
+                p, SizeInBytes.valueOf(limits.cacheBytes()));
         RaftServerConfigKeys.Log.setSegmentCacheNumMax(p, 2);
         // Acknowledging before the fsync would lose writes at a power cut.
         RaftServerConfigKeys.Log.setUnsafeFlushEnabled(p, false);

@@ -41,6 +41,7 @@ final class RatisGroup implements RaftGroup {
     private final StateMachine target;
     private final RaftGroupId ratisId;
     private final ClientId clientId = ClientId.randomId();
+    private final ByteString proposerId = clientId.toByteString();
     private final ExecutorService events;
     private final ExecutorService control;
     private final LeadershipTracker leadership;
@@ -49,6 +50,7 @@ final class RatisGroup implements RaftGroup {
     private final LogCounters counters;
     private final LongAdder commands = new LongAdder();
     private final Runnable onClose;
+    private final RatisStateMachine adapter;
 
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
@@ -80,10 +82,11 @@ final class RatisGroup implements RaftGroup {
                         shared.timer(),
                         change -> callback(() -> target.leadershipChanged(change)));
         this.batcher = new Batcher(name, this::submit, config.nanoTime(), this::callback);
+        this.adapter = new RatisStateMachine(target, this);
     }
 
-    StateMachine target() {
-        return target;
+    RatisStateMachine adapter() {
+        return adapter;
     }
 
     /// Begins to take part. Blocks while the log is read.
@@ -226,6 +229,7 @@ final class RatisGroup implements RaftGroup {
             }
             closed = true;
         }
+        adapter.closing();
         RaftServer running = server;
         if (running != null) {
             try {
@@ -247,18 +251,22 @@ final class RatisGroup implements RaftGroup {
         }
     }
 
-    void applied(
+    /// @param bytes what the entry takes in the log
+    void applied(LogPosition position, int bytes, List<@Nullable Object> results) {
+        commands.add(results.size());
+        counters.logged(bytes);
+        waiters.advanceTo(position.index());
+    }
+
+    /// Hands the results to the proposers, if this process proposed the entry.
+    void complete(
             LogPosition position,
             ByteString proposer,
             long callId,
             List<@Nullable Object> results) {
-        commands.add(results.size());
-        Batch batch = proposer.equals(clientId.toByteString()) ? batcher.take(callId) : null;
+        Batch batch = proposer.equals(proposerId) ? batcher.take(callId) : null;
         if (batch != null) {
             leadership.committed(position.term(), batch.proposedNanos);
-        }
-        waiters.advanceTo(position.index());
-        if (batch != null) {
             batch.complete(position, results);
         }
     }
@@ -309,6 +317,27 @@ final class RatisGroup implements RaftGroup {
 
     void halt(String message, Throwable cause) {
         config.halt().halt(message, cause);
+    }
+
+    /// Runs what may block.
+    void control(Runnable task) {
+        control.execute(task);
+    }
+
+    void installFailed(@Nullable Throwable failure) {
+        log.warn(
+                "fetching the state of {} for {} failed; it is tried again",
+                id,
+                self.id(),
+                failure);
+    }
+
+    /// Ratis closed the replica by itself: it was removed from the group, or has halted.
+    void closedByRatis() {
+        log.error(
+                "replica {} of {} has stopped: it is no longer a member, or has failed",
+                self.id(),
+                id);
     }
 
     /// The Ratis server is gone: nothing waits any longer.

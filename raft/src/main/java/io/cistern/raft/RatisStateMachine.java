@@ -1,7 +1,5 @@
 package io.cistern.raft;
 
-import io.cistern.block.CisternException;
-import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -26,6 +24,7 @@ import org.apache.ratis.statemachine.SnapshotInfo;
 import org.apache.ratis.statemachine.TransactionContext;
 import org.apache.ratis.statemachine.impl.BaseStateMachine;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.apache.ratis.util.LifeCycle;
 import org.jspecify.annotations.Nullable;
 
 /// What Ratis sees of a [StateMachine].
@@ -56,6 +55,10 @@ final class RatisStateMachine extends BaseStateMachine {
     private volatile TermIndex checkpoint;
     private volatile boolean failed;
 
+    // Guarded by applyLock.
+    private boolean installing;
+    private boolean closing;
+
     /// Set just before the entry's notifyTermIndexUpdated, both on the apply thread.
     private boolean ownEntryReached;
 
@@ -74,6 +77,8 @@ final class RatisStateMachine extends BaseStateMachine {
     public void initialize(RaftServer server, RaftGroupId groupId, RaftStorage storage)
             throws IOException {
         super.initialize(server, groupId, storage);
+        getLifeCycle().transition(LifeCycle.State.STARTING);
+        getLifeCycle().transition(LifeCycle.State.RUNNING);
         group.advanced(checkpoint.getIndex());
     }
 
@@ -86,7 +91,7 @@ final class RatisStateMachine extends BaseStateMachine {
     @Override
     public long takeSnapshot() {
         synchronized (applyLock) {
-            if (failed) {
+            if (failed || installing) {
                 return RaftLog.INVALID_LOG_INDEX;
             }
             TermIndex position = termIndex(target.checkpointed());
@@ -121,15 +126,17 @@ final class RatisStateMachine extends BaseStateMachine {
         StateMachineLogEntryProto content = entry.getStateMachineLogEntry();
         LogPosition position = new LogPosition(entry.getTerm(), entry.getIndex());
         synchronized (applyLock) {
-            checkRunning();
-            List<@Nullable Object> results;
-            try {
-                results = apply(position, content.getLogData());
-            } catch (Throwable e) {
-                throw halt(position, e);
+            if (mustApply(position)) {
+                List<@Nullable Object> results;
+                try {
+                    results = apply(position, content.getLogData());
+                } catch (Throwable e) {
+                    throw halt(position, e);
+                }
+                updateLastAppliedTermIndex(position.term(), position.index());
+                group.applied(position, entry.getSerializedSize(), results);
+                group.complete(position, content.getClientId(), content.getCallId(), results);
             }
-            updateLastAppliedTermIndex(position.term(), position.index());
-            group.applied(position, content.getClientId(), content.getCallId(), results);
         }
         return CompletableFuture.completedFuture(Message.EMPTY);
     }
@@ -152,14 +159,15 @@ final class RatisStateMachine extends BaseStateMachine {
     public void notifyTermIndexUpdated(long term, long index) {
         LogPosition position = new LogPosition(term, index);
         synchronized (applyLock) {
-            checkRunning();
-            try {
-                target.advance(position);
-            } catch (Throwable e) {
-                throw halt(position, e);
+            if (mustApply(position)) {
+                try {
+                    target.advance(position);
+                } catch (Throwable e) {
+                    throw halt(position, e);
+                }
+                updateLastAppliedTermIndex(term, index);
+                group.advanced(index);
             }
-            updateLastAppliedTermIndex(term, index);
-            group.advanced(index);
         }
         if (ownEntryReached) {
             ownEntryReached = false;
@@ -194,22 +202,121 @@ final class RatisStateMachine extends BaseStateMachine {
         group.halt("the log of group " + group.id() + " failed", cause);
     }
 
+    /// The leader has purged what this replica needs. Called under Ratis' lock, so the work begins
+    /// on another thread. From then on the apply thread waits, and what it finds when it goes on
+    /// has been made superfluous by the install.
     @Override
     public CompletableFuture<TermIndex> notifyInstallSnapshotFromLeader(
             RoleInfoProto role, TermIndex firstAvailable) {
-        return CompletableFuture.failedFuture(
-                new CisternException(ErrorCode.INTERNAL, "no install"));
+        Peer leader = RatisPeers.fromProto(role.getFollowerInfo().getLeaderInfo().getId());
+        CompletableFuture<TermIndex> installed = new CompletableFuture<>();
+        group.control(() -> startInstall(leader, firstAvailable, installed));
+        return installed;
+    }
+
+    private void startInstall(
+            Peer leader, TermIndex firstAvailable, CompletableFuture<TermIndex> installed) {
+        CompletableFuture<LogPosition> reached;
+        synchronized (applyLock) {
+            if (failed || closing || installing) {
+                installed.completeExceptionally(
+                        new IllegalStateException("an install cannot begin now"));
+                return;
+            }
+            installing = true;
+            try {
+                reached =
+                        target.install(
+                                leader,
+                                new LogPosition(
+                                        firstAvailable.getTerm(), firstAvailable.getIndex()));
+            } catch (RuntimeException e) {
+                reached = CompletableFuture.failedFuture(e);
+            }
+        }
+        reached.whenComplete((position, failure) -> {
+            if (failure == null && position.index() < firstAvailable.getIndex() - 1) {
+                endInstall(
+                        null,
+                        new IllegalStateException(
+                                "installed up to "
+                                        + position
+                                        + ", but the leader's log begins at "
+                                        + firstAvailable),
+                        installed);
+            } else {
+                endInstall(position, failure, installed);
+            }
+        });
+    }
+
+    private void endInstall(
+            @Nullable LogPosition position,
+            @Nullable Throwable failure,
+            CompletableFuture<TermIndex> installed) {
+        synchronized (applyLock) {
+            installing = false;
+            if (position != null) {
+                checkpoint = termIndex(position);
+                setLastAppliedTermIndex(checkpoint);
+                group.advanced(position.index());
+            }
+            applyLock.notifyAll();
+        }
+        if (position != null) {
+            installed.complete(checkpoint);
+        } else {
+            group.installFailed(failure);
+            installed.completeExceptionally(
+                    failure != null ? failure : new IllegalStateException("nothing installed"));
+        }
+    }
+
+    @Override
+    public void pause() {
+        getLifeCycle().transition(LifeCycle.State.PAUSING);
+        getLifeCycle().transition(LifeCycle.State.PAUSED);
+    }
+
+    /// Follows an install: Ratis goes on behind [#getLatestSnapshot].
+    @Override
+    public void reinitialize() {
+        getLifeCycle().transition(LifeCycle.State.STARTING);
+        getLifeCycle().transition(LifeCycle.State.RUNNING);
+    }
+
+    /// Lets a waiting apply thread go: the group is about to close.
+    void closing() {
+        synchronized (applyLock) {
+            closing = true;
+            applyLock.notifyAll();
+        }
     }
 
     @Override
     public void close() {
+        synchronized (applyLock) {
+            if (!closing) {
+                group.closedByRatis();
+            }
+        }
         group.closed();
     }
 
-    private void checkRunning() {
-        if (failed) {
-            throw new IllegalStateException("group " + group.id() + " has halted");
+    /// Waits while an install runs; then false if it made this entry superfluous.
+    private boolean mustApply(LogPosition position) {
+        while (installing && !closing) {
+            try {
+                applyLock.wait();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted while a state is installed", e);
+            }
         }
+        if (failed || installing) {
+            throw new IllegalStateException("group " + group.id() + " has stopped");
+        }
+        return position.index() > getLastAppliedTermIndex().getIndex();
     }
 
     private IllegalStateException halt(LogPosition position, Throwable cause) {

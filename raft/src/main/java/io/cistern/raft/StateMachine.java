@@ -7,8 +7,10 @@ import org.jspecify.annotations.Nullable;
 
 /// What a group replicates. One instance per replica.
 ///
-/// Threading: [#apply], [#checkpointed] and [#install]'s start are called on the group's one apply
-/// thread, in log order. Leadership callbacks come on another single thread, in order.
+/// Threading: [#apply], [#advance], [#checkpointed] and the start of [#install] are called one at a
+/// time, each seeing what the one before it did: apply and advance on the group's one apply thread
+/// in log order, an install on another while that one waits. Leadership callbacks come on another
+/// single thread, in order.
 ///
 /// Applying is deterministic (no clock, no randomness, no I/O whose result shows in the state) and
 /// may be repeated: after a restart every entry behind [#checkpointed] is applied again, over data
@@ -35,6 +37,8 @@ public interface StateMachine {
     /// The leader no longer holds the entries this replica needs. Fetches the state from `leader`
     /// by the implementation's own means, makes it durable, and completes with the position
     /// reached, which is at least `firstAvailable.index() - 1`. Until then nothing is applied here.
+    /// After a failure it is asked again, by this leader or the next; entries may be applied in
+    /// between, so a failed attempt leaves the old state in place.
     CompletableFuture<LogPosition> install(Peer leader, LogPosition firstAvailable);
 
     /// Leadership as this replica sees it changed.

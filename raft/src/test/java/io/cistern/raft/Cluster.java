@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /// Hosts n1, n2, … in one process, and one group over them.
 final class Cluster implements AutoCloseable {
@@ -33,6 +34,8 @@ final class Cluster implements AutoCloseable {
     final List<String> halts = new java.util.concurrent.CopyOnWriteArrayList<>();
     Supplier<KeepingStateMachine> newMachine = KeepingStateMachine::new;
 
+    UnaryOperator<RaftHostConfig> configure = config -> config;
+
     Cluster(Path directory) {
         this.directory = directory;
     }
@@ -43,26 +46,31 @@ final class Cluster implements AutoCloseable {
 
     /// Starts and opens `count` replicas.
     static Cluster of(Path directory, int count) {
-        Cluster cluster = new Cluster(directory);
+        return new Cluster(directory).start(count);
+    }
+
+    Cluster start(int count) {
         for (int i = 1; i <= count; i++) {
-            cluster.startHost("n" + i);
+            startHost("n" + i);
         }
         for (int i = 1; i <= count; i++) {
             String node = "n" + i;
-            cluster.members.add(new Peer(node + ".0", node, cluster.host(node).address(), 0));
+            members.add(new Peer(node + ".0", node, host(node).address(), 0));
         }
         for (int i = 1; i <= count; i++) {
-            cluster.open("n" + i);
+            open("n" + i);
         }
-        return cluster;
+        return this;
     }
 
     RaftHost startHost(String node) {
         RaftHost host =
                 RaftHost.start(
-                        RaftHostConfig.of(node, "test", anyPort(), directory.resolve(node))
-                                .withTimings(FAST)
-                                .withHalt((message, cause) -> halts.add(node + ": " + message)));
+                        configure.apply(
+                                RaftHostConfig.of(node, "test", anyPort(), directory.resolve(node))
+                                        .withTimings(FAST)
+                                        .withHalt((message, cause) ->
+                                                halts.add(node + ": " + message))));
         hosts.put(node, host);
         return host;
     }
@@ -104,6 +112,27 @@ final class Cluster implements AutoCloseable {
         return group.propose(command(text)).get(20, java.util.concurrent.TimeUnit.SECONDS);
     }
 
+    RaftGroup replica(String node) {
+        return Objects.requireNonNull(replicas.get(node));
+    }
+
+    /// The replicas other than `one`.
+    List<RaftGroup> others(RaftGroup one) {
+        return replicas.values().stream().filter(group -> group != one).toList();
+    }
+
+    /// Cuts all links to and from a replica.
+    void isolate(RaftGroup one) {
+        for (RaftGroup other : others(one)) {
+            LocalNetwork.SHARED.cut(one.self().id(), other.self().id());
+            LocalNetwork.SHARED.cut(other.self().id(), one.self().id());
+        }
+    }
+
+    void heal() {
+        LocalNetwork.SHARED.heal();
+    }
+
     /// Waits until every open replica has applied `index`.
     void awaitApplied(long index) {
         replicas.values()
@@ -112,6 +141,6 @@ final class Cluster implements AutoCloseable {
 
     @Override
     public void close() {
-        hosts.values().forEach(RaftHost::close);
+        hosts.values().parallelStream().forEach(RaftHost::close);
     }
 }

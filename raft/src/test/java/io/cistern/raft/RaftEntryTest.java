@@ -1,0 +1,78 @@
+package io.cistern.raft;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.util.List;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
+import org.junit.jupiter.api.Test;
+
+class RaftEntryTest {
+    private static List<ByteBuffer> wrap(List<byte[]> commands) {
+        return commands.stream().map(ByteBuffer::wrap).toList();
+    }
+
+    @Property(tries = 300)
+    void whatWasEncodedIsDecoded(@ForAll @Size(max = 128) List<byte[]> commands) {
+        List<ByteBuffer> decoded =
+                RaftEntry.decode(ByteBuffer.wrap(RaftEntry.encode(wrap(commands))));
+        assertThat(decoded).isEqualTo(wrap(commands)).allMatch(ByteBuffer::isReadOnly);
+    }
+
+    @Property(tries = 300)
+    void aCutEntryIsRefused(
+            @ForAll @Size(min = 1, max = 5) List<byte[]> commands,
+            @ForAll @IntRange(max = 10_000) int cut) {
+        byte[] entry = RaftEntry.encode(wrap(commands));
+        ByteBuffer part = ByteBuffer.wrap(entry, 0, cut % entry.length);
+        assertThatThrownBy(() -> RaftEntry.decode(part))
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT));
+    }
+
+    @Property(tries = 1000)
+    void garbageIsRefusedOrReadWithinItsBounds(@ForAll byte[] garbage) {
+        try {
+            RaftEntry.decode(ByteBuffer.wrap(garbage));
+        } catch (CisternException e) {
+            assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT);
+        }
+    }
+
+    @Test
+    void encodingLeavesTheCommandsAlone() {
+        ByteBuffer command = ByteBuffer.wrap(new byte[] {1, 2, 3});
+        RaftEntry.encode(List.of(command));
+        assertThat(command.remaining()).isEqualTo(3);
+    }
+
+    /// The bytes of version 1: two commands, "ab" and 00 ff 10, with an empty one between them.
+    @Test
+    void versionOneIsReadAndWrittenAsItAlwaysWas() throws Exception {
+        byte[] golden;
+        try (InputStream in = RaftEntryTest.class.getResourceAsStream("raft-entry-v1.bin")) {
+            assertThat(in).isNotNull();
+            golden = in.readAllBytes();
+        }
+        List<ByteBuffer> commands =
+                wrap(List.of(new byte[] {'a', 'b'}, new byte[0], new byte[] {0, (byte) 0xff, 16}));
+        assertThat(RaftEntry.decode(ByteBuffer.wrap(golden))).isEqualTo(commands);
+        assertThat(RaftEntry.encode(commands)).isEqualTo(golden);
+    }
+
+    @Test
+    void anUnknownVersionSaysSo() {
+        byte[] entry = RaftEntry.encode(List.of());
+        entry[1] = 2;
+        assertThatThrownBy(() -> RaftEntry.decode(ByteBuffer.wrap(entry)))
+                .hasMessageContaining("version is 2");
+    }
+}
