@@ -172,6 +172,10 @@ final class ClientChannel extends ChannelInboundHandlerAdapter {
         owner.lost(this, new CisternException(code, "cannot reach " + where + ": " + why));
     }
 
+    void reset() {
+        lost(ErrorCode.UNAVAILABLE, "no answers; connecting anew");
+    }
+
     void close() {
         over = true;
         stopTimer();

@@ -2,10 +2,12 @@ package io.cistern.raft.net;
 
 import io.cistern.block.CisternException;
 import io.netty.buffer.ByteBuf;
+import io.netty.channel.EventLoop;
 import io.netty.handler.ssl.SslContext;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -18,7 +20,7 @@ public final class RpcClient implements AutoCloseable {
     private final @Nullable SslContext ssl;
     private final RpcLoops loops;
     private final Map<InetSocketAddress, RpcConnection> cached = new ConcurrentHashMap<>();
-    private final java.util.Set<RpcConnection> all = ConcurrentHashMap.newKeySet();
+    private final Set<RpcConnection> all = ConcurrentHashMap.newKeySet();
 
     /// @param tls null for plaintext
     /// @throws CisternException INVALID if the TLS files cannot be used
@@ -33,7 +35,13 @@ public final class RpcClient implements AutoCloseable {
     /// A connection of the caller's own. It connects at its first call, and again at the next call
     /// after it was lost; close it when it is of no more use.
     public RpcConnection connect(InetSocketAddress address) {
-        RpcConnection connection = new RpcConnection(this, address, loops.next());
+        return connect(address, loops.next());
+    }
+
+    /// As [#connect(InetSocketAddress)], on one loop of this client's [RpcLoops]: connections on
+    /// the same loop never run at once.
+    public RpcConnection connect(InetSocketAddress address, EventLoop loop) {
+        RpcConnection connection = new RpcConnection(this, address, loop);
         all.add(connection);
         return connection;
     }

@@ -31,12 +31,12 @@ import org.jspecify.annotations.Nullable;
 ///
 /// ```
 /// IDLE --first call--> CONNECTING --handshake done--> OPEN
-///   ^---- failed: next try after 20 ms .. 1 s ----'     |
+///   ^---- failed: next try after 20 .. 250 ms ---'     |
 ///   ^---------------------- lost: next try at once -----'      any --close()--> CLOSED
 /// ```
 public final class RpcConnection implements AutoCloseable {
     private static final long MIN_BACKOFF_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
-    private static final long MAX_BACKOFF_NANOS = TimeUnit.SECONDS.toNanos(1);
+    private static final long MAX_BACKOFF_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
     /// Time-outs are noticed with this resolution.
     private static final long TIMER_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
@@ -309,6 +309,23 @@ public final class RpcConnection implements AutoCloseable {
 
     public InetSocketAddress address() {
         return address;
+    }
+
+    /// The event loop that completes this connection's calls.
+    public EventLoop loop() {
+        return loop;
+    }
+
+    /// Drops the connection, if there is one, and lets the next call make a new one: for a caller
+    /// that has learned that nothing gets through, long before TCP gives up. Calls in flight fail
+    /// with UNAVAILABLE.
+    public void reset() {
+        execute(() -> {
+            ClientChannel open = current;
+            if (open != null) {
+                open.reset();
+            }
+        });
     }
 
     /// Closes the connection for good; calls in flight fail with UNAVAILABLE.

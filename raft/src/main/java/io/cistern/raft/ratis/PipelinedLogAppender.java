@@ -1,0 +1,449 @@
+package io.cistern.raft.ratis;
+
+import io.cistern.block.CisternException;
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.EventLoop;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
+import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto.AppendResult;
+import org.apache.ratis.proto.RaftProtos.AppendEntriesRequestProto;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.server.RaftServerConfigKeys;
+import org.apache.ratis.server.leader.FollowerInfo;
+import org.apache.ratis.server.leader.LeaderState;
+import org.apache.ratis.server.leader.LogAppenderBase;
+import org.apache.ratis.server.protocol.TermIndex;
+import org.apache.ratis.server.raftlog.RaftLog;
+import org.apache.ratis.server.raftlog.RaftLogIOException;
+import org.apache.ratis.util.LifeCycle;
+import org.apache.ratis.util.Timestamp;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Feeds one follower, from the event loop of the connection to it: no thread of its own, so a new
+/// entry costs one wake-up for all followers on that loop.
+///
+/// Up to [#MAX_IN_FLIGHT] appends are under way, in order. A start, a failure or an inconsistency
+/// begins a new era: a heartbeat first finds out where the follower is; what is still under way
+/// from the old era may raise the match index, and is otherwise ignored. Heartbeats travel on a
+/// connection of their own. Far behind the leader's log, requests are built on a pool thread,
+/// because old entries are read from disk.
+///
+/// All state is confined to the event loop, but for what is atomic or volatile.
+final class PipelinedLogAppender extends LogAppenderBase {
+    private static final Logger LOG = LoggerFactory.getLogger(PipelinedLogAppender.class);
+
+    /// Most appends under way. Enough to keep a follower's fsync busy.
+    static final int MAX_IN_FLIGHT = 32;
+
+    /// Most bytes of appends under way, plus one message. Below the 64 MiB of a follower's log
+    /// queue.
+    static final long MAX_IN_FLIGHT_BYTES = 16L << 20;
+
+    /// Entries this near to the end of the log are in memory.
+    private static final long NEAR_ENTRIES = 256;
+
+    /// The follower learns of a commit with the next append, or after this much idleness.
+    private static final long COMMIT_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
+
+    private final RatisRpc rpc;
+    private final PeerLink link;
+    private final EventLoop loop;
+    private final Duration heartbeatTimeout;
+    private final SnapshotNotifier snapshots;
+    private final AtomicLong callId = new AtomicLong();
+    private final AtomicBoolean signalled = new AtomicBoolean();
+    private final ErrorPause errors = new ErrorPause();
+    private volatile boolean started;
+    private volatile boolean stopped;
+    private volatile int inFlight;
+
+    private long inFlightBytes;
+    private long era;
+    private boolean answered;
+    private boolean probing;
+    private boolean building;
+    private long commitTold = -1;
+    private long commitTellAt;
+    private @Nullable Future<?> timer;
+    private long timerAt;
+
+    PipelinedLogAppender(RaftServer.Division server, LeaderState leader, FollowerInfo follower) {
+        super(server, leader, follower);
+        var properties = server.getRaftServer().getProperties();
+        if (RaftServerConfigKeys.Log.Appender.installSnapshotEnabled(properties)) {
+            throw new IllegalArgumentException(
+                    "snapshots are not sent in pieces: set "
+                            + RaftServerConfigKeys.Log.Appender.INSTALL_SNAPSHOT_ENABLED_KEY
+                            + "=false");
+        }
+        this.rpc = (RatisRpc) server.getRaftServer().getServerRpc();
+        this.link = rpc.link(follower.getId());
+        this.loop = link.loop();
+        this.heartbeatTimeout =
+                Duration.ofMillis(
+                        RaftServerConfigKeys.Rpc.timeoutMax(properties)
+                                .toLong(TimeUnit.MILLISECONDS));
+        this.snapshots = new SnapshotNotifier(this, rpc, link);
+    }
+
+    // ---- life, any thread
+
+    @Override
+    public void start() {
+        started = true;
+        notifyLogAppender();
+    }
+
+    @Override
+    public boolean isRunning() {
+        var info = getServer().getInfo();
+        return !stopped && info.isAlive() && info.isLeader() && getRaftLog().isOpened();
+    }
+
+    @Override
+    public CompletableFuture<LifeCycle.State> stopAsync() {
+        stopped = true;
+        execute(this::disarm);
+        return CompletableFuture.completedFuture(LifeCycle.State.CLOSED);
+    }
+
+    /// Never called: there is no daemon of the base class to run it.
+    @Override
+    public void run() {
+        throw new IllegalStateException("the event loop runs this appender");
+    }
+
+    @Override
+    public void notifyLogAppender() {
+        if (started && signalled.compareAndSet(false, true)) {
+            execute(this::step);
+        }
+    }
+
+    @Override
+    public long getCallId() {
+        return callId.get();
+    }
+
+    @Override
+    public Comparator<Long> getCallIdComparator() {
+        return (left, right) -> Long.signum(left - right);
+    }
+
+    @Override
+    public boolean hasPendingDataRequests() {
+        return inFlight > 0;
+    }
+
+    void execute(Runnable task) {
+        try {
+            loop.execute(task);
+        } catch (RejectedExecutionException e) {
+            LOG.debug("{}: the event loops have been stopped", this);
+        }
+    }
+
+    void executeBlocking(Runnable task) {
+        try {
+            rpc.transport().blocking().execute(task);
+        } catch (RejectedExecutionException e) {
+            LOG.debug("{}: the transport has been closed", this);
+        }
+    }
+
+    // ---- sending, on the loop
+
+    /// Sends what there is to send, and sets the timer for what comes next.
+    void step() {
+        signalled.set(false);
+        if (!isRunning()) {
+            disarm();
+            return;
+        }
+        long now = System.nanoTime();
+        if (!errors.isPaused(now)) {
+            try {
+                sendEntries(now);
+                sendHeartbeatIfDue(now);
+            } catch (RaftLogIOException | RuntimeException e) {
+                LOG.warn("{}: cannot read the log for the follower", this, e);
+                errors.failed();
+            }
+        }
+        getLeaderState().checkHealth(getFollower());
+        arm(now);
+    }
+
+    private void sendEntries(long now) throws RaftLogIOException {
+        if (snapshots.blocksEntries(now)) {
+            return;
+        }
+        long current = era;
+        while (era == current && !building && windowOpen() && hasAppendEntries()) {
+            long behind = getRaftLog().getNextIndex() - getFollower().getNextIndex();
+            if (behind > NEAR_ENTRIES) {
+                buildElsewhere();
+                return;
+            }
+            AppendEntriesRequestProto request =
+                    newAppendEntriesRequest(callId.getAndIncrement(), false);
+            if (request == null) {
+                return;
+            }
+            send(request);
+        }
+    }
+
+    private boolean windowOpen() {
+        return answered && inFlight < MAX_IN_FLIGHT && inFlightBytes < MAX_IN_FLIGHT_BYTES;
+    }
+
+    private void buildElsewhere() {
+        building = true;
+        long current = era;
+        executeBlocking(() -> {
+            AppendEntriesRequestProto request = null;
+            try {
+                request = newAppendEntriesRequest(callId.getAndIncrement(), false);
+            } catch (RaftLogIOException | RuntimeException e) {
+                LOG.warn("{}: cannot read the log for the follower", this, e);
+            }
+            AppendEntriesRequestProto result = request;
+            execute(() -> built(current, result));
+        });
+    }
+
+    private void built(long ofEra, @Nullable AppendEntriesRequestProto request) {
+        building = false;
+        if (request == null) {
+            errors.failed();
+        } else if (isRunning() && ofEra == era && isNext(request)) {
+            send(request);
+        }
+        step();
+    }
+
+    private boolean isNext(AppendEntriesRequestProto request) {
+        return request.getEntriesCount() == 0
+                || request.getEntries(0).getIndex() == getFollower().getNextIndex();
+    }
+
+    private void sendHeartbeatIfDue(long now) throws RaftLogIOException {
+        boolean probe = !answered && !probing && hasAppendEntries();
+        boolean due = probe || getHeartbeatWaitTimeMs() <= 0;
+        long committed = getRaftLog().getLastCommittedIndex();
+        boolean tell = inFlight == 0 && commitTold < committed && isCommitBehind();
+        if (!tell) {
+            commitTellAt = 0;
+        } else if (commitTellAt == 0) {
+            commitTellAt = now + COMMIT_NANOS;
+        } else if (commitTellAt - now <= 0) {
+            commitTold = committed;
+            commitTellAt = 0;
+            due = true;
+        }
+        if (due) {
+            send(newAppendEntriesRequest(callId.getAndIncrement(), true));
+        }
+    }
+
+    private boolean isCommitBehind() {
+        return getRaftLog().getLastCommittedIndex() > getFollower().getCommitIndex();
+    }
+
+    /// @param first index of the first entry, or INVALID_LOG_INDEX in a heartbeat
+    /// @param next where to go on if it fails
+    private record Sent(long era, long first, long next, int bytes, Timestamp at) {
+        boolean isHeartbeat() {
+            return first == RaftLog.INVALID_LOG_INDEX;
+        }
+    }
+
+    private void send(AppendEntriesRequestProto request) {
+        int count = request.getEntriesCount();
+        boolean heartbeat = count == 0;
+        long first = heartbeat ? RaftLog.INVALID_LOG_INDEX : request.getEntries(0).getIndex();
+        long next =
+                request.hasPreviousLog()
+                        ? TermIndex.valueOf(request.getPreviousLog()).getIndex() + 1
+                        : getFollower().getMatchIndex() + 1;
+        Sent sent =
+                new Sent(era, first, next, request.getSerializedSize(), Timestamp.currentTime());
+        if (heartbeat) {
+            resetHeartbeatTrigger();
+            probing = true;
+        } else {
+            inFlight++;
+            inFlightBytes += sent.bytes();
+            getFollower().increaseNextIndex(request.getEntries(count - 1).getIndex() + 1);
+        }
+        getFollower().updateLastRpcSendTime(heartbeat);
+        rpc.send(
+                        heartbeat ? link.urgent() : link.bulk(),
+                        Opcode.APPEND,
+                        new RatisRpc.Envelope(
+                                request.getServerRequest(),
+                                request,
+                                heartbeat ? heartbeatTimeout : rpc.timeout()))
+                .whenComplete((answer, failure) -> answered(sent, answer, failure));
+    }
+
+    // ---- answers, on the loop
+
+    private void answered(Sent sent, @Nullable ByteBuf answer, @Nullable Throwable failure) {
+        if (sent.era() == era) {
+            if (sent.isHeartbeat()) {
+                probing = false;
+            } else {
+                inFlight--;
+                inFlightBytes -= sent.bytes();
+            }
+        }
+        if (answer == null) {
+            if (isRunning()) {
+                failed(sent, CisternException.of(Objects.requireNonNull(failure)));
+            }
+            return;
+        }
+        AppendEntriesReplyProto reply;
+        try {
+            reply = Protos.decode(AppendEntriesReplyProto.parser(), answer);
+        } catch (CisternException corrupt) {
+            failed(sent, corrupt);
+            return;
+        } finally {
+            answer.release();
+        }
+        if (isRunning()) {
+            getFollower().updateLastRespondedAppendEntriesSendTime(sent.at());
+            getFollower().updateLastRpcResponseTime();
+            replied(sent, reply);
+            step();
+        }
+    }
+
+    private void replied(Sent sent, AppendEntriesReplyProto reply) {
+        FollowerInfo follower = getFollower();
+        follower.getErrorState().updateErrorCount(reply.getResult() != AppendResult.SUCCESS);
+        switch (reply.getResult()) {
+            case SUCCESS -> {
+                if (errors.succeeded()) {
+                    LOG.info("{}: the follower answers again", this);
+                }
+                answered |= sent.era() == era;
+                getLeaderState().onFollowerCommitIndex(follower, reply.getFollowerCommit());
+                if (follower.updateMatchIndex(reply.getMatchIndex())) {
+                    follower.updateNextIndex(reply.getMatchIndex() + 1);
+                    getLeaderState().onFollowerSuccessAppendEntries(follower);
+                }
+            }
+            case NOT_LEADER -> {
+                LOG.info("{}: the follower is in term {}", this, reply.getTerm());
+                // It takes the server's lock, which may be held while votes are stored.
+                executeBlocking(() -> onFollowerTerm(reply.getTerm()));
+                errors.failed();
+            }
+            case INCONSISTENCY -> {
+                if (sent.era() == era) {
+                    newEra();
+                    long next = getNextIndexForInconsistency(sent.first(), reply.getNextIndex());
+                    LOG.debug("{}: goes on from {}", this, next);
+                    follower.setNextIndex(next);
+                    errors.inconsistent();
+                }
+            }
+            default -> {
+                LOG.warn("{}: unknown result {}", this, reply.getResult());
+                errors.failed();
+            }
+        }
+        getLeaderState().onAppendEntriesReply(this, reply);
+    }
+
+    private void failed(Sent sent, CisternException failure) {
+        if (sent.era() != era && !sent.isHeartbeat()) {
+            return;
+        }
+        if (errors.failed()) {
+            LOG.info("{}: {}", this, failure.getMessage());
+        } else {
+            LOG.debug("{}: {}", this, failure.getMessage());
+        }
+        getFollower().getErrorState().updateErrorCount(true);
+        if (sent.isHeartbeat()) {
+            // Each is answered at once by a follower that lives: the connection is of no use.
+            if (sent.at().elapsedTimeMs() >= heartbeatTimeout.toMillis()) {
+                link.reset();
+            }
+        } else {
+            newEra();
+            getFollower().computeNextIndex(getNextIndexForError(sent.next()));
+        }
+        step();
+    }
+
+    private void newEra() {
+        era++;
+        inFlight = 0;
+        inFlightBytes = 0;
+        answered = false;
+        probing = false;
+    }
+
+    /// The follower has reached `index` by a snapshot.
+    void installed(long index) {
+        newEra();
+        getFollower().setSnapshotIndex(index);
+        getFollower().setAttemptedToInstallSnapshot();
+        getLeaderState().onFollowerCommitIndex(getFollower(), index);
+        getFollower().updateNextIndex(index + 1);
+    }
+
+    // ---- timer, on the loop
+
+    private void arm(long now) {
+        long at = now + TimeUnit.MILLISECONDS.toNanos(Math.max(getHeartbeatWaitTimeMs(), 1));
+        if (errors.isPaused(now)) {
+            at = errors.pausedUntil();
+        } else {
+            if (commitTellAt != 0) {
+                at = earlier(at, commitTellAt);
+            }
+            if (snapshots.retryAt() != 0) {
+                at = earlier(at, snapshots.retryAt());
+            }
+        }
+        if (timer != null && timerAt - at <= 0 && timerAt - now > 0) {
+            return;
+        }
+        disarm();
+        timerAt = at;
+        timer = loop.schedule(this::timerFired, Math.max(at - now, 0), TimeUnit.NANOSECONDS);
+    }
+
+    private static long earlier(long a, long b) {
+        return a - b < 0 ? a : b;
+    }
+
+    private void timerFired() {
+        timer = null;
+        step();
+    }
+
+    private void disarm() {
+        if (timer != null) {
+            timer.cancel(false);
+            timer = null;
+        }
+    }
+}

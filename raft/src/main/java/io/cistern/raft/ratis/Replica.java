@@ -1,0 +1,205 @@
+package io.cistern.raft.ratis;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.net.Responder;
+import java.io.IOException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.function.BiConsumer;
+import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
+import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto.AppendResult;
+import org.apache.ratis.proto.RaftProtos.AppendEntriesRequestProto;
+import org.apache.ratis.proto.RaftProtos.InstallSnapshotRequestProto;
+import org.apache.ratis.proto.RaftProtos.ReadIndexRequestProto;
+import org.apache.ratis.proto.RaftProtos.RequestVoteReplyProto;
+import org.apache.ratis.proto.RaftProtos.RequestVoteRequestProto;
+import org.apache.ratis.proto.RaftProtos.StartLeaderElectionRequestProto;
+import org.apache.ratis.protocol.RaftGroupId;
+import org.apache.ratis.server.DivisionInfo;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.apache.ratis.thirdparty.com.google.protobuf.MessageLite;
+import org.jspecify.annotations.Nullable;
+
+/// One replica as the target of requests.
+///
+/// Ratis' handlers block: on the replica's lock, on the fsync of a vote, on a full log queue, on a
+/// leader stepping down. So they run on pool threads, one at a time: appends in the order of their
+/// arrival, all else beside them. Only an append from the leader this replica already follows, in
+/// the term it is already in, runs on the event loop itself: it takes the lock for microseconds and
+/// queues its entries, fewer than fill the log's queue, because the leader sends no more than
+/// [PipelinedLogAppender#MAX_IN_FLIGHT_BYTES] ahead.
+final class Replica {
+    private final RaftServer server;
+    private final RaftServer.Division division;
+    private final TermGuard guard;
+    private final ExecutorService blocking;
+    private final Strand appends;
+    private final Strand control;
+
+    private Replica(
+            RaftServer server,
+            RaftServer.Division division,
+            TermGuard guard,
+            ExecutorService blocking) {
+        this.server = server;
+        this.division = division;
+        this.guard = guard;
+        this.blocking = blocking;
+        this.appends = new Strand(blocking);
+        this.control = new Strand(blocking);
+    }
+
+    /// Null if `server` has no such group.
+    static @Nullable Replica of(
+            RaftServer server, RaftGroupId group, MetadataSync sync, ExecutorService blocking) {
+        RaftServer.Division division;
+        try {
+            division = server.getDivision(group);
+        } catch (IOException unknownGroup) {
+            return null;
+        }
+        TermGuard guard =
+                new TermGuard(
+                        division.getRaftStorage().getStorageDir().getCurrentDir().toPath(), sync);
+        return new Replica(server, division, guard, blocking);
+    }
+
+    boolean isOf(RaftServer other) {
+        return server == other;
+    }
+
+    TermGuard guard() {
+        return guard;
+    }
+
+    void append(AppendEntriesRequestProto request, Responder responder) {
+        Runnable task = () -> appendNow(request, responder);
+        if (isSteady(request)) {
+            appends.executeHere(task);
+        } else {
+            appends.execute(task);
+        }
+    }
+
+    private boolean isSteady(AppendEntriesRequestProto request) {
+        DivisionInfo info = division.getInfo();
+        return info.getCurrentTerm() == request.getLeaderTerm()
+                && (info.isFollower() || info.isListener())
+                && info.getLeaderId() != null
+                && info.getLeaderId()
+                        .toByteString()
+                        .equals(request.getServerRequest().getRequestorId());
+    }
+
+    private void appendNow(AppendEntriesRequestProto request, Responder responder) {
+        CompletableFuture<AppendEntriesReplyProto> answer;
+        try {
+            answer = server.appendEntriesAsync(request);
+        } catch (IOException | RuntimeException e) {
+            responder.fail(failure(e));
+            return;
+        }
+        answer.whenComplete((reply, failure) -> {
+            if (failure != null) {
+                responder.fail(failure(failure));
+            } else {
+                answerAppend(request, reply, responder);
+            }
+        });
+    }
+
+    private void answerAppend(
+            AppendEntriesRequestProto request, AppendEntriesReplyProto reply, Responder responder) {
+        // The reply may still name the term before this append.
+        long term =
+                reply.getResult() == AppendResult.NOT_LEADER
+                        ? reply.getTerm()
+                        : Math.max(reply.getTerm(), request.getLeaderTerm());
+        if (guard.isDurable(term)) {
+            responder.ok(Protos.encode(reply));
+            return;
+        }
+        blocking.execute(() -> {
+            guard.entered(term);
+            responder.ok(Protos.encode(reply));
+        });
+    }
+
+    void vote(RequestVoteRequestProto request, Responder responder) {
+        control.execute(() ->
+                answer(
+                        responder,
+                        () -> {
+                            RequestVoteReplyProto reply = server.requestVote(request);
+                            if (!request.getPreVote()) {
+                                voteDurable(reply);
+                            }
+                            return reply;
+                        }));
+    }
+
+    private void voteDurable(RequestVoteReplyProto reply) {
+        if (reply.getServerReply().getSuccess()) {
+            guard.voted(reply.getTerm());
+        } else {
+            guard.entered(reply.getTerm());
+        }
+    }
+
+    void startElection(StartLeaderElectionRequestProto request, Responder responder) {
+        control.execute(() -> answer(responder, () -> server.startLeaderElection(request)));
+    }
+
+    void installSnapshot(InstallSnapshotRequestProto request, Responder responder) {
+        control.execute(() -> answer(responder, () -> server.installSnapshot(request)));
+    }
+
+    void readIndex(ReadIndexRequestProto request, Responder responder) {
+        control.execute(() -> {
+            try {
+                server.readIndexAsync(request).whenComplete(completer(responder));
+            } catch (IOException | RuntimeException e) {
+                responder.fail(failure(e));
+            }
+        });
+    }
+
+    private interface Call {
+        MessageLite run() throws IOException;
+    }
+
+    private static void answer(Responder responder, Call call) {
+        MessageLite reply;
+        try {
+            reply = call.run();
+        } catch (IOException | RuntimeException e) {
+            responder.fail(failure(e));
+            return;
+        }
+        responder.ok(Protos.encode(reply));
+    }
+
+    private static BiConsumer<MessageLite, @Nullable Throwable> completer(Responder responder) {
+        return (reply, failure) -> {
+            if (failure != null) {
+                responder.fail(failure(failure));
+            } else {
+                responder.ok(Protos.encode(reply));
+            }
+        };
+    }
+
+    /// Whatever Ratis throws at a peer (starting, closing, paused): it may try again.
+    private static CisternException failure(Throwable e) {
+        Throwable cause =
+                e instanceof CompletionException && e.getCause() != null ? e.getCause() : e;
+        return new CisternException(ErrorCode.UNAVAILABLE, String.valueOf(cause), cause);
+    }
+
+    ByteString selfId() {
+        return server.getId().toByteString();
+    }
+}
