@@ -1,0 +1,5 @@
+/// Disk images: raw and qcow2.
+@NullMarked
+package io.cistern.volume.image;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/// A node's assembly: its disks, replicas, agent, and the leader's work for the cluster.
+@NullMarked
+package io.cistern.volume.node;
+
+import org.jspecify.annotations.NullMarked;

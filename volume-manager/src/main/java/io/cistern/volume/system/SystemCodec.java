@@ -1,0 +1,179 @@
+package io.cistern.volume.system;
+
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.MapperFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.jsontype.NamedType;
+import io.cistern.block.CisternException;
+import io.cistern.block.Crc32c;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.LogPosition;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/// The system group's formats.
+///
+/// A command, in the log and between nodes:
+///
+/// ```
+/// version   u8    1
+/// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
+/// ```
+///
+/// A checkpoint, on disk and when a replica fetches the state from its leader (big endian):
+///
+/// ```
+/// magic     8 bytes  "CISTSYS\n"
+/// version   u32      1
+/// term      u64      position up to which the state holds everything
+/// index     i64
+/// length    u32      of the body
+/// body      JSON     the SystemState
+/// crc       u32      CRC32C of everything before it
+/// ```
+///
+/// A newer version is refused as such (too new), anything else that does not fit as corrupt.
+public final class SystemCodec {
+    public static final int VERSION = 1;
+
+    /// Longest checkpoint, in bytes.
+    public static final int MAX_CHECKPOINT_BYTES = 256 << 20;
+
+    private static final byte[] MAGIC = "CISTSYS\n".getBytes(StandardCharsets.US_ASCII);
+    private static final int HEADER_BYTES = 8 + 4 + 8 + 8 + 4;
+
+    @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "type")
+    private interface Typed {}
+
+    private static final ObjectMapper JSON = mapper();
+
+    private SystemCodec() {}
+
+    private static ObjectMapper mapper() {
+        ObjectMapper mapper =
+                JsonMapper.builder()
+                        .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                        .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                        .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+                        .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+                        .disable(MapperFeature.AUTO_DETECT_GETTERS)
+                        .disable(MapperFeature.AUTO_DETECT_IS_GETTERS)
+                        .addMixIn(SystemCommand.class, Typed.class)
+                        .build();
+        for (Class<?> type : SystemCommand.class.getPermittedSubclasses()) {
+            mapper.registerSubtypes(new NamedType(type, type.getSimpleName()));
+        }
+        return mapper;
+    }
+
+    /// @throws CisternException LIMIT for a command beyond [SystemCommand#MAX_BYTES]
+    public static ByteBuffer encode(SystemCommand command) {
+        byte[] body = json(SystemCommand.class, command);
+        if (body.length + 1 > SystemCommand.MAX_BYTES) {
+            throw new CisternException(
+                    ErrorCode.LIMIT, "a change of " + body.length + " bytes is too large");
+        }
+        return ByteBuffer.allocate(body.length + 1).put((byte) VERSION).put(body).flip();
+    }
+
+    /// @throws CisternException INVALID (too new), CORRUPT
+    public static SystemCommand decode(ByteBuffer encoded) {
+        if (!encoded.hasRemaining() || encoded.remaining() > SystemCommand.MAX_BYTES) {
+            throw corrupt("a command of " + encoded.remaining() + " bytes", null);
+        }
+        int version = encoded.get(encoded.position());
+        if (version > VERSION) {
+            throw tooNew("command", version);
+        }
+        if (version != VERSION) {
+            throw corrupt("a command of version " + version, null);
+        }
+        byte[] body = new byte[encoded.remaining() - 1];
+        encoded.get(encoded.position() + 1, body);
+        return parse(SystemCommand.class, body, "a command");
+    }
+
+    /// A state and the position up to which it holds everything.
+    public record Checkpoint(LogPosition position, SystemState state) {}
+
+    public static byte[] encode(Checkpoint checkpoint) {
+        byte[] body = json(SystemState.class, checkpoint.state);
+        ByteBuffer out = ByteBuffer.allocate(HEADER_BYTES + body.length + 4);
+        out.put(MAGIC).putInt(VERSION);
+        out.putLong(checkpoint.position.term()).putLong(checkpoint.position.index());
+        out.putInt(body.length).put(body);
+        out.putInt(Crc32c.of(out.array(), 0, out.position()));
+        return out.array();
+    }
+
+    /// @param source what `encoded` is, for messages
+    /// @throws CisternException INVALID (too new), CORRUPT
+    public static Checkpoint decodeCheckpoint(byte[] encoded, String source) {
+        if (encoded.length < HEADER_BYTES + 4
+                || !Arrays.equals(encoded, 0, MAGIC.length, MAGIC, 0, MAGIC.length)) {
+            throw corrupt(source + " (not a checkpoint of the system group)", null);
+        }
+        ByteBuffer in = ByteBuffer.wrap(encoded).position(MAGIC.length);
+        int version = in.getInt();
+        if (version > VERSION) {
+            throw tooNew(source, version);
+        }
+        LogPosition position = new LogPosition(in.getLong(), in.getLong());
+        int length = in.getInt();
+        if (version != VERSION || length != encoded.length - HEADER_BYTES - 4) {
+            throw corrupt(source + " (its length does not fit)", null);
+        }
+        if (Crc32c.of(encoded, 0, encoded.length - 4) != in.getInt(encoded.length - 4)) {
+            throw corrupt(source + " (its checksum does not match)", null);
+        }
+        byte[] body = new byte[length];
+        in.get(body);
+        return new Checkpoint(position, parse(SystemState.class, body, source));
+    }
+
+    private static byte[] json(Class<?> type, Object value) {
+        try {
+            return JSON.writerFor(type).writeValueAsBytes(value);
+        } catch (JsonProcessingException e) {
+            throw new CisternException(ErrorCode.INTERNAL, "cannot encode " + type, e);
+        }
+    }
+
+    private static <T> T parse(Class<T> type, byte[] body, String source) {
+        try {
+            T value = JSON.readValue(body, type);
+            if (value == null) {
+                throw corrupt(source, null);
+            }
+            return value;
+        } catch (IOException e) {
+            throw corrupt(source, e);
+        }
+    }
+
+    private static CisternException corrupt(
+            String what, @org.jspecify.annotations.Nullable Exception e) {
+        String message =
+                what
+                        + " is damaged; remove this replica's directory to have it rebuilt from its peers";
+        return e == null
+                ? new CisternException(ErrorCode.CORRUPT, message)
+                : new CisternException(ErrorCode.CORRUPT, message, e);
+    }
+
+    private static CisternException tooNew(String what, int version) {
+        return new CisternException(
+                ErrorCode.INVALID,
+                what
+                        + " has version "
+                        + version
+                        + ", newer than this program's "
+                        + VERSION
+                        + "; install the newer program");
+    }
+}

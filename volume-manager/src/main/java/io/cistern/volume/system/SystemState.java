@@ -1,0 +1,311 @@
+package io.cistern.volume.system;
+
+import io.cistern.storage.Command.Limits;
+import io.cistern.storage.Outcome;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/// All the cluster knows about itself, at one index of the system group's log. Immutable; a change
+/// makes a new one that shares what did not change.
+///
+/// Invariants: names of volumes are unique among all phases; ids of volumes and groups and peer ids
+/// are never reused (`nextVolume`, `nextGroup` and [Node#nextGeneration] only grow); a group's
+/// voters sit on distinct nodes; every node and disk that a replica names exists.
+///
+/// @param version grows by one with every command that has an effect
+/// @param clusterId empty until the cluster is formed
+/// @param tokens join tokens by the SHA-256 of their secret, in hex
+/// @param recent outcomes of the last commands by their request ids, oldest first, so that a
+///   repeated request has one effect
+public record SystemState(
+        long version,
+        String clusterId,
+        long nextVolume,
+        long nextGroup,
+        Settings settings,
+        SortedMap<String, Node> nodes,
+        SortedMap<Long, Group> groups,
+        SortedMap<Long, Volume> volumes,
+        SortedMap<String, Token> tokens,
+        SequencedMap<String, Outcome> recent) {
+
+    /// How many outcomes [#recent] keeps.
+    public static final int MAX_RECENT = 1024;
+
+    public static final int MAX_NODES = 256;
+    public static final int MAX_DISKS_PER_NODE = 64;
+    public static final int MAX_GROUPS = 1024;
+    public static final int MAX_VOLUMES = 100_000;
+    public static final int MAX_TOKENS = 64;
+
+    public static final SystemState EMPTY =
+            new SystemState(
+                    0,
+                    "",
+                    1,
+                    1,
+                    Settings.DEFAULT,
+                    Collections.emptySortedMap(),
+                    Collections.emptySortedMap(),
+                    Collections.emptySortedMap(),
+                    Collections.emptySortedMap(),
+                    new LinkedHashMap<>());
+
+    /// @param nodesPerGroup one data group is wanted for each so many nodes, rounded up
+    public record Settings(int nodesPerGroup) {
+        public static final Settings DEFAULT = new Settings(3);
+    }
+
+    /// @param wire `host:port`; `raft` likewise
+    /// @param nextGeneration of the next replica placed here
+    /// @param nextDisk number of the next disk added here
+    public record Node(
+            String name,
+            String zone,
+            String api,
+            String wire,
+            String raft,
+            @Nullable String iscsi,
+            @Nullable String nfs,
+            boolean draining,
+            long nextGeneration,
+            int nextDisk,
+            List<Disk> disks) {
+
+        public Node withDraining(boolean on) {
+            return new Node(
+                    name, zone, api, wire, raft, iscsi, nfs, on, nextGeneration, nextDisk, disks);
+        }
+
+        public Node withDisks(int next, List<Disk> changed) {
+            return new Node(
+                    name,
+                    zone,
+                    api,
+                    wire,
+                    raft,
+                    iscsi,
+                    nfs,
+                    draining,
+                    nextGeneration,
+                    next,
+                    List.copyOf(changed));
+        }
+
+        Node withNextGeneration(long next) {
+            return new Node(
+                    name, zone, api, wire, raft, iscsi, nfs, draining, next, nextDisk, disks);
+        }
+    }
+
+    /// @param number unique on the node; 0 is the one with the node's identity
+    /// @param sizeBytes most bytes to use, 0 for all there is
+    public record Disk(int number, String path, long sizeBytes, boolean draining) {}
+
+    /// @param wanted how many voters it is to have
+    /// @param ready false until every first replica has been opened once
+    public record Group(long id, int wanted, boolean ready, List<Replica> replicas) {
+        Group withReplicas(List<Replica> changed) {
+            return new Group(id, wanted, ready, List.copyOf(changed));
+        }
+
+        public @Nullable Replica replica(String peer) {
+            for (Replica r : replicas) {
+                if (r.peer.equals(peer)) {
+                    return r;
+                }
+            }
+            return null;
+        }
+
+        public List<Replica> voters() {
+            return replicas.stream().filter(r -> r.role == Role.VOTER).toList();
+        }
+    }
+
+    /// @param peer node name, '.', generation
+    public record Replica(String peer, String node, int disk, Role role) {
+        Replica withRole(Role changed) {
+            return new Replica(peer, node, disk, changed);
+        }
+    }
+
+    /// A replica's way: LEARNER -> VOTER -> RETIRED -> gone. Those a group is created with start as
+    /// VOTER; a learner that is given up goes to RETIRED at once.
+    public enum Role {
+        LEARNER,
+        VOTER,
+        /// Its node is to close and delete it, then it is removed from here.
+        RETIRED
+    }
+
+    /// @param groups where its data lives; exactly one today
+    /// @param source what it is created from, null for an empty one
+    /// @param sizeBytes of an empty one, as asked for at its creation; its group knows what it is
+    ///   now
+    public record Volume(
+            long id,
+            String name,
+            Phase phase,
+            List<Long> groups,
+            long sizeBytes,
+            Limits limits,
+            @Nullable Source source,
+            long createdMillis) {
+        public long group() {
+            return groups.getFirst();
+        }
+
+        Volume withPhase(Phase changed) {
+            return new Volume(id, name, changed, groups, sizeBytes, limits, source, createdMillis);
+        }
+
+        Volume withName(String changed) {
+            return new Volume(id, changed, phase, groups, sizeBytes, limits, source, createdMillis);
+        }
+    }
+
+    /// The snapshot of another volume that a clone starts from.
+    public record Source(long volume, String volumeName, String snapshot) {}
+
+    /// CREATING -> READY -> DELETING -> gone; a creation that cannot be finished goes from CREATING
+    /// to DELETING.
+    public enum Phase {
+        CREATING,
+        READY,
+        DELETING
+    }
+
+    public record Token(String hash, long expiresMillis) {}
+
+    public @Nullable Volume volumeNamed(String name) {
+        for (Volume v : volumes.values()) {
+            if (v.name.equals(name)) {
+                return v;
+            }
+        }
+        return null;
+    }
+
+    SystemState withIdentity(String cluster, Settings changed) {
+        return new SystemState(
+                version,
+                cluster,
+                nextVolume,
+                nextGroup,
+                changed,
+                nodes,
+                groups,
+                volumes,
+                tokens,
+                recent);
+    }
+
+    SystemState withNode(Node node) {
+        return withNodes(put(nodes, node.name, node));
+    }
+
+    SystemState withNodes(SortedMap<String, Node> changed) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                changed,
+                groups,
+                volumes,
+                tokens,
+                recent);
+    }
+
+    SystemState withGroup(Group group) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                Math.max(nextGroup, group.id + 1),
+                settings,
+                nodes,
+                put(groups, group.id, group),
+                volumes,
+                tokens,
+                recent);
+    }
+
+    SystemState withVolume(Volume volume) {
+        return new SystemState(
+                version,
+                clusterId,
+                Math.max(nextVolume, volume.id + 1),
+                nextGroup,
+                settings,
+                nodes,
+                groups,
+                put(volumes, volume.id, volume),
+                tokens,
+                recent);
+    }
+
+    SystemState withoutVolume(long id) {
+        SortedMap<Long, Volume> changed = new TreeMap<>(volumes);
+        changed.remove(id);
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                groups,
+                changed,
+                tokens,
+                recent);
+    }
+
+    SystemState withTokens(SortedMap<String, Token> changed) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                groups,
+                volumes,
+                changed,
+                recent);
+    }
+
+    /// The state after `request` came to `outcome`.
+    SystemState remember(String request, Outcome outcome) {
+        SequencedMap<String, Outcome> changed = new LinkedHashMap<>(recent);
+        changed.put(request, outcome);
+        while (changed.size() > MAX_RECENT) {
+            changed.pollFirstEntry();
+        }
+        return new SystemState(
+                version + 1,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                groups,
+                volumes,
+                tokens,
+                changed);
+    }
+
+    private static <K extends Comparable<K>, V> SortedMap<K, V> put(
+            SortedMap<K, V> map, K key, V value) {
+        SortedMap<K, V> changed = new TreeMap<>(map);
+        changed.put(key, value);
+        return changed;
+    }
+}
