@@ -1,0 +1,442 @@
+package io.cistern.volume.client;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Command.Limits;
+import io.cistern.storage.Origin;
+import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.VolumeGroup.ReadRequest;
+import io.cistern.storage.group.VolumeGroup.Receipt;
+import io.cistern.volume.VolumeDevice;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
+
+/// An open volume or snapshot. Buffers passed in keep their position and limit.
+final class Device implements VolumeDevice {
+    /// Longest part of a request that travels as one, and what parts are aligned to. 1 MiB.
+    static final int PART_BYTES = 1 << 20;
+
+    /// Longest zeroed or discarded range that travels as one. 1 GiB.
+    static final long ZERO_PART_BYTES = 1L << 30;
+
+    private static final long LIMIT_PAUSE_MILLIS = 5;
+
+    /// What was opened.
+    ///
+    /// @param snapshot its name, null for the volume itself
+    /// @param attachment 0 for a snapshot
+    /// @param index log index of the attachment, -1 for a snapshot
+    record Opened(
+            String name,
+            long volume,
+            @Nullable String snapshot,
+            AttachMode mode,
+            long attachment,
+            long index) {}
+
+    private final Opened opened;
+    private final Client client;
+    private final GroupRoute route;
+    private final Admission admission;
+    private final CompletableFuture<CisternException> ended = new CompletableFuture<>();
+    private final CopyOnWriteArrayList<LongConsumer> resizeListeners = new CopyOnWriteArrayList<>();
+    private final AtomicBoolean refreshing = new AtomicBoolean();
+    private final DeviceCounters counters = new DeviceCounters();
+
+    /// The largest log index seen: what the next read has to show. -1: ask the leader first.
+    private final AtomicLong seenIndex;
+
+    private volatile long version;
+    private volatile long sizeBytes;
+    private volatile Limits limits = Limits.NONE;
+    private volatile boolean closed;
+
+    Device(Opened opened, Client client, GroupRoute route, VolumeState state) {
+        this.opened = opened;
+        this.client = client;
+        this.route = route;
+        this.seenIndex = new AtomicLong(opened.index);
+        this.admission = client.newAdmission();
+        this.sizeBytes = state.sizeBytes();
+        apply(state);
+    }
+
+    // ---- as seen by the user
+
+    @Override
+    public String name() {
+        return opened.name;
+    }
+
+    @Override
+    public long volumeId() {
+        return opened.volume;
+    }
+
+    @Override
+    public long attachment() {
+        return opened.attachment;
+    }
+
+    @Override
+    public AttachMode mode() {
+        return opened.mode;
+    }
+
+    @Override
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+
+    @Override
+    public boolean readOnly() {
+        return opened.mode == AttachMode.READ_ONLY;
+    }
+
+    @Override
+    public Limits limits() {
+        return limits;
+    }
+
+    @Override
+    public CompletableFuture<CisternException> ended() {
+        return ended.copy();
+    }
+
+    @Override
+    public Stats stats() {
+        return counters.stats(admission.inFlight());
+    }
+
+    @Override
+    public boolean tryRead(long offset, ByteBuffer dst) {
+        Member local = route.local();
+        if (local == null
+                || refusal(offset, dst.remaining()) != null
+                || dst.remaining() > PART_BYTES
+                || !admission.passes(dst.remaining())) {
+            return false;
+        }
+        int length = dst.remaining();
+        if (!local.group().tryRead(readRequest(), offset, dst.duplicate())) {
+            return false;
+        }
+        counters.read(length, 0);
+        return true;
+    }
+
+    @Override
+    public CompletableFuture<Void> read(long offset, ByteBuffer dst) {
+        CisternException refusal = refusal(offset, dst.remaining());
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        return inParts(
+                offset,
+                dst.remaining(),
+                PART_BYTES,
+                (at, from, length, result) ->
+                        new Requests.Read(this, at, part(dst, from, length), result, nanoTime()));
+    }
+
+    @Override
+    public CompletableFuture<Void> write(long offset, ByteBuffer src) {
+        CisternException refusal = writeRefusal(offset, src.remaining());
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        return inParts(
+                offset,
+                src.remaining(),
+                PART_BYTES,
+                (at, from, length, result) ->
+                        new Requests.Write(this, at, part(src, from, length), result, nanoTime()));
+    }
+
+    @Override
+    public CompletableFuture<Void> zero(long offset, long length, boolean unmap) {
+        CisternException refusal = writeRefusal(offset, length);
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        return inParts(
+                offset,
+                length,
+                ZERO_PART_BYTES,
+                (at, from, part, result) ->
+                        new Requests.Zero(this, at, part, unmap, result, nanoTime()));
+    }
+
+    @Override
+    public CompletableFuture<Void> discard(long offset, long length) {
+        return zero(offset, length, true);
+    }
+
+    /// Every completed write is durable already.
+    @Override
+    public CompletableFuture<Void> flush() {
+        CisternException over = ended.getNow(null);
+        return over == null
+                ? CompletableFuture.completedFuture(null)
+                : CompletableFuture.failedFuture(over);
+    }
+
+    @Override
+    public CompletableFuture<List<Extent>> extents(long offset, long length, int maxExtents) {
+        CisternException refusal = refusal(offset, length);
+        if (refusal == null && (length <= 0 || maxExtents <= 0)) {
+            refusal = new CisternException(ErrorCode.INVALID, "an empty question about extents");
+        }
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        Requests.Extents request =
+                new Requests.Extents(this, offset, length, maxExtents, nanoTime());
+        admission.submit(request);
+        return request.result();
+    }
+
+    @Override
+    public AutoCloseable onResize(LongConsumer listener) {
+        resizeListeners.add(listener);
+        return () -> resizeListeners.remove(listener);
+    }
+
+    @Override
+    public CompletableFuture<Void> refresh() {
+        return client.control(route, group -> group.describe(opened.volume))
+                .handle((state, failure) -> {
+                    if (failure == null) {
+                        apply(state);
+                        return null;
+                    }
+                    CisternException reason = CisternException.of(failure);
+                    if (reason.code() == ErrorCode.NOT_FOUND) {
+                        end(reason);
+                    }
+                    throw reason;
+                });
+    }
+
+    @Override
+    public void close() {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        CisternException reason =
+                new CisternException(ErrorCode.UNAVAILABLE, name() + " was closed");
+        ended.cancel(false);
+        admission.removeQueued().forEach(r -> r.refuse(reason));
+        admission.snapshot().forEach(r -> r.abandon(reason));
+        client.closed(this, opened, route);
+    }
+
+    // ---- parts
+
+    private interface Part {
+        Request make(long at, long from, long length, CompletableFuture<Void> result);
+    }
+
+    /// Submits `[offset, offset + length)` cut at multiples of `part`.
+    private CompletableFuture<Void> inParts(long offset, long length, long part, Part maker) {
+        CompletableFuture<Void> whole = new CompletableFuture<>();
+        long first = Math.min(length, part - offset % part);
+        if (first == length) {
+            if (length == 0) {
+                return CompletableFuture.completedFuture(null);
+            }
+            admission.submit(maker.make(offset, 0, length, whole));
+            return whole;
+        }
+        int count = 1 + (int) ((length - first + part - 1) / part);
+        CompletableFuture<?>[] results = new CompletableFuture<?>[count];
+        long from = 0;
+        for (int i = 0; i < count; i++) {
+            long size = i == 0 ? first : Math.min(part, length - from);
+            CompletableFuture<Void> result = new CompletableFuture<>();
+            results[i] = result;
+            admission.submit(maker.make(offset + from, from, size, result));
+            from += size;
+        }
+        return CompletableFuture.allOf(results)
+                .exceptionallyCompose(
+                        failure -> CompletableFuture.failedFuture(CisternException.of(failure)));
+    }
+
+    private static ByteBuffer part(ByteBuffer whole, long from, long length) {
+        return from == 0 && length == whole.remaining()
+                ? whole.duplicate()
+                : whole.slice(whole.position() + (int) from, (int) length);
+    }
+
+    private @Nullable CisternException refusal(long offset, long length) {
+        CisternException over = ended.isDone() && !closed ? ended.getNow(null) : null;
+        if (over != null) {
+            return over;
+        }
+        if (closed) {
+            return new CisternException(ErrorCode.UNAVAILABLE, name() + " was closed");
+        }
+        if (offset < 0 || length < 0 || offset > sizeBytes - length) {
+            return new CisternException(
+                    ErrorCode.OUT_OF_RANGE,
+                    length
+                            + " bytes at "
+                            + offset
+                            + " end beyond "
+                            + name()
+                            + " of "
+                            + sizeBytes
+                            + " bytes");
+        }
+        return null;
+    }
+
+    private @Nullable CisternException writeRefusal(long offset, long length) {
+        return readOnly()
+                ? new CisternException(ErrorCode.READ_ONLY, name() + " is open for reading only")
+                : refusal(offset, length);
+    }
+
+    // ---- for requests
+
+    long nanoTime() {
+        return client.nanoTime();
+    }
+
+    GroupRoute route() {
+        return route;
+    }
+
+    boolean closed() {
+        return closed;
+    }
+
+    Origin origin(long seq) {
+        return new Origin(opened.attachment, seq, admission.doneBelow());
+    }
+
+    /// What reads have to show: an exclusive holder all that it has seen itself, others all that
+    /// anyone was told is done.
+    ReadRequest readRequest() {
+        long index =
+                opened.snapshot != null || opened.mode == AttachMode.EXCLUSIVE
+                        ? seenIndex.get()
+                        : ReadRequest.LEADER_LEASE;
+        return new ReadRequest(opened.volume, opened.snapshot, opened.attachment, index);
+    }
+
+    /// Who serves a read: the replica in this process where it is new enough, else the leader;
+    /// where none is known, the members by turns, each once.
+    @Nullable Member reader(int attempt) {
+        Member leader = route.leader();
+        long index = readRequest().minIndex();
+        if (index < 0) {
+            return leader;
+        }
+        if (attempt == 0) {
+            Member local = route.local();
+            if (local != null && (local == leader || local.appliedIndex() >= index)) {
+                return local;
+            }
+        }
+        if (leader != null) {
+            return leader;
+        }
+        List<Member> members = route.members();
+        return attempt < members.size() ? members.get(attempt) : null;
+    }
+
+    void learned(Receipt receipt) {
+        long index = receipt.index();
+        long seen = seenIndex.get();
+        while (index > seen && !seenIndex.compareAndSet(seen, index)) {
+            seen = seenIndex.get();
+        }
+        if (receipt.version() > version) {
+            poll();
+        }
+    }
+
+    void finished(Request request, @Nullable CisternException failure) {
+        admission.finished(request);
+        long nanos = nanoTime() - request.submittedNanos();
+        if (failure == null && request.changes()) {
+            counters.wrote(request.carriedBytes(), nanos);
+        } else if (failure == null) {
+            counters.read(request.carriedBytes(), nanos);
+        } else if (failure.code() == ErrorCode.FENCED || failure.code() == ErrorCode.NOT_FOUND) {
+            end(failure);
+        }
+    }
+
+    void retried() {
+        counters.retried();
+    }
+
+    /// Sends a parked request again after a pause: too much is queued somewhere.
+    void later(Request request) {
+        client.after(LIMIT_PAUSE_MILLIS, request::resume);
+    }
+
+    void slow(Member member, long patienceNanos) {
+        route.suspect(member, patienceNanos);
+    }
+
+    // ---- for the client's timer
+
+    void tick(long nowNanos, long patienceNanos) {
+        for (Request request : admission.snapshot()) {
+            request.tick(nowNanos, patienceNanos);
+        }
+    }
+
+    /// Asks for the volume's state unless that is under way.
+    void poll() {
+        if (opened.snapshot != null || closed || !refreshing.compareAndSet(false, true)) {
+            return;
+        }
+        refresh().whenComplete((done, failure) -> refreshing.set(false));
+    }
+
+    private void apply(VolumeState state) {
+        boolean grown;
+        synchronized (this) {
+            if (state.version() < version) {
+                return;
+            }
+            version = state.version();
+            if (opened.snapshot != null) {
+                return;
+            }
+            grown = state.sizeBytes() != sizeBytes;
+            sizeBytes = state.sizeBytes();
+            if (!limits.equals(state.limits())) {
+                limits = state.limits();
+                admission.limits(limits);
+            }
+        }
+        if (grown) {
+            resizeListeners.forEach(listener -> listener.accept(state.sizeBytes()));
+        }
+        if (state.attachments().stream().noneMatch(a -> a.id() == opened.attachment)) {
+            end(new CisternException(ErrorCode.FENCED, name() + " is held by another now"));
+        }
+    }
+
+    private void end(CisternException reason) {
+        if (!closed && ended.complete(reason)) {
+            admission.removeQueued().forEach(r -> r.refuse(reason));
+        }
+    }
+}
