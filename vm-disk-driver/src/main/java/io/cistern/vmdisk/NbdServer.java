@@ -71,8 +71,7 @@ public final class NbdServer implements AutoCloseable {
     /// @throws CisternException BUSY where somebody answers there; INVALID where the path is too
     ///   long, relative, or something else than a socket; IO where it cannot be made
     public static NbdServer open(Export export, Path socket, BufferPool pool, NbdLimits limits) {
-        checkPath(socket);
-        removeStale(socket);
+        checkFree(socket);
         try {
             NbdServer server = new NbdServer(export, socket, pool, limits);
             server.acceptor.start();
@@ -87,6 +86,13 @@ public final class NbdServer implements AutoCloseable {
                             + "; check that its directory exists and may be written",
                     e);
         }
+    }
+
+    /// Checks that a server could be opened there, and removes a socket file that nobody answers
+    /// on. Throws as [#open] does.
+    static void checkFree(Path socket) {
+        checkPath(socket);
+        removeStale(socket);
     }
 
     public Path socket() {

@@ -1,0 +1,30 @@
+package io.cistern.vmdisk;
+
+import io.cistern.storage.Command.AttachMode;
+
+/// What the driver remembers of an attachment over restarts.
+///
+/// @param volume `VOLUME` or `VOLUME@SNAPSHOT`
+/// @param socket absolute path; unique within a driver
+/// @param attachment the attachment's id in the cluster, 0 where it has none
+/// @param ended empty while in use; else why it can never be used again
+public record AttachmentRecord(
+        String volume, AttachMode mode, String socket, long attachment, String ended) {
+
+    AttachmentRecord withAttachment(long id) {
+        return new AttachmentRecord(volume, mode, socket, id, "");
+    }
+
+    AttachmentRecord withEnd(String reason) {
+        return new AttachmentRecord(volume, mode, socket, attachment, reason);
+    }
+
+    /// The name clients see: the volume's, with its snapshot.
+    String exportName() {
+        return volume;
+    }
+
+    boolean readOnly() {
+        return mode == AttachMode.READ_ONLY || volume.indexOf('@') >= 0;
+    }
+}

@@ -1,0 +1,122 @@
+package io.cistern.vmdisk;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+
+/// The driver's list of attachments on disk: `attachments.json`, replaced as a whole.
+///
+/// A replacement is written beside it, synced, renamed over it and the directory synced, so a crash
+/// leaves either the old list or the new one.
+final class AttachmentStore {
+    static final String FILE = "attachments.json";
+    static final int VERSION = 1;
+
+    /// Largest file read, in bytes.
+    private static final long MAX_BYTES = 1 << 20;
+
+    private static final ObjectMapper JSON =
+            new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+    private final Path file;
+
+    /// The file's content.
+    record Content(int version, List<AttachmentRecord> attachments) {}
+
+    AttachmentStore(Path home) {
+        this.file = home.resolve(FILE);
+    }
+
+    /// The list as last saved; empty where none was.
+    ///
+    /// @throws CisternException CORRUPT where the file cannot be understood, INVALID where a newer
+    ///     version wrote it, IO
+    List<AttachmentRecord> load() {
+        try {
+            if (!Files.exists(file)) {
+                return List.of();
+            }
+            if (Files.size(file) > MAX_BYTES) {
+                throw corrupt("it is larger than " + MAX_BYTES + " bytes", null);
+            }
+            var tree = JSON.readTree(Files.readAllBytes(file));
+            int version = tree.path("version").asInt(-1);
+            if (version > VERSION) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        file + " has version " + version + ", this program knows " + VERSION
+                                + ": run the newer program that wrote it");
+            }
+            if (version != VERSION) {
+                throw corrupt("it names no version", null);
+            }
+            List<AttachmentRecord> found = JSON.treeToValue(tree, Content.class).attachments();
+            if (found == null || found.stream().anyMatch(AttachmentStore::incomplete)) {
+                throw corrupt("an attachment lacks a field", null);
+            }
+            return List.copyOf(found);
+        } catch (com.fasterxml.jackson.core.JacksonException e) {
+            throw corrupt(e.getOriginalMessage(), e);
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot read " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    /// Replaces the list. When this returns it is durable.
+    ///
+    /// @throws CisternException IO; the old list is then still in force
+    void save(List<AttachmentRecord> attachments) {
+        Path next = file.resolveSibling(FILE + ".new");
+        try {
+            byte[] bytes = JSON.writeValueAsBytes(new Content(VERSION, attachments));
+            try (FileChannel out =
+                    FileChannel.open(
+                            next,
+                            StandardOpenOption.CREATE,
+                            StandardOpenOption.TRUNCATE_EXISTING,
+                            StandardOpenOption.WRITE)) {
+                ByteBuffer left = ByteBuffer.wrap(bytes);
+                while (left.hasRemaining()) {
+                    out.write(left);
+                }
+                out.force(true);
+            }
+            Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
+            try (FileChannel directory =
+                    FileChannel.open(file.toAbsolutePath().getParent(), StandardOpenOption.READ)) {
+                directory.force(true);
+            }
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO,
+                    "cannot save the attachments to " + file + ": " + e.getMessage(),
+                    e);
+        }
+    }
+
+    private static boolean incomplete(AttachmentRecord record) {
+        return record == null
+                || record.volume() == null
+                || record.mode() == null
+                || record.socket() == null
+                || record.ended() == null;
+    }
+
+    private CisternException corrupt(String why, @org.jspecify.annotations.Nullable Throwable cause) {
+        String message =
+                file + " is damaged: " + why + "; move it away and attach the volumes again";
+        return cause == null
+                ? new CisternException(ErrorCode.CORRUPT, message)
+                : new CisternException(ErrorCode.CORRUPT, message, cause);
+    }
+}

@@ -1,0 +1,296 @@
+package io.cistern.vmdisk;
+
+import static io.cistern.vmdisk.NbdProtocol.CMD_READ;
+import static io.cistern.vmdisk.NbdProtocol.CMD_WRITE;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command.AttachMode;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class DriverDaemonTest {
+    private static final long MIB = 1 << 20;
+    private static final long BUFFERS = 128 << 20;
+
+    @TempDir Path directory = Path.of("");
+
+    private FileVolumes volumes = new FileVolumes(Path.of(""));
+    private Path home = Path.of("");
+    private DriverDaemon daemon = placeholder();
+
+    @SuppressWarnings("NullAway")
+    private static DriverDaemon placeholder() {
+        return null;
+    }
+
+    @BeforeEach
+    void start() throws IOException {
+        Path data = Files.createDirectory(directory.resolve("data"));
+        FileVolumes.create(data, "v1", 8 * MIB);
+        FileVolumes.create(data, "v2", 8 * MIB);
+        FileVolumes.create(data, "v1@s1", 8 * MIB);
+        volumes = new FileVolumes(data);
+        home = directory.resolve("home");
+        daemon = open();
+    }
+
+    @AfterEach
+    void stop() {
+        daemon.close();
+    }
+
+    private DriverDaemon open() {
+        return DriverDaemon.start(home, volumes, BUFFERS, NbdLimits.DEFAULT);
+    }
+
+    private void restart() {
+        daemon.close();
+        daemon = open();
+    }
+
+    private static void fails(ErrorCode code, String text, ThrowingCallable call) {
+        assertThatThrownBy(call)
+                .isInstanceOfSatisfying(
+                        CisternException.class, e -> assertThat(e.code()).isEqualTo(code))
+                .hasMessageContaining(text);
+    }
+
+    private static void write(Path socket, int value) throws IOException {
+        try (NbdClient client = NbdClient.go(socket, true)) {
+            client.send(0, CMD_WRITE, 1, 512, 1, (byte) value);
+            assertThat(client.reply(0).error()).isZero();
+        }
+    }
+
+    private static int read(Path socket) throws IOException {
+        try (NbdClient client = NbdClient.go(socket, false)) {
+            client.send(0, CMD_READ, 1, 512, 1);
+            return client.reply(1).payload()[0];
+        }
+    }
+
+    @Test
+    void attachedVolumesAnswerAndSurviveARestartInTheSamePlaces() throws IOException {
+        Path own = directory.resolve("own.sock");
+        Path chosen = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        daemon.attach("v2", AttachMode.SHARED, own);
+        daemon.attach("v1@s1", AttachMode.READ_ONLY, null);
+        write(chosen, 11);
+        write(own, 22);
+        restart();
+        assertThat(daemon.list())
+                .extracting(DriverDaemon.View::volume, DriverDaemon.View::state)
+                .containsExactly(
+                        org.assertj.core.api.Assertions.tuple("v1", "open"),
+                        org.assertj.core.api.Assertions.tuple("v2", "open"),
+                        org.assertj.core.api.Assertions.tuple("v1@s1", "open"));
+        assertThat(read(chosen)).isEqualTo(11);
+        assertThat(read(own)).isEqualTo(22);
+        try (NbdClient client = NbdClient.go(home.resolve("sockets/v1@s1.nbd"), true)) {
+            client.send(0, CMD_WRITE, 1, 0, 1, (byte) 1);
+            assertThat(client.reply(0).error()).isEqualTo(NbdProtocol.EPERM);
+        }
+        assertThat(daemon.detach("v2", null, false)).isEqualTo(1);
+        assertThat(Files.exists(own)).isFalse();
+        restart();
+        assertThat(daemon.list()).hasSize(2);
+    }
+
+    @Test
+    void attachingAgainTheSameWayChangesNothing() throws IOException {
+        Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        try (NbdClient client = NbdClient.go(socket, true)) {
+            daemon.attach("v1", AttachMode.EXCLUSIVE, null);
+            client.send(0, CMD_WRITE, 1, 0, 1, (byte) 1);
+            assertThat(client.reply(0).error()).isZero();
+        }
+        fails(
+                ErrorCode.BUSY,
+                "belongs to volume v1",
+                () -> daemon.attach("v2", AttachMode.EXCLUSIVE, socket));
+        fails(
+                ErrorCode.BUSY,
+                "EXCLUSIVE",
+                () -> daemon.attach("v1", AttachMode.SHARED, socket));
+    }
+
+    @Test
+    void whatCannotBeAttachedLeavesNothing() throws IOException {
+        Path file = Files.writeString(directory.resolve("file"), "x");
+        fails(ErrorCode.NOT_FOUND, "v9", () -> daemon.attach("v9", AttachMode.SHARED, null));
+        fails(ErrorCode.INVALID, "../x", () -> daemon.attach("../x", AttachMode.SHARED, null));
+        fails(ErrorCode.INVALID, "snapshot", () -> daemon.attach("v@", AttachMode.SHARED, null));
+        fails(ErrorCode.INVALID, "socket", () -> daemon.attach("v1", AttachMode.SHARED, file));
+        fails(ErrorCode.NOT_FOUND, "v1", () -> daemon.detach("v1", null, false));
+        fails(ErrorCode.NOT_FOUND, "v1", () -> daemon.notifyResize("v1", false));
+        assertThat(volumes.isOpen("v1")).as("opened before the socket was checked").isFalse();
+        restart();
+        assertThat(daemon.list()).isEmpty();
+    }
+
+    @Test
+    void aSecondExclusiveAttachmentFencesTheFirst() throws IOException {
+        Path first = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        Path second = directory.resolve("second");
+        try (NbdClient client = NbdClient.go(first, true)) {
+            daemon.attach("v1", AttachMode.EXCLUSIVE, second);
+            client.send(0, CMD_WRITE, 1, 0, 1, (byte) 1);
+            assertThat(client.reply(0).error()).isEqualTo(NbdProtocol.EPERM);
+        }
+        write(second, 5);
+        restart();
+        assertThat(read(second)).isEqualTo(5);
+        assertThat(daemon.list()).extracting(DriverDaemon.View::state).contains("ended", "open");
+        assertThat(Files.exists(first)).isFalse();
+        daemon.attach("v1", AttachMode.EXCLUSIVE, first);
+        write(first, 6);
+    }
+
+    @Test
+    void aVolumeTakenOverMeanwhileIsNotTakenBack() throws IOException {
+        daemon.attach("v1", AttachMode.EXCLUSIVE, null);
+        daemon.close();
+        volumes.takeOver("v1");
+        daemon = open();
+        assertThat(daemon.list().get(0).state()).isEqualTo("ended");
+        assertThat(daemon.list().get(0).problem()).contains("elsewhere");
+        restart();
+        assertThat(daemon.list().get(0).state()).isEqualTo("ended");
+        assertThat(daemon.detach("v1", null, false)).isEqualTo(1);
+        assertThat(daemon.list()).isEmpty();
+    }
+
+    @Test
+    void anUnreachableClusterIsTriedAgain() throws IOException {
+        Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        daemon.attach("v1@s1", AttachMode.READ_ONLY, null);
+        daemon.close();
+        volumes.unreachable(new CisternException(ErrorCode.UNAVAILABLE, "no leader"));
+        daemon = open();
+        assertThat(daemon.list()).extracting(DriverDaemon.View::state).containsOnly("opening");
+        assertThat(daemon.list().get(0).problem()).isEqualTo("no leader");
+        restart();
+        volumes.unreachable(null);
+        await().until(() -> daemon.list().stream().allMatch(v -> v.state().equals("open")));
+        write(socket, 3);
+    }
+
+    @Test
+    void detachingWaitsForClientsUnlessForced() throws IOException {
+        Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        try (NbdClient client = NbdClient.go(socket, true)) {
+            fails(ErrorCode.BUSY, "in use by", () -> daemon.detach("v1", null, false));
+            assertThat(client.ask(0, CMD_READ, 0, 1)).isZero();
+            FileVolumes.Device device = volumes.device("v1");
+            assertThat(daemon.detach("v1", null, true)).isEqualTo(1);
+            assertThat(client.ended()).isTrue();
+            assertThat(device.closed).isTrue();
+        }
+    }
+
+    @Test
+    void oneDriverPerHome() {
+        fails(ErrorCode.BUSY, "already runs", this::open);
+    }
+
+    @Test
+    void damagedAndNewerListsAreToldApart() throws IOException {
+        daemon.attach("v1", AttachMode.EXCLUSIVE, null);
+        daemon.close();
+        Path file = home.resolve(AttachmentStore.FILE);
+        String good = Files.readString(file);
+        for (String bad :
+                List.of(
+                        good.substring(0, good.length() / 2),
+                        "",
+                        "[]",
+                        good.replace("\"v1\"", "null"),
+                        good.replace("EXCLUSIVE", "ODD"))) {
+            Files.writeString(file, bad);
+            fails(ErrorCode.CORRUPT, "damaged", this::open);
+        }
+        Files.writeString(file, good.replace("\"version\" : 1", "\"version\" : 2"));
+        fails(ErrorCode.INVALID, "version 2", this::open);
+        Files.writeString(file, good);
+        daemon = open();
+        assertThat(daemon.list()).hasSize(1);
+    }
+
+    @Test
+    void theControlSocketAnswersItsClient() throws IOException {
+        CountDownLatch stop = new CountDownLatch(1);
+        try (ControlServer control = ControlServer.start(daemon, stop::countDown)) {
+            DriverClient client = new DriverClient(home);
+            assertThat(client.running()).isTrue();
+            assertThat(client.pid()).isEqualTo(ProcessHandle.current().pid());
+            DriverDaemon.View view = client.attach("v1", AttachMode.SHARED, null);
+            assertThat(view.mode()).isEqualTo(AttachMode.SHARED);
+            assertThat(view.sizeBytes()).isEqualTo(8 * MIB);
+            try (NbdClient nbd = NbdClient.go(Path.of(view.socket()), true)) {
+                assertThat(nbd.ask(0, CMD_READ, 0, 4096)).isZero();
+                DriverDaemon.View listed = client.list().get(0);
+                assertThat(listed.clients()).hasSize(1);
+                assertThat(listed.clients().get(0).pid())
+                        .isEqualTo((int) ProcessHandle.current().pid());
+                var metrics = listed.metrics();
+                assertThat(metrics).isNotNull();
+                assertThat(client.notifyResize("v1", false)).containsEntry(view.socket(), 0);
+                assertThat(client.notifyResize("v1", true)).containsEntry(view.socket(), 1);
+                assertThat(nbd.ended()).isTrue();
+            }
+            fails(ErrorCode.NOT_FOUND, "v7", () -> client.attach("v7", AttachMode.SHARED, null));
+            assertThat(client.detach("v1", null, false)).isEqualTo(1);
+            assertThat(client.stop(Duration.ZERO)).isFalse();
+            await().until(() -> stop.getCount() == 0);
+        }
+        assertThat(new DriverClient(home).running()).isFalse();
+    }
+
+    @Test
+    void theControlSocketSurvivesGarbage() throws IOException {
+        try (ControlServer control = ControlServer.start(daemon, () -> {})) {
+            assertThat(ask("hello")).contains("INVALID");
+            assertThat(ask("{}")).contains("INVALID");
+            assertThat(ask("null")).contains("INVALID");
+            assertThat(ask("{\"command\":\"attach\"}")).contains("needs a volume");
+            assertThat(ask("{\"command\":\"fly\"}")).contains("no command 'fly'");
+            assertThat(ask("{\"command\":\"list\",\"colour\":1}")).contains("colour");
+            assertThat(ask("{\"command\":\"attach\",\"volume\":\"v1\",\"mode\":\"odd\"}"))
+                    .contains("'odd' is no mode");
+            assertThatThrownBy(() -> ask("x".repeat(ControlProtocol.MAX_REQUEST_BYTES + 10)))
+                    .isInstanceOf(IOException.class);
+            assertThat(new DriverClient(home).running()).isTrue();
+        }
+    }
+
+    private String ask(String line) throws IOException {
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            channel.connect(
+                    UnixDomainSocketAddress.of(home.resolve(ControlProtocol.SOCKET)));
+            ControlProtocol.writeLine(channel, line);
+            String reply = new ControlProtocol.LineReader(channel, 1 << 20).next();
+            if (reply == null) {
+                throw new IOException("closed");
+            }
+            return reply;
+        }
+    }
+}
