@@ -25,7 +25,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cistern
 
 # command -> package that holds it
-NEEDS=(mmdebstrap:mmdebstrap mke2fs:e2fsprogs jq:jq
+NEEDS=(mmdebstrap:mmdebstrap mke2fs:e2fsprogs jq:jq curl:curl
     qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils)
 
 die() { printf 'build-disk: %s\n' "$*" >&2; exit 1; }
@@ -150,9 +150,6 @@ boot
 GRUB
     chroot "$root" grub-mkimage -O i386-pc -p '(hd0,msdos1)/boot/grub' -c /boot/grub.early \
         -o /boot/core.img biosdisk part_msdos ext2 serial terminal echo linux
-    # Checksums of the system as it was built, for the check after the rollback.
-    (cd "$root" && find boot usr/bin usr/sbin usr/lib/systemd -xdev -type f -print0 | sort -z |
-        xargs -0 sha256sum > srv/system.sha256)
 }
 
 # --- from the tree to the raw disk --------------------------------------------------------------
@@ -195,6 +192,9 @@ build() {
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/gconv/*' \
         --customize-hook="'$HERE/build-disk.sh' --hook-customize \"\$1\"" \
         "$SUITE" "$tree" "$(mirror)" </dev/null
+    # Checksums of the system as it was built, for the check after the rollback.
+    (cd "$tree" && find boot usr/bin usr/sbin usr/lib/systemd -xdev -type f -print0 | sort -z |
+        xargs -0 sha256sum > srv/system.sha256)
     image "$tree" "$out"
 }
 
