@@ -19,7 +19,6 @@ import org.apache.ratis.proto.RaftProtos.StartLeaderElectionRequestProto;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.server.DivisionInfo;
 import org.apache.ratis.server.RaftServer;
-import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
 import org.apache.ratis.thirdparty.com.google.protobuf.MessageLite;
 import org.jspecify.annotations.Nullable;
 
@@ -39,7 +38,7 @@ final class Replica {
     private final Strand appends;
     private final Strand control;
 
-    private Replica(
+    Replica(
             RaftServer server,
             RaftServer.Division division,
             TermGuard guard,
@@ -197,9 +196,5 @@ final class Replica {
         Throwable cause =
                 e instanceof CompletionException && e.getCause() != null ? e.getCause() : e;
         return new CisternException(ErrorCode.UNAVAILABLE, String.valueOf(cause), cause);
-    }
-
-    ByteString selfId() {
-        return server.getId().toByteString();
     }
 }
