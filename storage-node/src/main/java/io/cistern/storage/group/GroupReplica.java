@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
 /// The replica on this node, as volume clients use it. See [VolumeGroup]; safe for any thread.
@@ -25,16 +26,24 @@ public final class GroupReplica implements VolumeGroup {
     private final ReplicaParts parts;
     private final ReadPath reads;
     private final WritePath writes;
+    private final LongAdder requests;
 
-    GroupReplica(ReplicaParts parts, ReadPath reads, WritePath writes) {
+    /// @param requests counts reads and writes
+    GroupReplica(ReplicaParts parts, ReadPath reads, WritePath writes, LongAdder requests) {
         this.parts = parts;
         this.reads = reads;
         this.writes = writes;
+        this.requests = requests;
     }
 
     @Override
     public GroupId id() {
         return parts.raft().id();
+    }
+
+    /// Index of the last entry whose effects are visible here.
+    public long appliedIndex() {
+        return parts.machine().appliedIndex();
     }
 
     @Override
@@ -48,6 +57,7 @@ public final class GroupReplica implements VolumeGroup {
     /// @param firstPiece number of the part's first piece in the request, see [Pieces]
     CompletableFuture<Receipt> write(
             long volume, Origin origin, int firstPiece, long offset, ByteBuffer data) {
+        requests.increment();
         try {
             return writes.write(volume, origin, firstPiece, offset, data);
         } catch (CisternException refused) {
@@ -112,11 +122,13 @@ public final class GroupReplica implements VolumeGroup {
 
     @Override
     public CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst) {
+        requests.increment();
         return reads.read(request, offset, dst);
     }
 
     @Override
     public boolean tryRead(ReadRequest request, long offset, ByteBuffer dst) {
+        requests.increment();
         return reads.tryRead(request, offset, dst);
     }
 

@@ -15,20 +15,25 @@ import java.util.function.Supplier;
 
 /// What the replicas of one node share: threads, the way to other nodes, settings.
 ///
-/// @param readers for reads that must wait for the disk
-/// @param workers for bulk work in small steps: copies, scans, pieces of large writes
-/// @param timer for time-outs and the regular; its tasks never block
+/// - readers: reads that must wait for the disk
+/// - workers: bulk work in small steps: copies, scans, pieces of large writes
+/// - menders: reading for peers whose blocks are damaged. On threads of their own, since readers
+///   and workers may be waiting for just that on another node
+/// - timer: time-outs and the regular; its tasks never block
 final class NodeParts implements AutoCloseable {
     /// Threads that read: enough to keep an SSD's queues busy without a thread per client.
     static final int READERS = 8;
 
     static final int WORKERS = 4;
 
+    static final int MENDERS = 2;
+
     /// Most tasks that may wait for a thread.
     static final int MAX_QUEUED = 8192;
 
     private final ThreadPoolExecutor readers;
     private final ThreadPoolExecutor workers;
+    private final ThreadPoolExecutor menders;
     private final ScheduledThreadPoolExecutor timer;
     private final NodePeers peers;
     private final GroupTuning tuning;
@@ -37,6 +42,7 @@ final class NodeParts implements AutoCloseable {
     NodeParts(String node, NodePeers peers, GroupTuning tuning, InstantSource clock) {
         this.readers = pool("read-" + node, READERS);
         this.workers = pool("work-" + node, WORKERS);
+        this.menders = pool("mend-" + node, MENDERS);
         this.timer =
                 new ScheduledThreadPoolExecutor(
                         1, Thread.ofPlatform().name("group-timer-" + node).daemon().factory());
@@ -65,6 +71,10 @@ final class NodeParts implements AutoCloseable {
 
     ThreadPoolExecutor workers() {
         return workers;
+    }
+
+    ThreadPoolExecutor menders() {
+        return menders;
     }
 
     ScheduledExecutorService timer() {
@@ -108,5 +118,6 @@ final class NodeParts implements AutoCloseable {
         timer.shutdownNow();
         readers.shutdown();
         workers.shutdown();
+        menders.shutdown();
     }
 }

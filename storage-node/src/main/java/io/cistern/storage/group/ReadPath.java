@@ -170,14 +170,26 @@ final class ReadPath {
                 return new Receipt(parts.machine().visibleIndex(), state.version(), 0);
             } catch (CorruptBlocksException damage) {
                 last = mend(damage, attempt);
-            } catch (CisternException moved) {
-                if (moved.code() != ErrorCode.STALE) {
-                    throw moved;
+            } catch (CisternException e) {
+                if (e.code() == ErrorCode.CORRUPT) {
+                    throw damagedMap(e);
                 }
-                last = moved;
+                if (e.code() != ErrorCode.STALE) {
+                    throw e;
+                }
+                last = e;
             }
         }
         throw last;
+    }
+
+    /// The other replicas have what this one's map no longer tells.
+    private CisternException damagedMap(CisternException damage) {
+        parts.damaged().accept(damage);
+        return new CisternException(
+                ErrorCode.UNAVAILABLE,
+                parts.raft().self().id() + " is damaged and going out of use; ask another replica",
+                damage);
     }
 
     /// Damage that cannot be mended may be gone when read again: the row may have been rewritten.

@@ -7,9 +7,17 @@ import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
 import io.cistern.storage.Store;
 import io.cistern.storage.VolumeState;
+import java.util.function.Consumer;
 
 /// What the parts of one replica work on.
-record ReplicaParts(Store store, VolumeStateMachine machine, RaftGroup raft, NodeParts node) {
+///
+/// @param damaged to be told when the store's map turns out to be damaged
+record ReplicaParts(
+        Store store,
+        VolumeStateMachine machine,
+        RaftGroup raft,
+        NodeParts node,
+        Consumer<CisternException> damaged) {
     /// The volume's state as applied here.
     ///
     /// @throws CisternException NOT_FOUND

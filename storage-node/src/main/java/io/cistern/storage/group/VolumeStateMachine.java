@@ -1,10 +1,13 @@
 package io.cistern.storage.group;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
 import io.cistern.raft.Leadership;
 import io.cistern.raft.LogPosition;
 import io.cistern.raft.Peer;
 import io.cistern.raft.StateMachine;
+import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Outcome;
 import io.cistern.storage.Store;
@@ -49,8 +52,8 @@ final class VolumeStateMachine implements StateMachine {
     private volatile long appliedIndex;
     private volatile long lastCheckpointMillis;
 
-    // Apply thread only.
-    private long logBytes;
+    /// Bytes of log since the last checkpoint began. Written by the apply thread alone.
+    private volatile long logBytes;
 
     /// Set on the apply thread, cleared when the checkpoint ends.
     private volatile boolean checkpointing;
@@ -92,13 +95,26 @@ final class VolumeStateMachine implements StateMachine {
     public List<@Nullable Object> apply(LogPosition position, List<ByteBuffer> commands) {
         begunIndex = position.index();
         List<@Nullable Object> outcomes = new ArrayList<>(commands.size());
+        long bytes = logBytes;
         for (ByteBuffer command : commands) {
-            logBytes += command.remaining();
-            outcomes.add(
-                    store.apply(position.index(), position.term(), CommandCodec.decode(command)));
+            bytes += command.remaining();
+            outcomes.add(apply(position, CommandCodec.decode(command)));
         }
+        logBytes = bytes;
         finish(position);
         return outcomes;
+    }
+
+    /// @throws ReplicaHalt.DamagedReplica the store's map is damaged
+    private Outcome apply(LogPosition position, Command command) {
+        try {
+            return store.apply(position.index(), position.term(), command);
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.CORRUPT) {
+                throw new ReplicaHalt.DamagedReplica(new GroupId(store.group()), e);
+            }
+            throw e;
+        }
     }
 
     @Override
@@ -121,9 +137,15 @@ final class VolumeStateMachine implements StateMachine {
     private boolean checkpointDue() {
         return logBytes >= tuning.checkpointLogBytes()
                 || store.checkpointDue()
-                || (logBytes > 0
-                        && clock.millis() - lastCheckpointMillis
-                                >= tuning.checkpointInterval().toMillis());
+                || checkpointOverdue();
+    }
+
+    /// True where something changed and the last checkpoint is too long ago. A checkpoint begins
+    /// with the next entry.
+    boolean checkpointOverdue() {
+        return logBytes > 0
+                && !checkpointing
+                && clock.millis() - lastCheckpointMillis >= tuning.checkpointInterval().toMillis();
     }
 
     private void ended(
@@ -143,7 +165,7 @@ final class VolumeStateMachine implements StateMachine {
     }
 
     /// The store stands at another position than the entries applied here led to: after an install.
-    private LogPosition moved(LogPosition reached) {
+    LogPosition moved(LogPosition reached) {
         begunIndex = reached.index();
         appliedIndex = reached.index();
         return reached;

@@ -27,9 +27,14 @@ final class Wire {
     static final int SPACE = 16;
     static final int REPLICAS = 17;
     static final int FETCH_BLOCKS = 18;
-    static final int CATCH_UP_PAGE = 19;
-    static final int DIGEST = 20;
-    static final int SCRUB = 21;
+    static final int DIGESTS = 19;
+    static final int SCRUB = 20;
+
+    static final int COPY_OPEN = 24;
+    static final int COPY_TABLE = 25;
+    static final int COPY_PAGE = 26;
+    static final int COPY_ROWS = 27;
+    static final int COPY_CLOSE = 28;
 
     /// Most bytes of data in one message. Longer reads and writes travel as several; a multiple of
     /// [Pieces#WRITE_BYTES], so that a write is cut alike however it travels.

@@ -29,6 +29,64 @@ final class WirePeer {
         }
     }
 
+    /// Asks a member for its space, and tells it how far the leader is.
+    record SpaceRequest(GroupId group, long leaderApplied) {
+        void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(leaderApplied);
+        }
+
+        static SpaceRequest decode(ByteBuf in) {
+            return new SpaceRequest(WireRequest.groupOf(in), in.readLong());
+        }
+    }
+
+    /// Digests of `count` granules from `first` on, as `view` shows them.
+    record DigestRequest(GroupId group, View view, long first, int count) {
+        void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(view.branch()).writeInt(view.epoch());
+            out.writeLong(first).writeInt(count);
+        }
+
+        static DigestRequest decode(ByteBuf in) {
+            DigestRequest request =
+                    new DigestRequest(
+                            WireRequest.groupOf(in),
+                            new View(in.readLong(), in.readInt()),
+                            in.readLong(),
+                            in.readInt());
+            if (request.count < 1 || request.count > Verifier.PAGE) {
+                throw Wire.malformed(request.count + " digests");
+            }
+            return request;
+        }
+    }
+
+    /// @param index what the replica had applied
+    /// @param newest index of the last change of any of the granules
+    record Digests(long index, long newest, long[] digests) {
+        static void encode(ByteBuf out, Digests digests) {
+            out.writeLong(digests.index).writeLong(digests.newest);
+            out.writeInt(digests.digests.length);
+            for (long digest : digests.digests) {
+                out.writeLong(digest);
+            }
+        }
+
+        static Digests decode(ByteBuf in) {
+            long index = in.readLong();
+            long newest = in.readLong();
+            int count = in.readInt();
+            if (count < 0 || count > Verifier.PAGE) {
+                throw Wire.malformed(count + " digests");
+            }
+            long[] digests = new long[count];
+            for (int i = 0; i < count; i++) {
+                digests[i] = in.readLong();
+            }
+            return new Digests(index, newest, digests);
+        }
+    }
+
     static void putGranule(ByteBuf out, GranuleData granule) {
         out.writeInt(granule.present());
         out.writeLong(granule.lastIndex()).writeLong(granule.appliedIndex());

@@ -1,0 +1,234 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.raft.LogPosition;
+import io.cistern.storage.ExportPage;
+import io.cistern.storage.RowExport;
+import io.cistern.storage.RowKey;
+import io.cistern.storage.Store;
+import io.netty.buffer.ByteBuf;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// The receiving side of a copy: makes this replica's store that of another one, without sending
+/// again what is here already.
+///
+/// The sender's map is gone through in order, page by page. A page holds the contents of the rows
+/// that changed since this replica's last entry, and only names the others with a digest; what
+/// differs nevertheless, or is missing, is asked for by name, and what is here and not named is
+/// dropped. A copy that was interrupted begins again from the first page, and finds what had
+/// arrived by the digests.
+///
+/// Memory is bounded by a page and a batch of rows; every block's checksum is verified on arrival.
+final class CopyReceiver {
+    private static final Logger log = LoggerFactory.getLogger(CopyReceiver.class);
+
+    /// Largest table accepted.
+    private static final long MAX_TABLE_BYTES = 1L << 30;
+
+    private final GroupId group;
+    private final Store store;
+    private final NodeParts node;
+    private final LongAdder copiedBytes = new LongAdder();
+    private volatile ReplicaStatus.@Nullable Progress progress;
+    private volatile boolean stopped;
+
+    CopyReceiver(GroupId group, Store store, NodeParts node) {
+        this.group = group;
+        this.store = store;
+        this.node = node;
+    }
+
+    /// The copy under way, or null.
+    ReplicaStatus.@Nullable Progress progress() {
+        return progress;
+    }
+
+    /// Bytes of block data received since this replica opened.
+    long copiedBytes() {
+        return copiedBytes.sum();
+    }
+
+    /// Ends a copy under way at its next step.
+    void stop() {
+        stopped = true;
+    }
+
+    /// Copies from the replica on `source`. Blocks until the store is complete and durable.
+    ///
+    /// @return the position from which to replay the log
+    /// @throws CisternException UNAVAILABLE and others: the store is left as an interrupted copy
+    LogPosition copy(String source) {
+        long startedMillis = node.clock().millis();
+        long before = copiedBytes.sum();
+        WireCopy.Opened opened =
+                ask(
+                        source,
+                        Wire.COPY_OPEN,
+                        new WireRequest.Plain(group)::encode,
+                        WireCopy.Opened::decode);
+        progress = ReplicaStatus.Progress.of(0, opened.usedBytes(), startedMillis, startedMillis);
+        long changedSince = changedSince();
+        log.info(
+                "copying group {} from {}: {} bytes there, {}",
+                group,
+                source,
+                opened.usedBytes(),
+                changedSince < 0
+                        ? "nothing here"
+                        : changedSince == Long.MAX_VALUE
+                                ? "going on with an interrupted copy"
+                                : "sending what changed since index " + changedSince);
+        try {
+            store.importBegin();
+            long newest = pages(new Stream(source, opened, startedMillis), changedSince);
+            ByteBuffer table = table(source, opened);
+            LogPosition reached = store.importEnd(table, newest);
+            log.info(
+                    "copied group {} from {} in {} ms: {} bytes received, at {}",
+                    group,
+                    source,
+                    node.clock().millis() - startedMillis,
+                    copiedBytes.sum() - before,
+                    reached);
+            return reached;
+        } finally {
+            progress = null;
+            WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
+            node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
+        }
+    }
+
+    private long changedSince() {
+        if (store.importing()) {
+            return Long.MAX_VALUE;
+        }
+        boolean empty = store.usage().usedBytes() == 0 && store.volumes().isEmpty();
+        return empty ? -1 : store.applied().index();
+    }
+
+    private record Stream(String source, WireCopy.Opened opened, long startedMillis) {}
+
+    /// Takes over all rows.
+    ///
+    /// @return the newest index the sender had applied when it read any of them
+    private long pages(Stream stream, long changedSince) {
+        RowKey after = null;
+        long newest = stream.opened.position().index();
+        long seen = 0;
+        while (true) {
+            checkStopped();
+            long beganNanos = System.nanoTime();
+            WireCopy.PageRequest request =
+                    new WireCopy.PageRequest(group, stream.opened.session(), after, changedSince);
+            ExportPage page = ask(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
+            long received = received(page.rows());
+            List<RowKey> missing = store.importPage(page);
+            received += rows(stream, missing);
+            copiedBytes.add(received);
+            newest = Math.max(newest, page.appliedIndex());
+            for (RowExport row : page.rows()) {
+                seen += WireCopy.heldBytes(row);
+            }
+            progress =
+                    ReplicaStatus.Progress.of(
+                            seen,
+                            Math.max(seen, stream.opened.usedBytes()),
+                            stream.startedMillis,
+                            node.clock().millis());
+            if (page.end()) {
+                return newest;
+            }
+            after = page.last();
+            throttle(received, beganNanos);
+        }
+    }
+
+    private long rows(Stream stream, List<RowKey> missing) {
+        long received = 0;
+        for (int from = 0; from < missing.size(); from += WireCopy.MAX_ROWS) {
+            checkStopped();
+            List<RowKey> some =
+                    missing.subList(from, Math.min(missing.size(), from + WireCopy.MAX_ROWS));
+            WireCopy.RowsRequest request =
+                    new WireCopy.RowsRequest(group, stream.opened.session(), some);
+            List<RowExport> rows =
+                    ask(stream.source, Wire.COPY_ROWS, request::encode, WireCopy::rows);
+            received += received(rows);
+            store.importRows(rows);
+        }
+        return received;
+    }
+
+    private static long received(List<RowExport> rows) {
+        long bytes = 0;
+        for (RowExport row : rows) {
+            bytes += WireCopy.dataBytes(row);
+        }
+        return bytes;
+    }
+
+    private ByteBuffer table(String source, WireCopy.Opened opened) {
+        if (opened.tableBytes() < 0 || opened.tableBytes() > MAX_TABLE_BYTES) {
+            throw Wire.malformed("a table of " + opened.tableBytes() + " bytes");
+        }
+        ByteBuffer table = ByteBuffer.allocate((int) opened.tableBytes());
+        while (table.hasRemaining()) {
+            WireCopy.TableRequest request =
+                    new WireCopy.TableRequest(group, opened.session(), table.position());
+            byte[] part =
+                    ask(
+                            source,
+                            Wire.COPY_TABLE,
+                            request::encode,
+                            in -> {
+                                byte[] bytes = new byte[in.readableBytes()];
+                                in.readBytes(bytes);
+                                return bytes;
+                            });
+            if (part.length == 0 || part.length > table.remaining()) {
+                throw Wire.malformed("a part of a table of " + part.length + " bytes");
+            }
+            table.put(part);
+        }
+        return table.flip();
+    }
+
+    private <T> T ask(
+            String source, int opcode, Consumer<ByteBuf> request, Function<ByteBuf, T> form) {
+        return node.peers().ask(source, opcode, request, form);
+    }
+
+    private void checkStopped() {
+        if (stopped) {
+            throw new CisternException(
+                    ErrorCode.UNAVAILABLE, "the copy of group " + group + " was stopped");
+        }
+    }
+
+    private void throttle(long bytes, long beganNanos) {
+        long limit = node.tuning().catchUpBytesPerSecond();
+        if (limit <= 0) {
+            return;
+        }
+        long due = bytes * TimeUnit.SECONDS.toNanos(1) / limit;
+        long wait = due - (System.nanoTime() - beganNanos);
+        if (wait > 0) {
+            try {
+                TimeUnit.NANOSECONDS.sleep(wait);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: stopping", e);
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.raft.LogPosition;
+import io.cistern.raft.Peer;
+import io.cistern.raft.RaftGroup;
+import io.cistern.raft.RaftHost;
+import io.cistern.raft.net.RpcServer;
+import io.cistern.storage.Disk;
+import io.cistern.storage.Store;
+import io.cistern.storage.Usage;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// The data groups' replicas on one node: opens and closes them, serves them on the node wire, and
+/// tells how they are.
+///
+/// ```
+/// (none) --open--> OPEN --close--> (none)
+///    |              | damage met
+///    | damaged      v
+///    '--------> QUARANTINED --replace: new peer id, empty--> OPEN
+/// open, where a copy was interrupted: RESUMING --copied--> OPEN
+/// ```
+///
+/// Opening, closing, replacing and removing block; one thread at a time.
+public final class GroupHost implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(GroupHost.class);
+
+    private final String node;
+    private final RaftHost raft;
+    private final GroupCluster cluster;
+    private final NodeParts parts;
+    private final ConcurrentHashMap<GroupId, Replica> replicas = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<GroupId, Quarantined> quarantined = new ConcurrentHashMap<>();
+    private volatile boolean closed;
+
+    /// A replica out of use, and the disk it is on.
+    private record Quarantined(String peer, Disk disk, String reason) {}
+
+    /// @param node this node's name
+    /// @param peers the way to other nodes
+    /// @param halt the one given to `raft`
+    public GroupHost(
+            String node, RaftHost raft, NodePeers peers, GroupTuning tuning, Cluster cluster) {
+        this.node = node;
+        this.raft = raft;
+        this.cluster = cluster.cluster();
+        this.parts = new NodeParts(node, peers, tuning, InstantSource.system());
+        cluster.halt().onDamage(this::damaged);
+        long tickMillis = tuning.spaceInterval().toMillis();
+        parts.timer()
+                .scheduleWithFixedDelay(this::tick, tickMillis, tickMillis, TimeUnit.MILLISECONDS);
+    }
+
+    /// @param halt the one that the node's RaftHost has
+    public record Cluster(GroupCluster cluster, ReplicaHalt halt) {}
+
+    /// Serves the replicas on the node wire.
+    public void register(RpcServer server) {
+        new GroupServer(this::service).register(server);
+        new PeerServer(replicas::get, this::status, parts).register(server);
+    }
+
+    // ---- opening and closing
+
+    /// Opens a replica, new or old. Where its log or store is damaged it is quarantined instead,
+    /// and the cluster is asked to rebuild it; where a copy to it was interrupted, that is finished
+    /// first, in the background. [#status] tells which.
+    ///
+    /// @param members the voters of a new group; empty where the replica joins one that exists
+    /// @throws CisternException ALREADY_EXISTS if it is open; IO; and what [Disk#openStore] says
+    public void open(GroupId id, Disk disk, String peerId, List<Peer> members) {
+        if (replicas.containsKey(id)) {
+            throw new CisternException(
+                    ErrorCode.ALREADY_EXISTS, "group " + id + " is already open on " + node);
+        }
+        quarantined.remove(id);
+        Peer self = self(peerId, members);
+        Store store;
+        try {
+            store = disk.openStore(id.value());
+        } catch (CisternException e) {
+            if (e.code() != ErrorCode.CORRUPT) {
+                throw e;
+            }
+            quarantine(id, new Quarantined(peerId, disk, String.valueOf(e.getMessage())));
+            return;
+        }
+        Replica replica = new Replica(id, self, store, disk, this::damaged, parts);
+        replicas.put(id, replica);
+        if (store.importing()) {
+            Thread.ofPlatform()
+                    .name("resume-" + id + "-" + peerId)
+                    .daemon()
+                    .start(() -> resume(replica, members));
+        } else {
+            startRaft(replica, members);
+        }
+    }
+
+    private Peer self(String peerId, List<Peer> members) {
+        for (Peer member : members) {
+            if (member.id().equals(peerId)) {
+                return member;
+            }
+        }
+        return new Peer(peerId, node, raft.address(), 0);
+    }
+
+    private void startRaft(Replica replica, List<Peer> members) {
+        RaftGroup group;
+        try {
+            group = raft.open(replica.id(), replica.self().id(), members, replica.machine());
+        } catch (CisternException e) {
+            replicas.remove(replica.id(), replica);
+            replica.close();
+            if (e.code() != ErrorCode.CORRUPT) {
+                throw e;
+            }
+            quarantine(replica.id(), quarantined(replica, String.valueOf(e.getMessage())));
+            return;
+        }
+        replica.start(group);
+        log.info("group {} is open on {} as {}", replica.id(), node, replica.self().id());
+    }
+
+    /// Finishes an interrupted copy, from whoever has the group, before Raft starts: until then
+    /// what is here is nobody's state.
+    private void resume(Replica replica, List<Peer> members) {
+        long pauseMillis = 100;
+        while (!closed && replicas.get(replica.id()) == replica) {
+            for (String source : cluster.nodes(replica.id())) {
+                if (!source.equals(node) && copied(replica, source)) {
+                    startRaft(replica, members);
+                    return;
+                }
+            }
+            try {
+                TimeUnit.MILLISECONDS.sleep(pauseMillis);
+            } catch (InterruptedException stopping) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+            pauseMillis = Math.min(5_000, pauseMillis * 2);
+        }
+    }
+
+    private static boolean copied(Replica replica, String source) {
+        try {
+            LogPosition reached = replica.receiver().copy(source);
+            replica.machine().moved(reached);
+            return true;
+        } catch (CisternException e) {
+            log.info("no copy of group {} from {}: {}", replica.id(), source, e.getMessage());
+            return false;
+        }
+    }
+
+    /// Closes a replica; its data stays.
+    public void close(GroupId id) {
+        Replica replica = replicas.remove(id);
+        if (replica != null) {
+            replica.close();
+        }
+        quarantined.remove(id);
+    }
+
+    /// Closes a replica, open or quarantined, and deletes its log and data.
+    public void remove(GroupId id, Disk disk) {
+        Replica replica = replicas.remove(id);
+        if (replica != null) {
+            replica.stop();
+            raft.remove(id);
+            replica.close();
+        }
+        quarantined.remove(id);
+        disk.dropStore(id.value());
+    }
+
+    /// Puts an empty replica, which waits to be added to the group, in the place of a quarantined
+    /// one.
+    ///
+    /// @param peerId never used before
+    public void replace(GroupId id, Disk disk, String peerId) {
+        remove(id, disk);
+        open(id, disk, peerId, List.of());
+    }
+
+    // ---- damage
+
+    private void damaged(GroupId id, Throwable cause) {
+        Replica replica = replicas.get(id);
+        if (replica == null || !replicas.remove(id, replica)) {
+            return;
+        }
+        Thread.ofPlatform()
+                .name("quarantine-" + id)
+                .daemon()
+                .start(() -> {
+                    replica.close();
+                    quarantine(id, quarantined(replica, String.valueOf(cause.getMessage())));
+                });
+    }
+
+    private static Quarantined quarantined(Replica replica, String reason) {
+        return new Quarantined(replica.self().id(), replica.disk(), reason);
+    }
+
+    private void quarantine(GroupId id, Quarantined replica) {
+        log.error(
+                "replica {} of group {} on {} is damaged and out of use, a new one will be built from"
+                        + " the others: {}",
+                replica.peer,
+                id,
+                node,
+                replica.reason);
+        quarantined.put(id, replica);
+        Thread.ofVirtual()
+                .name("rebuild-" + id)
+                .start(() -> cluster.rebuild(id, replica.peer, replica.reason));
+    }
+
+    // ---- use
+
+    private @Nullable GroupReplica service(GroupId id) {
+        Replica replica = replicas.get(id);
+        return replica == null ? null : replica.service();
+    }
+
+    /// The replica, as volume clients use it; null where it is not open (yet).
+    public @Nullable GroupReplica group(GroupId id) {
+        return service(id);
+    }
+
+    /// The replica's Raft group, for changes of membership and leadership; null as for [#group].
+    public @Nullable RaftGroup raft(GroupId id) {
+        Replica replica = replicas.get(id);
+        return replica == null ? null : replica.raft();
+    }
+
+    /// All replicas on this node, quarantined ones included.
+    public List<ReplicaStatus> status() {
+        List<ReplicaStatus> all = new ArrayList<>();
+        for (Replica replica : replicas.values()) {
+            all.add(replica.status());
+        }
+        quarantined.forEach((id, replica) -> all.add(status(id, replica)));
+        return all;
+    }
+
+    private ReplicaStatus status(GroupId id, Quarantined replica) {
+        return new ReplicaStatus(
+                id,
+                replica.peer,
+                node,
+                ReplicaStatus.Role.QUARANTINED,
+                null,
+                0,
+                -1,
+                -1,
+                -1,
+                ReplicaStatus.Log.NONE,
+                new Usage(replica.disk.capacityBytes(), replica.disk.freeBytes(), 0, -1),
+                ReplicaStatus.Repairs.NONE,
+                null,
+                null,
+                replica.reason);
+    }
+
+    /// The replicas on another node.
+    public CompletableFuture<List<ReplicaStatus>> status(String otherNode) {
+        return parts.peers().call(otherNode, Wire.REPLICAS, out -> {}, ReplicaStatus::decodeList);
+    }
+
+    /// Reads and verifies what this node's replica of the group holds, and mends what is damaged.
+    ///
+    /// @param volume 0 for everything
+    /// @return fails with UNAVAILABLE or NOT_FOUND
+    public CompletableFuture<Scrubber.Report> scrub(GroupId id, long volume) {
+        try {
+            return replica(id).running().scrubber().scrub(volume);
+        } catch (CisternException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    /// Starts a scrub on another node.
+    public CompletableFuture<Boolean> scrub(String otherNode, GroupId id, long volume) {
+        WireRequest.Describe request = new WireRequest.Describe(id, volume);
+        return parts.peers().call(otherNode, Wire.SCRUB, request::encode, in -> true);
+    }
+
+    /// Compares a volume, snapshots included, on all replicas of its group. Reads all of it.
+    public CompletableFuture<Verifier.Report> verify(GroupId id, long volume) {
+        CompletableFuture<Verifier.Report> done = new CompletableFuture<>();
+        Thread.ofPlatform()
+                .name("verify-" + id)
+                .daemon()
+                .start(() -> {
+                    try {
+                        done.complete(replica(id).running().verifier().verify(volume));
+                    } catch (Throwable e) {
+                        done.completeExceptionally(e);
+                    }
+                });
+        return done;
+    }
+
+    private Replica replica(GroupId id) {
+        Replica replica = replicas.get(id);
+        if (replica == null) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND, "node " + node + " has no open replica of group " + id);
+        }
+        return replica;
+    }
+
+    private void tick() {
+        for (Replica replica : replicas.values()) {
+            try {
+                replica.tick();
+            } catch (RuntimeException e) {
+                log.warn("the regular work of group {} failed", replica.id(), e);
+            }
+        }
+    }
+
+    /// Closes all replicas.
+    @Override
+    public void close() {
+        closed = true;
+        for (GroupId id : List.copyOf(replicas.keySet())) {
+            close(id);
+        }
+        parts.close();
+    }
+}

@@ -1,0 +1,324 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.raft.Leadership;
+import io.cistern.raft.LogPosition;
+import io.cistern.raft.Peer;
+import io.cistern.raft.RaftGroup;
+import io.cistern.storage.CorruptBlocksException;
+import io.cistern.storage.Disk;
+import io.cistern.storage.GranuleData;
+import io.cistern.storage.Store;
+import io.cistern.storage.Usage;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A replica and everything that works for it: opened by [GroupHost], told by Raft, ticked by the
+/// node's timer.
+///
+/// ```
+/// OPENED --start(raft)--> RUNNING --close--> CLOSED
+/// ```
+final class Replica implements VolumeStateMachine.Listener {
+    private static final Logger log = LoggerFactory.getLogger(Replica.class);
+
+    private final GroupId id;
+    private final Peer self;
+    private final Store store;
+    private final Disk disk;
+    private final BiConsumer<GroupId, Throwable> damaged;
+    private final NodeParts node;
+    private final VolumeStateMachine machine;
+    private final CopySource source;
+    private final CopyReceiver receiver;
+    private final LongAdder userRequests = new LongAdder();
+    private final CompletableFuture<Running> running = new CompletableFuture<>();
+    private volatile long leaderApplied = -1;
+    private volatile boolean closed;
+
+    /// What exists once Raft runs.
+    record Running(
+            ReplicaParts parts,
+            ReadPath reads,
+            WritePath writes,
+            SpaceMonitor space,
+            BlockRepair repair,
+            Scrubber scrubber,
+            Verifier verifier,
+            GroupReplica service) {}
+
+    /// @param damaged told when the store turns out to be damaged
+    Replica(
+            GroupId id,
+            Peer self,
+            Store store,
+            Disk disk,
+            BiConsumer<GroupId, Throwable> damaged,
+            NodeParts node) {
+        this.id = id;
+        this.self = self;
+        this.store = store;
+        this.disk = disk;
+        this.damaged = damaged;
+        this.node = node;
+        this.machine = new VolumeStateMachine(store, this, node.tuning(), node.clock());
+        this.source = new CopySource(store, () -> running().repair, node);
+        this.receiver = new CopyReceiver(id, store, node);
+    }
+
+    GroupId id() {
+        return id;
+    }
+
+    Peer self() {
+        return self;
+    }
+
+    Store store() {
+        return store;
+    }
+
+    Disk disk() {
+        return disk;
+    }
+
+    VolumeStateMachine machine() {
+        return machine;
+    }
+
+    CopySource source() {
+        return source;
+    }
+
+    CopyReceiver receiver() {
+        return receiver;
+    }
+
+    void start(RaftGroup raft) {
+        ReplicaParts parts =
+                new ReplicaParts(store, machine, raft, node, e -> damaged.accept(id, e));
+        BlockRepair repair = new BlockRepair(parts);
+        ReadPath reads = new ReadPath(parts, repair);
+        SpaceGuard guard = new SpaceGuard();
+        guard.update(store.usage());
+        WritePath writes = new WritePath(parts, reads, guard);
+        running.complete(
+                new Running(
+                        parts,
+                        reads,
+                        writes,
+                        new SpaceMonitor(parts, guard),
+                        repair,
+                        new Scrubber(parts, repair, userRequests::sum),
+                        new Verifier(parts, repair),
+                        new GroupReplica(parts, reads, writes, userRequests)));
+    }
+
+    /// @throws CisternException UNAVAILABLE before [#start]
+    Running running() {
+        Running now = running.getNow(null);
+        if (now == null) {
+            throw new CisternException(
+                    ErrorCode.UNAVAILABLE, "the replica of group " + id + " is being opened");
+        }
+        return now;
+    }
+
+    /// The regular work, about once a second, on the timer: must not block.
+    void tick() {
+        Running now = running.getNow(null);
+        if (now == null || closed) {
+            return;
+        }
+        source.expire();
+        now.writes.tidy();
+        now.scrubber.tick();
+        if (now.parts.raft().leadership().ready()) {
+            now.space.poll();
+            if (machine.checkpointOverdue()) {
+                // An empty entry gives every member's apply thread the occasion.
+                now.parts.raft().awaitLease();
+            }
+        }
+    }
+
+    /// Answers a leader that asks for this replica's space.
+    Usage space(long leaderAppliedIndex) {
+        leaderApplied = leaderAppliedIndex;
+        return store.usage();
+    }
+
+    /// Begins a copy of this replica for another.
+    WireCopy.Opened openCopy() {
+        if (!running().reads.readable()) {
+            throw new CisternException(
+                    ErrorCode.STALE, self.id() + " is catching up itself; copy from another");
+        }
+        return source.open();
+    }
+
+    /// Blocks for a peer whose own are damaged. Blocks on the disk.
+    GranuleData fetch(WirePeer.FetchBlocks request) {
+        long applied = machine.appliedIndex();
+        if (applied < request.minIndex()) {
+            throw new CisternException(
+                    ErrorCode.STALE,
+                    self.id() + " is at index " + applied + ", before " + request.minIndex());
+        }
+        if (!running().reads.readable()) {
+            throw new CisternException(ErrorCode.STALE, self.id() + " is catching up");
+        }
+        try {
+            return store.readGranule(request.view(), request.granule());
+        } catch (CorruptBlocksException alsoHere) {
+            throw new CisternException(
+                    ErrorCode.CORRUPT, "damaged there too: " + alsoHere.getMessage(), alsoHere);
+        }
+    }
+
+    @Override
+    public void leadershipChanged(Leadership leadership) {
+        log.info(
+                "group {} on {}: term {}, leader {}{}",
+                id,
+                self.node(),
+                leadership.term(),
+                leadership.leader() == null ? "unknown" : leadership.leader().id(),
+                leadership.ready() ? ", ready" : "");
+        if (leadership.ready()) {
+            running.thenAccept(now -> now.space.poll());
+        }
+    }
+
+    @Override
+    public void membersChanged(List<Peer> members) {
+        log.info(
+                "group {} on {}: members are now {}",
+                id,
+                self.node(),
+                members.stream().map(Peer::id).toList());
+    }
+
+    @Override
+    public CompletableFuture<LogPosition> install(Peer leader, LogPosition firstAvailable) {
+        log.info(
+                "group {} on {}: {} has no log before {}, copying its state",
+                id,
+                self.node(),
+                leader.id(),
+                firstAvailable);
+        CompletableFuture<LogPosition> done = new CompletableFuture<>();
+        Thread.ofPlatform()
+                .name("copy-" + id + "-" + self.id())
+                .daemon()
+                .start(() -> install(leader, firstAvailable, done));
+        return done;
+    }
+
+    private void install(
+            Peer leader, LogPosition firstAvailable, CompletableFuture<LogPosition> done) {
+        Running now = running.getNow(null);
+        if (now != null) {
+            now.reads.suspend(true);
+        }
+        try {
+            LogPosition reached = receiver.copy(leader.node());
+            if (reached.index() < firstAvailable.index() - 1) {
+                throw new CisternException(
+                        ErrorCode.UNAVAILABLE,
+                        "the copy reached " + reached + ", before " + firstAvailable);
+            }
+            if (now != null) {
+                now.reads.suspend(false);
+            }
+            done.complete(reached);
+        } catch (Throwable e) {
+            log.warn("copying group {} from {} failed: {}", id, leader.id(), e.toString());
+            done.completeExceptionally(e);
+        }
+    }
+
+    @Override
+    public @Nullable LogPosition logNeededFrom() {
+        return source.oldest();
+    }
+
+    ReplicaStatus status() {
+        Running now = running.getNow(null);
+        long applied = machine.appliedIndex();
+        Leadership leadership =
+                now == null ? new Leadership(0, null, false) : now.parts.raft().leadership();
+        Peer leader = leadership.leader();
+        boolean serves = now != null && now.reads.readable();
+        ReplicaStatus.Role role =
+                leadership.ready()
+                        ? ReplicaStatus.Role.LEADER
+                        : serves ? ReplicaStatus.Role.FOLLOWER : ReplicaStatus.Role.CATCHING_UP;
+        return new ReplicaStatus(
+                id,
+                self.id(),
+                self.node(),
+                role,
+                leader == null ? null : leader.id(),
+                leadership.term(),
+                applied,
+                leadership.ready()
+                        ? 0
+                        : leaderApplied < 0 ? -1 : Math.max(0, leaderApplied - applied),
+                store.checkpointed().index(),
+                now == null ? ReplicaStatus.Log.NONE : log(now.parts.raft().stats()),
+                store.usage(),
+                now == null
+                        ? ReplicaStatus.Repairs.NONE
+                        : new ReplicaStatus.Repairs(
+                                now.repair.damagedBlocks(),
+                                now.repair.repairedBlocks(),
+                                receiver.copiedBytes()),
+                receiver.progress(),
+                now == null ? null : now.scrubber.progress(),
+                null);
+    }
+
+    private static ReplicaStatus.Log log(RaftGroup.Stats stats) {
+        return new ReplicaStatus.Log(
+                stats.fsyncs(), stats.commands(), stats.logBytesWritten(), stats.logBytes());
+    }
+
+    @Nullable GroupReplica service() {
+        Running now = running.getNow(null);
+        return now == null ? null : now.service;
+    }
+
+    @Nullable RaftGroup raft() {
+        Running now = running.getNow(null);
+        return now == null ? null : now.parts.raft();
+    }
+
+    /// Ends what runs beside Raft.
+    void stop() {
+        closed = true;
+        receiver.stop();
+        Running now = running.getNow(null);
+        if (now != null) {
+            now.scrubber.stop();
+        }
+        source.closeAll();
+    }
+
+    /// Stops everything: Raft, then the store. Blocks.
+    void close() {
+        stop();
+        RaftGroup raft = raft();
+        if (raft != null) {
+            raft.close();
+        }
+        store.close();
+    }
+}
