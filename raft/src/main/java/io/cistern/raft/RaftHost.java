@@ -6,8 +6,10 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -70,8 +72,9 @@ public final class RaftHost implements AutoCloseable {
     /// @param initialMembers the voters of a new group, the same on each, this replica among them.
     ///   Empty where the replica joins a group that exists: it waits until the leader adds it. A
     ///   restart goes by the membership in its log instead
-    /// @throws CisternException ALREADY_EXISTS if the group is open, INVALID, CORRUPT if the log is
-    ///   damaged, IO
+    /// @throws CisternException ALREADY_EXISTS if the group is open; INVALID if the directory is
+    ///   another replica's; CORRUPT if the log is damaged, with a [LogDamagedException] as its cause:
+    ///   [#quarantine] it and open a new replica; IO
     public RaftGroup open(
             GroupId id, String selfPeerId, List<Peer> initialMembers, StateMachine stateMachine) {
         Peer self =
@@ -84,27 +87,92 @@ public final class RaftHost implements AutoCloseable {
                     ErrorCode.INVALID,
                     selfPeerId + " is not among the members of " + id + " it is to open");
         }
-        Path directory = directory(id, selfPeerId);
-        HostParts parts = new HostParts(config, directory, timer, control, () -> groups.remove(id));
+        if (groups.containsKey(id)) {
+            throw alreadyOpen(id);
+        }
+        ReplicaStore store = check(id, selfPeerId, stateMachine.checkpointed());
+        HostParts parts = new HostParts(config, store, timer, control, () -> groups.remove(id));
         RatisGroup group =
                 new RatisGroup(id, self, List.copyOf(initialMembers), stateMachine, parts);
         if (groups.putIfAbsent(id, group) != null) {
-            throw new CisternException(
-                    ErrorCode.ALREADY_EXISTS, id + " is already open on " + config.node());
+            throw alreadyOpen(id);
         }
         try {
-            Files.createDirectories(directory);
-            group.start(newServer(group, directory, initialMembers));
+            group.start(newServer(group, store.directory(), initialMembers));
             return group;
         } catch (IOException | RuntimeException e) {
             group.close();
-            throw e instanceof CisternException known
-                    ? known
-                    : new CisternException(
-                            ErrorCode.IO,
-                            "cannot open " + id + " in " + directory + ": " + e.getMessage(),
-                            e);
+            throw cannotOpen(id, store.directory(), e);
         }
+    }
+
+    private CisternException alreadyOpen(GroupId id) {
+        return new CisternException(
+                ErrorCode.ALREADY_EXISTS, id + " is already open on " + config.node());
+    }
+
+    private static CisternException cannotOpen(GroupId id, Path directory, Exception e) {
+        return e instanceof CisternException known
+                ? known
+                : new CisternException(
+                        ErrorCode.IO,
+                        "cannot open " + id + " in " + directory + ": " + e.getMessage(),
+                        e);
+    }
+
+    private ReplicaStore check(GroupId id, String peerId, LogPosition checkpoint) {
+        Path directory = directory(id, peerId);
+        ReplicaFile wanted = ReplicaFile.fresh(config.clusterId(), id, peerId);
+        try {
+            return ReplicaStore.open(directory, wanted, checkpoint);
+        } catch (LogDamagedException e) {
+            String advice =
+                    ReplicaStore.othersKnown(directory, peerId)
+                            ? "set it aside and rebuild it from the other members, under a new peer id"
+                            : "the group has no other member to rebuild it from: restore a backup";
+            throw new CisternException(
+                    ErrorCode.CORRUPT,
+                    "replica "
+                            + peerId
+                            + " of "
+                            + id
+                            + " is damaged: "
+                            + e.getMessage()
+                            + "; "
+                            + advice,
+                    e);
+        } catch (IOException e) {
+            throw cannotOpen(id, directory, e);
+        }
+    }
+
+    /// Sets a damaged replica's files aside, for inspection. Its peer id is never used again.
+    ///
+    /// @return where they are now
+    /// @throws CisternException BUSY if the replica is open, NOT_FOUND, IO
+    public Path quarantine(GroupId id, String peerId) {
+        RatisGroup open = groups.get(id);
+        if (open != null && open.self().id().equals(peerId)) {
+            throw new CisternException(ErrorCode.BUSY, peerId + " of " + id + " is open");
+        }
+        Path directory = directory(id, peerId);
+        if (!Files.isDirectory(directory)) {
+            throw new CisternException(ErrorCode.NOT_FOUND, "no replica in " + directory);
+        }
+        int n = 1;
+        while (Files.exists(directory.resolveSibling(peerId + ".quarantine-" + n))) {
+            n++;
+        }
+        Path aside = directory.resolveSibling(peerId + ".quarantine-" + n);
+        try {
+            Files.move(directory, aside, StandardCopyOption.ATOMIC_MOVE);
+            ReplicaFile.syncDirectory(Objects.requireNonNull(aside.getParent()));
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot move " + directory + " to " + aside, e);
+        }
+        log.warn("replica {} of {} is set aside in {}", peerId, id, aside);
+        return aside;
     }
 
     /// Closes a replica, if it is open, and deletes its log for good.
@@ -165,7 +233,7 @@ public final class RaftHost implements AutoCloseable {
                 .build();
     }
 
-    private static void deleteTree(Path directory) throws IOException {
+    static void deleteTree(Path directory) throws IOException {
         if (!Files.exists(directory)) {
             return;
         }

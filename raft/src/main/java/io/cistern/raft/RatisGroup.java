@@ -3,6 +3,7 @@ package io.cistern.raft;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.HashMap;
@@ -47,6 +48,7 @@ final class RatisGroup implements RaftGroup {
     private final LeadershipTracker leadership;
     private final AppliedWaiters waiters;
     private final Batcher batcher;
+    private final ReplicaStore store;
     private final LogCounters counters;
     private final LongAdder commands = new LongAdder();
     private final Runnable onClose;
@@ -68,7 +70,8 @@ final class RatisGroup implements RaftGroup {
         this.control = shared.control();
         this.ratisId = RatisPeers.groupId(id);
         this.onClose = shared.onClose();
-        this.counters = new LogCounters(shared.directory());
+        this.store = shared.store();
+        this.counters = new LogCounters(store.directory());
         String name = "raft-" + id + "-" + self.id();
         this.events =
                 Executors.newSingleThreadExecutor(
@@ -279,7 +282,18 @@ final class RatisGroup implements RaftGroup {
         leadership.ownEntryApplied(term);
     }
 
-    void membersChanged(RaftConfigurationProto configuration) {
+    /// Ratis has made its files.
+    void storageReady() throws IOException {
+        store.opened();
+    }
+
+    void membersChanged(long term, long index, RaftConfigurationProto configuration) {
+        try {
+            store.membersChanged(term, index, configuration);
+        } catch (IOException e) {
+            halt("cannot store the members of " + id + " in " + store.directory(), e);
+            throw new UncheckedIOException(e);
+        }
         List<Peer> now = RatisStateMachine.peers(configuration);
         if (!now.equals(members)) {
             members = now;

@@ -77,6 +77,7 @@ final class RatisStateMachine extends BaseStateMachine {
     public void initialize(RaftServer server, RaftGroupId groupId, RaftStorage storage)
             throws IOException {
         super.initialize(server, groupId, storage);
+        group.storageReady();
         getLifeCycle().transition(LifeCycle.State.STARTING);
         getLifeCycle().transition(LifeCycle.State.RUNNING);
         group.advanced(checkpoint.getIndex());
@@ -183,7 +184,7 @@ final class RatisStateMachine extends BaseStateMachine {
     @Override
     public void notifyConfigurationChanged(
             long term, long index, RaftConfigurationProto configuration) {
-        group.membersChanged(configuration);
+        group.membersChanged(term, index, configuration);
     }
 
     @Override

@@ -1,0 +1,224 @@
+package io.cistern.raft;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.Properties;
+import org.apache.ratis.proto.RaftProtos.LogEntryProto;
+import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A replica's directory, and the check that all in it is as it was written, before Ratis opens it.
+///
+/// ```
+/// replica                     whose log it is, see ReplicaFile
+/// <uuid>/current/raft-meta       Ratis: term and vote, as text
+/// <uuid>/current/raft-meta.conf  Ratis: the last applied configuration entry
+/// <uuid>/current/log_…           Ratis: the log
+/// ```
+///
+/// Ratis keeps term, vote and membership without a checksum, takes a lost directory for a new
+/// replica, and falls back to the initial members where it cannot read the membership. So
+/// [ReplicaFile] has copies. The vote's is written before the vote leaves this node, so a `raft-meta`
+/// that is older, or says otherwise in the same term, is damaged. The membership's is never older
+/// than what the log needs (entries are purged only once they, and with them the copy, are durable),
+/// so it always replaces Ratis' file.
+final class ReplicaStore {
+    private static final Logger log = LoggerFactory.getLogger(ReplicaStore.class);
+
+    private static final String META = "raft-meta";
+    private static final String CONF = "raft-meta.conf";
+
+    private final Path directory;
+    private final Path current;
+    private final GroupId group;
+
+    private ReplicaFile file;
+
+    private ReplicaStore(Path directory, ReplicaFile file) {
+        this.directory = directory;
+        this.group = file.group();
+        this.current = currentDirectory(directory, group);
+        this.file = file;
+    }
+
+    private static Path currentDirectory(Path directory, GroupId group) {
+        return directory.resolve(RatisPeers.groupId(group).getUuid().toString()).resolve("current");
+    }
+
+    /// Checks a replica's directory, or makes a new one.
+    ///
+    /// @param checkpoint the position up to which the log is not needed
+    /// @throws LogDamagedException if it must not be used; nothing was changed then
+    /// @throws CisternException INVALID if it is another replica's
+    static ReplicaStore open(Path directory, ReplicaFile wanted, LogPosition checkpoint)
+            throws IOException, LogDamagedException {
+        Files.createDirectories(directory);
+        ReplicaFile found = ReplicaFile.read(directory);
+        Path current = currentDirectory(directory, wanted.group());
+        if (found == null && Files.exists(current)) {
+            throw new LogDamagedException(
+                    directory.resolve(ReplicaFile.NAME) + " is missing beside a log");
+        }
+        if (found == null) {
+            ReplicaFile.syncDirectory(Objects.requireNonNull(directory.toAbsolutePath().getParent()));
+            wanted.write(directory);
+            return new ReplicaStore(directory, wanted);
+        }
+        if (!found.cluster().equals(wanted.cluster())
+                || !found.group().equals(wanted.group())
+                || !found.peer().equals(wanted.peer())) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    directory
+                            + " holds replica "
+                            + found.peer()
+                            + " of "
+                            + found.group()
+                            + " of cluster "
+                            + found.cluster());
+        }
+        ReplicaStore store = new ReplicaStore(directory, found);
+        if (found.opened()) {
+            store.check(checkpoint);
+        } else {
+            // It never took part: the process ended while the files were being made.
+            RaftHost.deleteTree(store.current);
+        }
+        return store;
+    }
+
+    private void check(LogPosition checkpoint) throws IOException, LogDamagedException {
+        if (!Files.isRegularFile(current.resolve(META))) {
+            throw new LogDamagedException(current.resolve(META) + " is missing");
+        }
+        checkVote();
+        LogInspector.Result found = LogInspector.inspect(current, checkpoint.index());
+        restoreMembers();
+        log.info(
+                "{}: log from {} to {}, {} bytes cut off",
+                directory,
+                found.firstIndex(),
+                found.lastIndex(),
+                found.cutBytes());
+    }
+
+    private void checkVote() throws IOException, LogDamagedException {
+        Vote vote = readVote();
+        boolean older = vote.term < file.term();
+        boolean other =
+                vote.term == file.term() && !file.vote().isEmpty() && !vote.peer.equals(file.vote());
+        if (older || other) {
+            throw new LogDamagedException(
+                    current.resolve(META)
+                            + " says term "
+                            + vote.term
+                            + " and vote '"
+                            + vote.peer
+                            + "', but "
+                            + file.term()
+                            + " and '"
+                            + file.vote()
+                            + "' have left this node");
+        }
+    }
+
+    private void restoreMembers() throws IOException {
+        Path conf = current.resolve(CONF);
+        if (file.members().length > 0
+                && (!Files.exists(conf)
+                        || !Arrays.equals(Files.readAllBytes(conf), file.members()))) {
+            log.info("{}: taking the membership from {}", conf, ReplicaFile.NAME);
+            ReplicaFile.replace(conf, file.members());
+        }
+    }
+
+    private record Vote(long term, String peer) {}
+
+    private Vote readVote() throws IOException, LogDamagedException {
+        Path meta = current.resolve(META);
+        Properties properties = new Properties();
+        try {
+            properties.load(
+                    new StringReader(
+                            new String(Files.readAllBytes(meta), StandardCharsets.UTF_8)));
+            String term = properties.getProperty("term");
+            String vote = properties.getProperty("votedFor");
+            if (term == null || vote == null) {
+                throw new LogDamagedException(meta + " lacks the term or the vote");
+            }
+            return new Vote(Long.parseLong(term), vote);
+        } catch (IllegalArgumentException e) {
+            throw new LogDamagedException(meta + " cannot be read: " + e.getMessage());
+        }
+    }
+
+    /// Ratis has made its files and is about to take part.
+    synchronized void opened() throws IOException {
+        if (!file.opened()) {
+            save(file.withOpened());
+        }
+    }
+
+    /// Makes the vote that Ratis has stored durable: its rename, and the copy of it.
+    synchronized void voted() throws IOException {
+        ReplicaFile.syncDirectory(current);
+        try {
+            Vote vote = readVote();
+            if (vote.term != file.term() || !vote.peer.equals(file.vote())) {
+                save(file.withVote(vote.term, vote.peer));
+            }
+        } catch (LogDamagedException e) {
+            throw new IOException(e.getMessage(), e);
+        }
+    }
+
+    /// A configuration entry was applied.
+    synchronized void membersChanged(long term, long index, RaftConfigurationProto configuration)
+            throws IOException {
+        LogEntryProto entry =
+                LogEntryProto.newBuilder()
+                        .setTerm(term)
+                        .setIndex(index)
+                        .setConfigurationEntry(configuration)
+                        .build();
+        save(file.withMembers(entry.toByteArray()));
+    }
+
+    /// True unless the group of the replica in `directory` is known to have no other member.
+    static boolean othersKnown(Path directory, String peerId) {
+        try {
+            ReplicaFile file = ReplicaFile.read(directory);
+            if (file == null || file.members().length == 0) {
+                return true;
+            }
+            LogEntryProto entry = LogEntryProto.parseFrom(file.members());
+            return RatisStateMachine.peers(entry.getConfigurationEntry()).stream()
+                    .anyMatch(peer -> !peer.id().equals(peerId));
+        } catch (IOException | LogDamagedException e) {
+            log.warn("{}: the membership cannot be read", directory, e);
+            return true;
+        }
+    }
+
+    Path directory() {
+        return directory;
+    }
+
+    /// Where Ratis keeps its files.
+    Path current() {
+        return current;
+    }
+
+    private void save(ReplicaFile changed) throws IOException {
+        changed.write(directory);
+        file = changed;
+    }
+}

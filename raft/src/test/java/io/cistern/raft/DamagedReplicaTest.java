@@ -1,0 +1,168 @@
+package io.cistern.raft;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// What a replica's files look like after a power cut, or after damage, and what opening it does.
+///
+/// Without the inspection Ratis does not start on the torn tail ("Log entry corrupted"), and starts
+/// as if nothing were wrong on a changed vote or on files that are gone.
+class DamagedReplicaTest {
+    @TempDir Path directory;
+
+    private Path replica(String node) {
+        return directory.resolve(node).resolve("raft").resolve("g1").resolve(node + ".0");
+    }
+
+    private Path find(String node, String prefix) throws Exception {
+        try (Stream<Path> files = Files.walk(replica(node))) {
+            return files.filter(p -> String.valueOf(p.getFileName()).startsWith(prefix))
+                    .findFirst()
+                    .orElseThrow();
+        }
+    }
+
+    private static void refused(Cluster cluster, String node, String saying) {
+        assertThatThrownBy(() -> cluster.open(node))
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT))
+                .hasCauseInstanceOf(LogDamagedException.class)
+                .hasMessageContaining(saying);
+    }
+
+    @Test
+    void aTornTailIsCutOffAndTheGroupStartsByItself() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RaftGroup first = cluster.leader();
+            Cluster.propose(first, "kept");
+            long last = first.appliedIndex();
+            first.close();
+            Path log = find("n1", "log_inprogress");
+            long size = Files.size(log);
+            try (RandomAccessFile file = new RandomAccessFile(log.toFile(), "rw")) {
+                // The beginning of an entry of 3000 bytes, then the fill that was there before.
+                file.seek(size);
+                file.write(new byte[] {(byte) 0xb8, 0x17, 8, 1, 16, 9, 26, 33, 77});
+                file.setLength(size + 8192);
+            }
+            RaftGroup second = cluster.open("n1");
+            assertThat(second.lastIndexAtOpen()).isEqualTo(last);
+            cluster.leader();
+            assertThat(cluster.machine(second).applied).containsExactly("kept");
+            assertThat(Cluster.propose(second, "more").result()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void aFlippedBitInTheLogOfALoneReplicaIsRefusedAndNothingIsLost() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RaftGroup first = cluster.leader();
+            Cluster.propose(first, "kept");
+            first.close();
+            Path log = find("n1", "log_inprogress");
+            byte[] bytes = Files.readAllBytes(log);
+            int at = new String(bytes, StandardCharsets.ISO_8859_1).indexOf("kept");
+            bytes[at] ^= 1;
+            Files.write(log, bytes);
+            refused(cluster, "n1", "no other member");
+            bytes[at] ^= 1;
+            Files.write(log, bytes);
+            cluster.open("n1");
+            assertThat(Cluster.propose(cluster.leader(), "more").result()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void aDamagedReplicaIsSetAsideWhileTheOthersGoOn() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 3)) {
+            RaftGroup leader = cluster.leader();
+            long index = Cluster.propose(leader, "kept").index();
+            cluster.awaitApplied(index);
+            RaftGroup victim = cluster.others(leader).getFirst();
+            String node = victim.self().node();
+            victim.close();
+            cluster.replicas.remove(node);
+            Path log = find(node, "log_");
+            byte[] bytes = Files.readAllBytes(log);
+            bytes[20] ^= 64;
+            Files.write(log, bytes);
+            refused(cluster, node, "under a new peer id");
+            Path aside = cluster.host(node).quarantine(Cluster.GROUP, node + ".0");
+            assertThat(aside.getFileName()).hasToString(node + ".0.quarantine-1");
+            assertThat(aside).isDirectory();
+            assertThat(replica(node)).doesNotExist();
+            assertThat(Cluster.propose(cluster.leader(), "more").result()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void termVoteAndFilesAreGuarded() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RaftGroup first = cluster.leader();
+            Cluster.propose(first, "kept");
+            first.close();
+            Path meta = find("n1", "raft-meta");
+            String text = Files.readString(meta);
+            assertThat(text).contains("term=1").contains("votedFor=n1.0");
+            for (String bad :
+                    new String[] {
+                        text.replace("term=1", "term=0"),
+                        text.replace("term=1", "term=q"),
+                        text.replace("votedFor=n1.0", "votedFor=n9.0"),
+                        ""
+                    }) {
+                Files.writeString(meta, bad);
+                refused(cluster, "n1", "raft-meta");
+            }
+            Files.delete(meta);
+            refused(cluster, "n1", "is missing");
+            Files.writeString(meta, text);
+            Path log = find("n1", "log_inprogress");
+            byte[] bytes = Files.readAllBytes(log);
+            Files.delete(log);
+            cluster.machines.clear();
+            Files.write(log, bytes);
+            Path own = replica("n1").resolve(ReplicaFile.NAME);
+            byte[] ownBytes = Files.readAllBytes(own);
+            Files.delete(own);
+            refused(cluster, "n1", "is missing beside a log");
+            Files.write(own, ownBytes);
+            // Ratis would fall back to the initial members: here they come from the copy.
+            Files.writeString(find("n1", "raft-meta.conf"), "not a configuration");
+            cluster.open("n1");
+            assertThat(Cluster.propose(cluster.leader(), "more").result()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void anotherClustersReplicaIsRefused() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            cluster.leader().close();
+            cluster.configure =
+                    config ->
+                            new RaftHostConfig(
+                                    config.node(),
+                                    "another",
+                                    config.listen(),
+                                    config.directory(),
+                                    config.timings(),
+                                    config.log(),
+                                    config.halt(),
+                                    config.nanoTime());
+            cluster.startHost("n1");
+            assertThatThrownBy(() -> cluster.open("n1"))
+                    .hasMessageContaining("of cluster test");
+        }
+    }
+}
