@@ -108,8 +108,7 @@ final class LogInspector {
                 Matcher open = OPEN.matcher(name);
                 if (closed.matches()) {
                     long start = Long.parseLong(closed.group(1));
-                    segments.add(
-                            new Segment(path, start, Long.parseLong(closed.group(2)), false));
+                    segments.add(new Segment(path, start, Long.parseLong(closed.group(2)), false));
                 } else if (open.matches()) {
                     segments.add(
                             new Segment(path, Long.parseLong(open.group(1)), Long.MAX_VALUE, true));
@@ -233,9 +232,7 @@ final class LogInspector {
                 || isZero(file, extent.end() - LogFrame.CHECKSUM_BYTES, extent.end())) {
             return true;
         }
-        for (int sector = boundary;
-                sector + SECTOR_BYTES <= extent.end();
-                sector += SECTOR_BYTES) {
+        for (int sector = boundary; sector + SECTOR_BYTES <= extent.end(); sector += SECTOR_BYTES) {
             if (isZero(file, sector, sector + SECTOR_BYTES)) {
                 return true;
             }

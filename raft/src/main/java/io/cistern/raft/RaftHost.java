@@ -2,21 +2,26 @@ package io.cistern.raft;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.net.RpcIdentity;
+import io.cistern.raft.net.RpcLoops;
+import io.cistern.raft.ratis.RatisTransport;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
-import org.apache.ratis.RaftConfigKeys;
 import org.apache.ratis.conf.Parameters;
 import org.apache.ratis.conf.RaftProperties;
 import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
@@ -33,17 +38,40 @@ import org.slf4j.LoggerFactory;
 public final class RaftHost implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RaftHost.class);
 
+    /// Loops of a host that was given none: appends are handled on them, so two keep a slow group
+    /// from holding up the others.
+    private static final int OWN_LOOPS = 2;
+
     private final RaftHostConfig config;
-    private final LocalNetwork network;
+    private final RpcLoops loops;
+    private final RatisTransport transport;
     private final InetSocketAddress address;
     private final ScheduledExecutorService timer;
     private final ExecutorService control;
     private final ConcurrentHashMap<GroupId, RatisGroup> groups = new ConcurrentHashMap<>();
 
-    private RaftHost(RaftHostConfig config, LocalNetwork network) {
+    /// The replicas by the directory that Ratis keeps their votes in.
+    private final ConcurrentHashMap<Path, ReplicaStore> stores = new ConcurrentHashMap<>();
+
+    private RaftHost(RaftHostConfig config) {
         this.config = config;
-        this.network = network;
-        this.address = network.bind(config.listen());
+        RpcLoops given = config.loops();
+        this.loops = given != null ? given : new RpcLoops("raft-" + config.node(), OWN_LOOPS);
+        RpcIdentity identity =
+                new RpcIdentity(
+                        RpcIdentity.SERVICE_RAFT, clusterUuid(config.clusterId()), config.node());
+        this.transport =
+                new RatisTransport(
+                        identity,
+                        config.tls(),
+                        loops,
+                        new RatisTransport.Hooks(this::makeVoteDurable, config.links()));
+        try {
+            this.address = transport.bind(config.listen());
+        } catch (RuntimeException e) {
+            closeTransport();
+            throw e;
+        }
         ScheduledThreadPoolExecutor pool =
                 new ScheduledThreadPoolExecutor(
                         1,
@@ -56,8 +84,32 @@ public final class RaftHost implements AutoCloseable {
     }
 
     /// Begins to listen. No group is open yet.
+    ///
+    /// @throws CisternException BUSY if the address is taken, INVALID if the TLS files cannot be
+    ///   used
     public static RaftHost start(RaftHostConfig config) {
-        return new RaftHost(config, LocalNetwork.SHARED);
+        return new RaftHost(config);
+    }
+
+    private static UUID clusterUuid(String id) {
+        try {
+            return UUID.fromString(id);
+        } catch (IllegalArgumentException e) {
+            return UUID.nameUUIDFromBytes(id.getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    private void makeVoteDurable(Path directory) {
+        ReplicaStore store = stores.get(directory.toAbsolutePath().normalize());
+        try {
+            if (store == null) {
+                throw new IOException("no replica in " + directory);
+            }
+            store.voted();
+        } catch (IOException e) {
+            config.halt().halt("cannot make the vote in " + directory + " durable", e);
+            throw new UncheckedIOException(e);
+        }
     }
 
     /// Where this host listens, with the port that was given.
@@ -73,8 +125,8 @@ public final class RaftHost implements AutoCloseable {
     ///   Empty where the replica joins a group that exists: it waits until the leader adds it. A
     ///   restart goes by the membership in its log instead
     /// @throws CisternException ALREADY_EXISTS if the group is open; INVALID if the directory is
-    ///   another replica's; CORRUPT if the log is damaged, with a [LogDamagedException] as its cause:
-    ///   [#quarantine] it and open a new replica; IO
+    ///   another replica's; CORRUPT if the log is damaged, with a [LogDamagedException] as its
+    ///   cause: [#quarantine] it and open a new replica; IO
     public RaftGroup open(
             GroupId id, String selfPeerId, List<Peer> initialMembers, StateMachine stateMachine) {
         Peer self =
@@ -91,7 +143,14 @@ public final class RaftHost implements AutoCloseable {
             throw alreadyOpen(id);
         }
         ReplicaStore store = check(id, selfPeerId, stateMachine.checkpointed());
-        HostParts parts = new HostParts(config, store, timer, control, () -> groups.remove(id));
+        Path votes = store.current().toAbsolutePath().normalize();
+        stores.put(votes, store);
+        Runnable onClose =
+                () -> {
+                    groups.remove(id);
+                    stores.remove(votes);
+                };
+        HostParts parts = new HostParts(config, store, timer, control, onClose);
         RatisGroup group =
                 new RatisGroup(id, self, List.copyOf(initialMembers), stateMachine, parts);
         if (groups.putIfAbsent(id, group) != null) {
@@ -205,9 +264,17 @@ public final class RaftHost implements AutoCloseable {
                                 .map(group -> CompletableFuture.runAsync(group::close, control))
                                 .toArray(CompletableFuture[]::new))
                 .join();
+        closeTransport();
         timer.shutdownNow();
         control.shutdown();
         log.info("raft on {} stopped", config.node());
+    }
+
+    private void closeTransport() {
+        transport.close();
+        if (config.loops() == null) {
+            loops.close();
+        }
     }
 
     private Path directory(GroupId id, String peerId) {
@@ -217,9 +284,8 @@ public final class RaftHost implements AutoCloseable {
     private RaftServer newServer(RatisGroup group, Path directory, List<Peer> initialMembers)
             throws IOException {
         RaftProperties properties = RatisConfig.properties(directory, config);
-        RaftConfigKeys.Rpc.setType(properties, new LocalRpcType());
         Parameters parameters = new Parameters();
-        parameters.put(LocalRpcType.PARAMETER, network.at(address), LocalNetwork.Port.class);
+        transport.configure(properties, parameters);
         return RaftServer.newBuilder()
                 .setServerId(RaftPeerId.valueOf(group.self().id()))
                 .setStateMachineRegistry(ignored -> group.adapter())

@@ -108,9 +108,10 @@ record ReplicaFile(
         }
         int version = file.getShort() & 0xffff;
         int length = file.getInt();
-        boolean whole = length >= 0
-                && length <= MAX_BODY_BYTES
-                && bytes.length == HEADER_BYTES + length + Integer.BYTES;
+        boolean whole =
+                length >= 0
+                        && length <= MAX_BODY_BYTES
+                        && bytes.length == HEADER_BYTES + length + Integer.BYTES;
         if (!whole
                 || Crc32c.of(bytes, 0, bytes.length - Integer.BYTES)
                         != file.getInt(bytes.length - Integer.BYTES)) {

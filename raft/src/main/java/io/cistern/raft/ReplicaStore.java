@@ -26,10 +26,10 @@ import org.slf4j.LoggerFactory;
 ///
 /// Ratis keeps term, vote and membership without a checksum, takes a lost directory for a new
 /// replica, and falls back to the initial members where it cannot read the membership. So
-/// [ReplicaFile] has copies. The vote's is written before the vote leaves this node, so a `raft-meta`
-/// that is older, or says otherwise in the same term, is damaged. The membership's is never older
-/// than what the log needs (entries are purged only once they, and with them the copy, are durable),
-/// so it always replaces Ratis' file.
+/// [ReplicaFile] has copies. The vote's is written before the vote leaves this node, so a
+/// `raft-meta` that is older, or says otherwise in the same term, is damaged. The membership's is
+/// never older than what the log needs (entries are purged only once they, and with them the copy,
+/// are durable), so it always replaces Ratis' file.
 final class ReplicaStore {
     private static final Logger log = LoggerFactory.getLogger(ReplicaStore.class);
 
@@ -68,7 +68,8 @@ final class ReplicaStore {
                     directory.resolve(ReplicaFile.NAME) + " is missing beside a log");
         }
         if (found == null) {
-            ReplicaFile.syncDirectory(Objects.requireNonNull(directory.toAbsolutePath().getParent()));
+            ReplicaFile.syncDirectory(
+                    Objects.requireNonNull(directory.toAbsolutePath().getParent()));
             wanted.write(directory);
             return new ReplicaStore(directory, wanted);
         }
@@ -114,7 +115,9 @@ final class ReplicaStore {
         Vote vote = readVote();
         boolean older = vote.term < file.term();
         boolean other =
-                vote.term == file.term() && !file.vote().isEmpty() && !vote.peer.equals(file.vote());
+                vote.term == file.term()
+                        && !file.vote().isEmpty()
+                        && !vote.peer.equals(file.vote());
         if (older || other) {
             throw new LogDamagedException(
                     current.resolve(META)
@@ -147,8 +150,7 @@ final class ReplicaStore {
         Properties properties = new Properties();
         try {
             properties.load(
-                    new StringReader(
-                            new String(Files.readAllBytes(meta), StandardCharsets.UTF_8)));
+                    new StringReader(new String(Files.readAllBytes(meta), StandardCharsets.UTF_8)));
             String term = properties.getProperty("term");
             String vote = properties.getProperty("votedFor");
             if (term == null || vote == null) {

@@ -12,7 +12,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
@@ -26,7 +28,10 @@ final class Cluster implements AutoCloseable {
                     Duration.ofMillis(100),
                     Duration.ofSeconds(3));
 
+    private record Link(String from, String to) {}
+
     final Path directory;
+    private final Set<Link> cut = ConcurrentHashMap.newKeySet();
     final Map<String, RaftHost> hosts = new TreeMap<>();
     final Map<String, RaftGroup> replicas = new TreeMap<>();
     final Map<String, KeepingStateMachine> machines = new TreeMap<>();
@@ -69,6 +74,7 @@ final class Cluster implements AutoCloseable {
                         configure.apply(
                                 RaftHostConfig.of(node, "test", anyPort(), directory.resolve(node))
                                         .withTimings(FAST)
+                                        .withLinks((from, to) -> !cut.contains(new Link(from, to)))
                                         .withHalt((message, cause) ->
                                                 halts.add(node + ": " + message))));
         hosts.put(node, host);
@@ -124,13 +130,13 @@ final class Cluster implements AutoCloseable {
     /// Cuts all links to and from a replica.
     void isolate(RaftGroup one) {
         for (RaftGroup other : others(one)) {
-            LocalNetwork.SHARED.cut(one.self().id(), other.self().id());
-            LocalNetwork.SHARED.cut(other.self().id(), one.self().id());
+            cut.add(new Link(one.self().id(), other.self().id()));
+            cut.add(new Link(other.self().id(), one.self().id()));
         }
     }
 
     void heal() {
-        LocalNetwork.SHARED.heal();
+        cut.clear();
     }
 
     /// Waits until every open replica has applied `index`.

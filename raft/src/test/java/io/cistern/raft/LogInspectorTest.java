@@ -172,8 +172,9 @@ class LogInspectorTest {
         } catch (LogDamagedException expected) {
             return;
         }
-        assertThat(at).as("only the zero fill may have a flipped bit").isGreaterThanOrEqualTo(
-                victim.bytes.size());
+        assertThat(at)
+                .as("only the zero fill may have a flipped bit")
+                .isGreaterThanOrEqualTo(victim.bytes.size());
         assertThat(result.lastIndex()).isEqualTo(segments.getLast().end());
     }
 
@@ -236,8 +237,8 @@ class LogInspectorTest {
             LogInspector.Result result = inspect();
             assertThat(victim.open).as("a closed file is whole").isTrue();
             long whole = victim.offsets.stream().skip(1).filter(o -> o <= size).count();
-            assertThat(result.lastIndex()).isBetween(
-                    victim.start + whole - 1, victim.start + whole);
+            assertThat(result.lastIndex())
+                    .isBetween(victim.start + whole - 1, victim.start + whole);
         } catch (LogDamagedException expected) {
             assertThat(victim.open).isFalse();
         }
