@@ -1,26 +1,270 @@
 package io.cistern.storage;
 
+import io.cistern.block.BlockDevice;
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command.Attach;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Command.CloneVolume;
+import io.cistern.storage.Command.CreateSnapshots;
+import io.cistern.storage.Command.CreateSnapshots.Target;
+import io.cistern.storage.Command.CreateVolume;
+import io.cistern.storage.Command.DeleteSnapshot;
+import io.cistern.storage.Command.DeleteVolume;
+import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.Limits;
+import io.cistern.storage.Command.Resize;
+import io.cistern.storage.Command.Rollback;
+import io.cistern.storage.Command.SetLimits;
+import io.cistern.storage.Command.Write;
+import io.cistern.storage.Command.Zero;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
 
-/// Commands as they stand in log entries; docs/formats/command.md.
+/// Commands as they stand in log entries.
+///
+/// ```
+/// command  := version:u8 (1) type:u8 body          big-endian, no padding, fills the buffer
+/// origin   := attachment:i64 seq:i64 doneBelow:i64
+/// limits   := iops:i64 bytesPerSecond:i64
+/// string   := length:u16 utf8[length]              at most 255 bytes
+/// 1 Write           := volume:i64 origin evaluatedTerm:i64 offset:i64 blocks:u32 crc:u32[blocks]
+///                      data[blocks * 4096]
+/// 2 Zero            := volume:i64 origin offset:i64 length:i64 unmap:u8
+/// 3 CreateVolume    := volume:i64 size:i64 limits time:i64
+/// 4 CloneVolume     := volume:i64 parent:i64 snapshot:string limits time:i64
+/// 5 DeleteVolume    := volume:i64
+/// 6 Resize          := volume:i64 size:i64
+/// 7 SetLimits       := volume:i64 limits
+/// 8 CreateSnapshots := count:u16 (volume:i64 snapshot:string)[count] time:i64
+/// 9 DeleteSnapshot  := volume:i64 snapshot:string
+/// 10 Rollback       := volume:i64 snapshot:string safety:string time:i64
+/// 11 Attach         := volume:i64 mode:u8 nonce:u128 holder:string time:i64
+/// 12 Detach         := volume:i64 attachment:i64
+/// ```
+///
+/// The log's own checksum covers the command; each block of a Write also carries its own. The same
+/// grammar is in docs/formats/command.md.
 public final class CommandCodec {
+    /// Version written, and the only one read.
+    public static final int VERSION = 1;
+
+    /// Most volumes snapshotted by one command.
+    public static final int MAX_TARGETS = 1024;
+
+    private static final int WRITE_HEAD = 2 + 8 + 24 + 8 + 8 + 4;
+
     private CommandCodec() {}
 
     /// Exact length of the encoded command in bytes.
     public static int size(Command command) {
-        throw new UnsupportedOperationException(command.toString());
+        return switch (command) {
+            case Write w -> WRITE_HEAD + 4 * w.crcs().length + w.data().remaining();
+            case Zero z -> 2 + 8 + 24 + 17;
+            case CreateVolume c -> 2 + 8 + 8 + 16 + 8;
+            case CloneVolume c -> 2 + 16 + Bytes.size(c.snapshot()) + 16 + 8;
+            case DeleteVolume c -> 2 + 8;
+            case Resize c -> 2 + 16;
+            case SetLimits c -> 2 + 8 + 16;
+            case CreateSnapshots c -> {
+                int bytes = 2 + 2 + 8;
+                for (Target t : c.targets()) {
+                    bytes += 8 + Bytes.size(t.snapshot());
+                }
+                yield bytes;
+            }
+            case DeleteSnapshot c -> 2 + 8 + Bytes.size(c.snapshot());
+            case Rollback c -> 2 + 8 + Bytes.size(c.snapshot()) + Bytes.size(c.safetyName()) + 8;
+            case Attach c -> 2 + 8 + 1 + 16 + Bytes.size(c.holder()) + 8;
+            case Detach c -> 2 + 16;
+        };
     }
 
     /// Appends the command at `dst`'s position.
+    ///
+    /// @throws CisternException INVALID: more targets or a longer string than the format holds
     public static void encode(Command command, ByteBuffer dst) {
-        throw new UnsupportedOperationException(command + " " + dst);
+        dst.put((byte) VERSION).put((byte) type(command));
+        switch (command) {
+            case Write w -> encodeWrite(w, dst);
+            case Zero z -> {
+                dst.putLong(z.volume());
+                putOrigin(dst, z.origin());
+                dst.putLong(z.offset()).putLong(z.length()).put((byte) (z.unmap() ? 1 : 0));
+            }
+            case CreateVolume c -> {
+                dst.putLong(c.volume()).putLong(c.sizeBytes());
+                putLimits(dst, c.limits()).putLong(c.timeMillis());
+            }
+            case CloneVolume c -> {
+                dst.putLong(c.volume()).putLong(c.parent());
+                Bytes.putString(dst, c.snapshot());
+                putLimits(dst, c.limits()).putLong(c.timeMillis());
+            }
+            case DeleteVolume c -> dst.putLong(c.volume());
+            case Resize c -> dst.putLong(c.volume()).putLong(c.sizeBytes());
+            case SetLimits c -> putLimits(dst.putLong(c.volume()), c.limits());
+            case CreateSnapshots c -> encodeSnapshots(c, dst);
+            case DeleteSnapshot c -> Bytes.putString(dst.putLong(c.volume()), c.snapshot());
+            case Rollback c -> {
+                Bytes.putString(dst.putLong(c.volume()), c.snapshot());
+                Bytes.putString(dst, c.safetyName());
+                dst.putLong(c.timeMillis());
+            }
+            case Attach c -> {
+                dst.putLong(c.volume()).put((byte) c.mode().ordinal());
+                dst.putLong(c.nonceHigh()).putLong(c.nonceLow());
+                Bytes.putString(dst, c.holder());
+                dst.putLong(c.timeMillis());
+            }
+            case Detach c -> dst.putLong(c.volume()).putLong(c.attachment());
+        }
     }
 
     /// Reads the command that fills `src`'s remaining bytes. Block data is a slice of `src`, not a
     /// copy. `src`'s position is not changed.
     ///
-    /// @throws io.cistern.block.CisternException INVALID: not a command, or of another version
+    /// @throws CisternException INVALID: not a command, or of another version
     public static Command decode(ByteBuffer src) {
-        throw new UnsupportedOperationException(src.toString());
+        Bytes in = new Bytes(src.duplicate(), "command", ErrorCode.INVALID);
+        int version = in.u8();
+        if (version != VERSION) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    version > VERSION
+                            ? "command format "
+                                    + version
+                                    + " is too new: this program reads format "
+                                    + VERSION
+                                    + "; upgrade it"
+                            : "command format " + version + " is too old or not a command");
+        }
+        Command command = body(in.u8(), in);
+        in.end();
+        return command;
+    }
+
+    private static Command body(int type, Bytes in) {
+        return switch (type) {
+            case 1 -> decodeWrite(in);
+            case 2 ->
+                    new Zero(in.i64(), origin(in), blocks(in, true), blocks(in, false), in.flag());
+            case 3 -> new CreateVolume(in.i64(), in.i64(), limits(in), in.i64());
+            case 4 -> new CloneVolume(in.i64(), in.i64(), in.string(), limits(in), in.i64());
+            case 5 -> new DeleteVolume(in.i64());
+            case 6 -> new Resize(in.i64(), in.i64());
+            case 7 -> new SetLimits(in.i64(), limits(in));
+            case 8 -> decodeSnapshots(in);
+            case 9 -> new DeleteSnapshot(in.i64(), in.string());
+            case 10 -> new Rollback(in.i64(), in.string(), in.string(), in.i64());
+            case 11 -> new Attach(in.i64(), mode(in), in.i64(), in.i64(), in.string(), in.i64());
+            case 12 -> new Detach(in.i64(), in.i64());
+            default -> throw in.bad("type " + type);
+        };
+    }
+
+    private static int type(Command command) {
+        return switch (command) {
+            case Write w -> 1;
+            case Zero z -> 2;
+            case CreateVolume c -> 3;
+            case CloneVolume c -> 4;
+            case DeleteVolume c -> 5;
+            case Resize c -> 6;
+            case SetLimits c -> 7;
+            case CreateSnapshots c -> 8;
+            case DeleteSnapshot c -> 9;
+            case Rollback c -> 10;
+            case Attach c -> 11;
+            case Detach c -> 12;
+        };
+    }
+
+    private static void encodeWrite(Write w, ByteBuffer dst) {
+        dst.putLong(w.volume());
+        putOrigin(dst, w.origin());
+        dst.putLong(w.evaluatedTerm()).putLong(w.offset()).putInt(w.crcs().length);
+        for (int crc : w.crcs()) {
+            dst.putInt(crc);
+        }
+        dst.put(w.data().duplicate());
+    }
+
+    private static Write decodeWrite(Bytes in) {
+        long volume = in.i64();
+        Origin origin = origin(in);
+        long term = in.i64();
+        long offset = blocks(in, true);
+        int count = in.i32();
+        if (count < 1 || count > BlockDevice.MAX_IO_BYTES / BlockDevice.BLOCK_BYTES) {
+            throw in.bad(count + " blocks");
+        }
+        in.need(count * 4);
+        int[] crcs = new int[count];
+        for (int i = 0; i < count; i++) {
+            crcs[i] = in.i32();
+        }
+        return new Write(
+                volume, origin, term, offset, crcs, in.slice(count * BlockDevice.BLOCK_BYTES));
+    }
+
+    private static void encodeSnapshots(CreateSnapshots c, ByteBuffer dst) {
+        if (c.targets().size() > MAX_TARGETS) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    c.targets().size() + " snapshots at once: at most " + MAX_TARGETS);
+        }
+        dst.putShort((short) c.targets().size());
+        for (Target t : c.targets()) {
+            Bytes.putString(dst.putLong(t.volume()), t.snapshot());
+        }
+        dst.putLong(c.timeMillis());
+    }
+
+    private static CreateSnapshots decodeSnapshots(Bytes in) {
+        int count = in.u16();
+        if (count > MAX_TARGETS) {
+            throw in.bad(count + " targets");
+        }
+        List<Target> targets = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            targets.add(new Target(in.i64(), in.string()));
+        }
+        return new CreateSnapshots(List.copyOf(targets), in.i64());
+    }
+
+    static void putOrigin(ByteBuffer dst, Origin origin) {
+        dst.putLong(origin.attachment()).putLong(origin.seq()).putLong(origin.doneBelow());
+    }
+
+    private static Origin origin(Bytes in) {
+        return new Origin(in.i64(), in.i64(), in.i64());
+    }
+
+    static ByteBuffer putLimits(ByteBuffer dst, Limits limits) {
+        return dst.putLong(limits.iops()).putLong(limits.bytesPerSecond());
+    }
+
+    static Limits limits(Bytes in) {
+        return new Limits(in.i64(), in.i64());
+    }
+
+    static AttachMode mode(Bytes in) {
+        int mode = in.u8();
+        AttachMode[] all = AttachMode.values();
+        if (mode >= all.length) {
+            throw in.bad("attach mode " + mode);
+        }
+        return all[mode];
+    }
+
+    /// An offset or a length: whole blocks, not negative, a length not 0.
+    private static long blocks(Bytes in, boolean zeroAllowed) {
+        long bytes = in.i64();
+        if (bytes < (zeroAllowed ? 0 : 1) || bytes % BlockDevice.BLOCK_BYTES != 0) {
+            throw in.bad("range of " + bytes);
+        }
+        return bytes;
     }
 }

@@ -1,67 +1,334 @@
 package io.cistern.storage;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.Halt;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.UUID;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.LongPredicate;
+import org.jspecify.annotations.Nullable;
+import org.rocksdb.RocksIterator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// A directory given to the pool: `cistern.disk` (what it is and whose), `data/` (slots), `map/`
-/// (the block map and the tables of all groups on it). The groups' logs live beside in `raft/`.
+/// (the block map and the tables of all groups on it), `marks/` (how far each group's map must have
+/// come). The groups' logs live beside in `raft/`.
+///
+/// Thread-safe.
 public final class Disk implements AutoCloseable {
-    private Disk() {}
+    private static final Logger LOG = LoggerFactory.getLogger(Disk.class);
+
+    private final DiskConfig config;
+    private final Superblock superblock;
+    private final FileChannel locked;
+    private final SlotArea area;
+    private final MapDb db;
+    private final Probe probe;
+    private final Cache<BlockMap.HeadKey, Resolved> cache;
+    private final ExecutorService checkpoints;
+    private final @Nullable Housekeeping housekeeping;
+    private final Path marks;
+
+    // Guarded by this.
+    private final Map<Long, StoreParts> loaded = new HashMap<>();
+    private final Map<Long, Damage> damaged = new TreeMap<>();
+    private final Map<Long, GroupStore> open = new TreeMap<>();
+    private boolean closing;
+
+    private Disk(DiskConfig config, DataFile.Factory files, Probe probe, DiskFiles.Found found) {
+        this.config = config;
+        this.probe = probe;
+        this.superblock = found.superblock();
+        this.locked = found.locked();
+        this.marks = config.directory().resolve(DiskFiles.MARKS);
+        cache =
+                Caffeine.newBuilder()
+                        .maximumWeight(config.cacheBytes())
+                        .weigher((BlockMap.HeadKey k, Resolved r) -> r.weight())
+                        .executor(Runnable::run)
+                        .build();
+        area =
+                new SlotArea(
+                        files,
+                        config.directory().resolve(DiskFiles.DATA),
+                        superblock.extentBytes(),
+                        config.capacityBytes(),
+                        config.halt());
+        MapDb opened = null;
+        try {
+            area.open();
+            opened = MapDb.open(config.directory().resolve(DiskFiles.MAP), config.halt());
+            db = opened;
+            load();
+        } catch (IOException e) {
+            closeAll(opened);
+            throw new CisternException(
+                    ErrorCode.CORRUPT, "disk " + config.directory() + ": " + e.getMessage(), e);
+        } catch (CisternException e) {
+            closeAll(opened);
+            throw e;
+        }
+        String name = "cistern-disk-" + superblock.disk().toString().substring(0, 8);
+        checkpoints =
+                Executors.newSingleThreadExecutor(
+                        Thread.ofPlatform().daemon().name(name + "-checkpoint").factory());
+        housekeeping = config.background() ? new Housekeeping(this, area, name) : null;
+    }
+
+    private void closeAll(@Nullable MapDb opened) {
+        if (opened != null) {
+            opened.close();
+        }
+        area.close();
+        DiskFiles.close(locked);
+    }
 
     /// Makes `config.directory()` a disk and opens it.
     ///
-    /// @throws io.cistern.block.CisternException INVALID if the directory holds anything but
-    ///   `raft/` or is a disk already; IO
+    /// @throws CisternException INVALID if the directory holds anything but `raft/` or is a disk
+    ///   already; IO
     public static Disk format(DiskConfig config) {
-        throw new UnsupportedOperationException(config.toString());
+        DiskFiles.format(config);
+        return open(config);
     }
 
-    /// Opens a disk that was formatted before.
+    /// Opens a disk that was formatted before. Reads the whole map.
     ///
-    /// @throws io.cistern.block.CisternException NOT_FOUND: no disk there; INVALID: another
-    ///   cluster's or node's disk, or a format too old or too new; CORRUPT: superblock, extents or
-    ///   map are damaged; BUSY: another process has it
+    /// @throws CisternException NOT_FOUND: no disk there; INVALID: another cluster's or node's
+    ///   disk, or a format too old or too new; CORRUPT: superblock, extents or map are damaged;
+    ///   BUSY: another process has it
     public static Disk open(DiskConfig config) {
-        throw new UnsupportedOperationException(config.toString());
+        return open(config, NativeFile.FACTORY, Probe.NONE);
+    }
+
+    static Disk open(DiskConfig config, DataFile.Factory files, Probe probe) {
+        return new Disk(config, files, probe, DiskFiles.open(config));
     }
 
     /// True where the directory holds a superblock, sound or not.
-    public static boolean isDisk(java.nio.file.Path directory) {
-        return java.nio.file.Files.exists(directory.resolve("cistern.disk"));
+    public static boolean isDisk(Path directory) {
+        return Files.exists(directory.resolve(Superblock.FILE));
     }
 
     public UUID id() {
-        throw new UnsupportedOperationException();
+        return superblock.disk();
+    }
+
+    Executor checkpoints() {
+        return checkpoints;
+    }
+
+    Halt halt() {
+        return config.halt();
+    }
+
+    Probe probe() {
+        return probe;
+    }
+
+    // ---- groups
+
+    private void load() {
+        for (long group : storedGroups()) {
+            BitSet slots = new BitSet();
+            try {
+                loaded.put(group, StoreParts.load(group, newMap(group), claim(slots)));
+            } catch (CisternException e) {
+                LOG.error("disk {}: group {} is damaged", config.directory(), group, e);
+                damaged.put(group, new Damage(e, slots));
+            }
+        }
+    }
+
+    /// Marks slots as used and remembers them.
+    private LongPredicate claim(BitSet slots) {
+        return slot -> {
+            boolean fresh = area.markUsed(slot);
+            if (fresh) {
+                slots.set(Math.toIntExact(slot));
+            }
+            return fresh;
+        };
+    }
+
+    /// Why a group cannot be opened, and the slots it is known to hold.
+    private record Damage(CisternException why, BitSet slots) {}
+
+    private BlockMap newMap(long group) {
+        return new BlockMap(db, group, area, cache);
+    }
+
+    /// Groups that have rows in the map.
+    private TreeSet<Long> storedGroups() {
+        TreeSet<Long> groups = new TreeSet<>();
+        try (RocksIterator it = db.iterator(true)) {
+            it.seekToFirst();
+            while (it.isValid()) {
+                long group = Keys.group(it.key());
+                groups.add(group);
+                it.seek(Keys.of(group + 1, (char) 0));
+            }
+            db.verify(it);
+        }
+        return groups;
     }
 
     /// Opens the replica of a group, empty where this disk has none yet.
     ///
-    /// @throws io.cistern.block.CisternException CORRUPT: its map is damaged; BUSY: it is open
-    public Store openStore(long group) {
-        throw new UnsupportedOperationException("" + group);
+    /// @throws CisternException CORRUPT: its map is damaged; BUSY: it is open
+    public synchronized Store openStore(long group) {
+        if (open.containsKey(group)) {
+            throw new CisternException(ErrorCode.BUSY, "group " + group + " is open already");
+        }
+        Damage damage = damaged.get(group);
+        if (damage != null) {
+            throw damage.why;
+        }
+        StoreParts parts = loaded.get(group);
+        if (parts == null) {
+            parts = StoreParts.empty(group, newMap(group));
+        }
+        Mark mark = mark(group);
+        long reached = parts.header.position().index();
+        if (mark.position().index() > reached) {
+            close(mark);
+            String what =
+                    "stands at " + reached + " but was checkpointed at " + mark.position().index();
+            loaded.remove(group);
+            Damage lost = new Damage(StoreParts.corrupt(group, what), parts.slots());
+            damaged.put(group, lost);
+            throw lost.why;
+        }
+        loaded.remove(group);
+        GroupStore store = new GroupStore(this, group, parts, mark);
+        open.put(group, store);
+        return store;
+    }
+
+    private Mark mark(long group) {
+        try {
+            return Mark.open(marks.resolve("" + group));
+        } catch (IOException e) {
+            config.halt().halt("mark of group " + group + " on " + config.directory(), e);
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void close(Mark mark) {
+        try {
+            mark.close();
+        } catch (IOException e) {
+            LOG.warn("closing a mark", e);
+        }
+    }
+
+    /// A store was closed: goes back to what the map holds of it.
+    ///
+    /// @param held every slot it held
+    synchronized void closed(GroupStore store, BitSet held, Mark mark) {
+        close(mark);
+        open.remove(store.group());
+        if (closing) {
+            return;
+        }
+        BitSet stored = new BitSet();
+        LongPredicate keep =
+                slot -> {
+                    boolean known = held.get(Math.toIntExact(slot)) && !stored.get((int) slot);
+                    stored.set((int) slot, known || stored.get((int) slot));
+                    return known;
+                };
+        long group = store.group();
+        try {
+            if (storedGroups().contains(group)) {
+                loaded.put(group, StoreParts.load(group, newMap(group), keep));
+            }
+        } catch (CisternException e) {
+            damaged.put(group, new Damage(e, held));
+            return;
+        }
+        held.andNot(stored);
+        held.stream().forEach(area::release);
+    }
+
+    synchronized List<GroupStore> stores() {
+        return List.copyOf(open.values());
     }
 
     /// Groups with anything on this disk, damaged ones included.
-    public List<Long> groups() {
-        throw new UnsupportedOperationException();
+    public synchronized List<Long> groups() {
+        TreeSet<Long> groups = storedGroups();
+        groups.addAll(open.keySet());
+        groups.addAll(damaged.keySet());
+        return List.copyOf(groups);
     }
 
     /// Forgets everything a closed (or damaged) replica has here and frees its slots. Durable on
     /// return.
-    public void dropStore(long group) {
-        throw new UnsupportedOperationException("" + group);
+    ///
+    /// @throws CisternException BUSY: it is open
+    public synchronized void dropStore(long group) {
+        if (open.containsKey(group)) {
+            throw new CisternException(ErrorCode.BUSY, "group " + group + " is open: close it");
+        }
+        Damage damage = damaged.remove(group);
+        StoreParts parts = loaded.remove(group);
+        BitSet slots = damage != null ? damage.slots : new BitSet();
+        if (parts != null) {
+            slots = parts.slots();
+        }
+        db.dropGroup(group);
+        try {
+            Files.deleteIfExists(marks.resolve("" + group));
+            NativeFile.syncDirectory(marks);
+        } catch (IOException e) {
+            config.halt().halt("mark of group " + group + " on " + config.directory(), e);
+            throw new IllegalStateException(e);
+        }
+        slots.stream().forEach(area::release);
     }
 
     /// Bytes of slots this disk can hold.
     public long capacityBytes() {
-        throw new UnsupportedOperationException();
+        return area.capacityBytes();
     }
 
     /// Bytes of slots that could be allocated now, all groups together.
     public long freeBytes() {
-        throw new UnsupportedOperationException();
+        return area.freeBytes();
     }
 
+    /// Closes what is open on it. Does not checkpoint.
     @Override
-    public void close() {}
+    public void close() {
+        List<GroupStore> stores;
+        synchronized (this) {
+            if (closing) {
+                return;
+            }
+            closing = true;
+            stores = stores();
+        }
+        if (housekeeping != null) {
+            housekeeping.close();
+        }
+        stores.forEach(GroupStore::close);
+        checkpoints.close();
+        closeAll(db);
+    }
 }

@@ -1,0 +1,144 @@
+package io.cistern.storage;
+
+import io.cistern.block.BlockDevice;
+import io.cistern.storage.BlockMap.Entry;
+import java.nio.ByteBuffer;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Applies writes and zeroes to a head. Called with the store's lock held.
+///
+/// A granule the head's epoch owns is overwritten in place: the row in RocksDB then no longer
+/// matches the data, which only a crash shows, and the log behind the checkpoint puts right.
+/// Otherwise a new slot takes just the written blocks; the rest is read through to older rows.
+final class BlockWriter {
+    private final BlockMap map;
+
+    BlockWriter(BlockMap map) {
+        this.map = map;
+    }
+
+    void write(Branch branch, long offset, int[] crcs, ByteBuffer data, long index) {
+        long first = offset / BlockDevice.BLOCK_BYTES;
+        int done = 0;
+        ByteBuffer part = data.duplicate();
+        while (done < crcs.length) {
+            long block = first + done;
+            int from = (int) (block % Slots.BLOCKS);
+            int count = Math.min(Slots.BLOCKS - from, crcs.length - done);
+            int at = data.position() + done * BlockDevice.BLOCK_BYTES;
+            part.limit(at + count * BlockDevice.BLOCK_BYTES).position(at);
+            writeGranule(
+                    branch, block / Slots.BLOCKS, new Piece(from, count, crcs, done), part, index);
+            done += count;
+        }
+    }
+
+    /// Blocks `from` to `from + count` of a granule, whose checksums begin at `crcs[at]`.
+    private record Piece(int from, int count, int[] crcs, int at) {}
+
+    private void writeGranule(
+            Branch branch, long granule, Piece piece, ByteBuffer data, long index) {
+        int epoch = branch.head;
+        int bits = Slots.bits(piece.from, piece.from + piece.count);
+        ReentrantLock lock = map.lock(granule);
+        lock.lock();
+        try {
+            Resolved before = map.head(branch, granule);
+            Row own = before.own(branch.id, epoch);
+            long slot = own == null || !own.hasSlot() ? map.allocate(branch) : own.slot();
+            map.area().write(slot, piece.from * BlockDevice.BLOCK_BYTES, data);
+            int[] crcs = own == null ? new int[Slots.BLOCKS] : own.crcs().clone();
+            System.arraycopy(piece.crcs, piece.at, crcs, piece.from, piece.count);
+            int valid = own == null ? bits : own.valid() | bits;
+            int zero = own == null ? 0 : own.zero() & ~bits;
+            Row row = new Row(slot, valid, zero, crcs, index);
+            map.put(branch, new RowKey(branch.id, granule, epoch), row);
+            map.publish(branch, granule, before.with(branch.id, epoch, row));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Cost in proportion to the granules that have rows.
+    void zero(Branch branch, long offset, long length, boolean unmap, long index) {
+        long first = offset / BlockDevice.BLOCK_BYTES;
+        long end = first + length / BlockDevice.BLOCK_BYTES;
+        long lastGranule = (end - 1) / Slots.BLOCKS;
+        long g = BlockMap.nextGranule(branch, first / Slots.BLOCKS);
+        while (g <= lastGranule) {
+            int from = (int) Math.max(0, first - g * Slots.BLOCKS);
+            int to = (int) Math.min(Slots.BLOCKS, end - g * Slots.BLOCKS);
+            zeroGranule(branch, g, Slots.bits(from, to), unmap, index);
+            g = BlockMap.nextGranule(branch, g + 1);
+        }
+    }
+
+    private void zeroGranule(Branch branch, long granule, int bits, boolean unmap, long index) {
+        int epoch = branch.head;
+        RowKey key = new RowKey(branch.id, granule, epoch);
+        ReentrantLock lock = map.lock(granule);
+        lock.lock();
+        try {
+            Resolved before = map.head(branch, granule);
+            Row own = before.own(branch.id, epoch);
+            int below = below(branch, granule, before);
+            if (own == null && (below & bits) == 0) {
+                return;
+            }
+            int valid = own == null ? 0 : own.valid() & ~bits;
+            int zero = (own == null ? 0 : own.zero() & ~bits) | (bits & below);
+            long slot = own == null ? Slots.NONE : own.slot();
+            if (slot != Slots.NONE && !unmap) {
+                zero |= bits;
+            } else if (slot != Slots.NONE && valid == 0) {
+                map.free(branch, slot);
+                slot = Slots.NONE;
+                zero &= below;
+            }
+            if (slot == Slots.NONE && zero == 0) {
+                drop(branch, key);
+                return;
+            }
+            int[] crcs = own == null || valid == 0 ? Row.NO_CRCS : cleared(own.crcs(), bits);
+            Row row = new Row(slot, valid, zero, crcs, index);
+            map.put(branch, key, row);
+            map.publish(branch, granule, before.with(branch.id, epoch, row));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void drop(Branch branch, RowKey key) {
+        map.delete(key);
+        map.invalidate(branch, key.granule());
+        if (map.rows(branch, key.granule()).isEmpty()) {
+            branch.granules.remove(key.granule());
+        }
+    }
+
+    private static int[] cleared(int[] crcs, int bits) {
+        int[] copy = crcs.clone();
+        for (int b = 0; b < Slots.BLOCKS; b++) {
+            if ((bits & 1 << b) != 0) {
+                copy[b] = 0;
+            }
+        }
+        return copy;
+    }
+
+    /// Blocks that would hold data if the head's own row were not there.
+    private int below(Branch branch, long granule, Resolved head) {
+        if (head.own(branch.id, branch.head) == null) {
+            return head.data();
+        }
+        if (branch.alone()) {
+            for (Entry e : map.rows(branch, granule)) {
+                if (e.key().epoch() < branch.head) {
+                    return map.resolve(branch, branch.head - 1, granule).data();
+                }
+            }
+            return 0;
+        }
+        return map.resolve(branch, branch.head - 1, granule).data();
+    }
+}

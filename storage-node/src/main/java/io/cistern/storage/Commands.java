@@ -1,0 +1,436 @@
+package io.cistern.storage;
+
+import io.cistern.block.BlockDevice;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Branch.Point;
+import io.cistern.storage.Command.Attach;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Command.CloneVolume;
+import io.cistern.storage.Command.CreateSnapshots;
+import io.cistern.storage.Command.CreateSnapshots.Target;
+import io.cistern.storage.Command.CreateVolume;
+import io.cistern.storage.Command.DeleteSnapshot;
+import io.cistern.storage.Command.DeleteVolume;
+import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.Resize;
+import io.cistern.storage.Command.Rollback;
+import io.cistern.storage.Command.SetLimits;
+import io.cistern.storage.Command.Write;
+import io.cistern.storage.Command.Zero;
+import io.cistern.storage.Volume.Holder;
+import io.cistern.storage.VolumeState.Attachment;
+import io.cistern.storage.VolumeState.Parent;
+import io.cistern.storage.VolumeState.Snapshot;
+import java.util.HashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// What each command does to the table and the block map. Called with the store's lock held.
+/// Deterministic: looks at nothing but the command, its position and the table.
+final class Commands {
+    /// Largest volume, 1 EiB.
+    static final long MAX_SIZE_BYTES = 1L << 60;
+
+    private final Table table;
+    private final BlockWriter writer;
+
+    /// Called when a head moves to another epoch.
+    private final Runnable epochMoved;
+
+    Commands(Table table, BlockWriter writer, Runnable epochMoved) {
+        this.table = table;
+        this.writer = writer;
+        this.epochMoved = epochMoved;
+    }
+
+    Outcome apply(long index, long term, Command command) {
+        return switch (command) {
+            case Write w -> write(index, term, w);
+            case Zero z -> zero(index, z);
+            case CreateVolume c -> create(c);
+            case CloneVolume c -> cloneVolume(c);
+            case DeleteVolume c -> delete(c);
+            case Resize c -> resize(c);
+            case SetLimits c -> setLimits(c);
+            case CreateSnapshots c -> createSnapshots(c);
+            case DeleteSnapshot c -> deleteSnapshot(c);
+            case Rollback c -> rollback(c);
+            case Attach c -> attach(index, c);
+            case Detach c -> detach(c);
+        };
+    }
+
+    // ---- writes
+
+    private Outcome write(long index, long term, Write w) {
+        Volume volume = table.volumes.get(w.volume());
+        Holder holder = volume == null ? null : volume.holder(w.origin().attachment());
+        Outcome early = admit(volume, w.volume(), holder, w.origin());
+        if (early != null || volume == null || holder == null) {
+            return early == null ? noVolume(w.volume()) : early;
+        }
+        if (w.evaluatedTerm() != 0 && w.evaluatedTerm() != term) {
+            return Outcome.refused(
+                    ErrorCode.UNAVAILABLE,
+                    "leadership changed between evaluating the write and logging it");
+        }
+        long length = (long) w.crcs().length * BlockDevice.BLOCK_BYTES;
+        Outcome outcome = range(volume, w.offset(), length);
+        if (outcome == Outcome.DONE) {
+            writer.write(volume.branch, w.offset(), w.crcs(), w.data(), index);
+        }
+        return executed(holder, w.origin(), outcome);
+    }
+
+    private Outcome zero(long index, Zero z) {
+        Volume volume = table.volumes.get(z.volume());
+        Holder holder = volume == null ? null : volume.holder(z.origin().attachment());
+        Outcome early = admit(volume, z.volume(), holder, z.origin());
+        if (early != null || volume == null || holder == null) {
+            return early == null ? noVolume(z.volume()) : early;
+        }
+        Outcome outcome = range(volume, z.offset(), z.length());
+        if (outcome == Outcome.DONE) {
+            writer.zero(volume.branch, z.offset(), z.length(), z.unmap(), index);
+        }
+        return executed(holder, z.origin(), outcome);
+    }
+
+    /// Null where a write may go ahead.
+    private static @Nullable Outcome admit(
+            @Nullable Volume volume, long id, @Nullable Holder holder, Origin origin) {
+        if (volume == null) {
+            return noVolume(id);
+        }
+        if (holder == null) {
+            return Outcome.refused(
+                    ErrorCode.FENCED,
+                    "attachment " + origin.attachment() + " of volume " + id + " has ended");
+        }
+        if (holder.attachment.mode() == AttachMode.READ_ONLY) {
+            return Outcome.refused(ErrorCode.READ_ONLY, "volume " + id + " is attached read-only");
+        }
+        if (origin.seq() == 0) {
+            return null;
+        }
+        Window window = holder.window;
+        if (origin.seq() < 0 || origin.doneBelow() > origin.seq()) {
+            return Outcome.refused(
+                    ErrorCode.INVALID,
+                    "write " + origin.seq() + " done below " + origin.doneBelow());
+        }
+        Outcome first = window.get(origin.seq());
+        if (first != null) {
+            return first;
+        }
+        if (window.forgotten(origin.seq())) {
+            return Outcome.refused(
+                    ErrorCode.INVALID, "write " + origin.seq() + " was answered before");
+        }
+        window.advance(origin.doneBelow());
+        holder.dirty = true;
+        return window.fits(origin.seq())
+                ? null
+                : Outcome.refused(
+                        ErrorCode.LIMIT,
+                        "more than " + Store.MAX_OPEN_WRITES + " writes of one attachment open");
+    }
+
+    private static Outcome executed(Holder holder, Origin origin, Outcome outcome) {
+        if (origin.seq() != 0) {
+            holder.window.record(origin.seq(), outcome);
+        }
+        return outcome;
+    }
+
+    /// Whole blocks inside the volume, whose last block may be a part of one.
+    private static Outcome range(Volume volume, long offset, long length) {
+        long end =
+                Math.ceilDiv(volume.sizeBytes, (long) BlockDevice.BLOCK_BYTES)
+                        * BlockDevice.BLOCK_BYTES;
+        if (offset < 0 || length < 0 || offset > end - length) {
+            return Outcome.refused(
+                    ErrorCode.OUT_OF_RANGE,
+                    length + " bytes at " + offset + " reach beyond the volume's " + end);
+        }
+        return Outcome.DONE;
+    }
+
+    // ---- volumes
+
+    private Outcome create(CreateVolume c) {
+        Outcome refused = fresh(c.volume(), c.sizeBytes());
+        if (refused == null) {
+            Branch branch = table.newBranch(null);
+            table.add(
+                    new Volume(
+                            c.volume(), c.sizeBytes(), branch, c.limits(), null, c.timeMillis()));
+        }
+        return refused == null ? Outcome.DONE : refused;
+    }
+
+    private @Nullable Outcome fresh(long volume, long sizeBytes) {
+        if (table.volumes.containsKey(volume)) {
+            return Outcome.refused(
+                    ErrorCode.ALREADY_EXISTS, "volume " + volume + " exists already");
+        }
+        if (sizeBytes <= 0 || sizeBytes > MAX_SIZE_BYTES || sizeBytes % 512 != 0) {
+            return Outcome.refused(
+                    ErrorCode.INVALID,
+                    "a volume cannot have "
+                            + sizeBytes
+                            + " bytes: use a multiple of 512 up to 1 EiB");
+        }
+        return null;
+    }
+
+    private Outcome cloneVolume(CloneVolume c) {
+        Volume parent = table.volumes.get(c.parent());
+        if (parent == null) {
+            return noVolume(c.parent());
+        }
+        Snapshot s = parent.byName.get(c.snapshot());
+        if (s == null) {
+            return noSnapshot(parent, c.snapshot());
+        }
+        Outcome refused = fresh(c.volume(), s.sizeBytes());
+        if (refused != null) {
+            return refused;
+        }
+        Branch branch = table.newBranch(new Point(table.branch(s.branch()), s.epoch()));
+        table.add(
+                new Volume(
+                        c.volume(),
+                        s.sizeBytes(),
+                        branch,
+                        c.limits(),
+                        new Parent(parent.id, s.name()),
+                        c.timeMillis()));
+        return Outcome.DONE;
+    }
+
+    private Outcome delete(DeleteVolume c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        for (Snapshot s : volume.snapshots) {
+            if (table.hasClones(volume, s)) {
+                return Outcome.refused(
+                        ErrorCode.BUSY,
+                        "volume " + volume.id + " has clones of its snapshot '" + s.name() + "'");
+            }
+        }
+        table.remove(volume);
+        return Outcome.DONE;
+    }
+
+    private Outcome resize(Resize c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        if (c.sizeBytes() < volume.sizeBytes
+                || c.sizeBytes() > MAX_SIZE_BYTES
+                || c.sizeBytes() % 512 != 0) {
+            return Outcome.refused(
+                    ErrorCode.INVALID,
+                    "volume "
+                            + volume.id
+                            + " has "
+                            + volume.sizeBytes
+                            + " bytes and cannot be resized to "
+                            + c.sizeBytes()
+                            + ": use a larger multiple of 512 up to 1 EiB");
+        }
+        volume.sizeBytes = c.sizeBytes();
+        table.changed(volume);
+        return Outcome.DONE;
+    }
+
+    private Outcome setLimits(SetLimits c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        volume.limits = c.limits();
+        table.changed(volume);
+        return Outcome.DONE;
+    }
+
+    // ---- snapshots
+
+    private Outcome createSnapshots(CreateSnapshots c) {
+        Set<Target> seen = new HashSet<>();
+        for (Target t : c.targets()) {
+            Volume volume = table.volumes.get(t.volume());
+            if (volume == null) {
+                return noVolume(t.volume());
+            }
+            if (volume.byName.containsKey(t.snapshot()) || !seen.add(t)) {
+                return exists(volume, t.snapshot());
+            }
+            if (volume.snapshots.size() + c.targets().size() > VolumeState.MAX_SNAPSHOTS) {
+                return tooMany(volume);
+            }
+        }
+        for (Target t : c.targets()) {
+            Volume volume = table.volumes.get(t.volume());
+            if (volume != null) {
+                table.freeze(volume, t.snapshot(), c.timeMillis());
+                volume.epoch++;
+                volume.branch.head = volume.epoch;
+                table.changed(volume);
+            }
+        }
+        epochMoved.run();
+        return Outcome.DONE;
+    }
+
+    private Outcome deleteSnapshot(DeleteSnapshot c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        Snapshot s = volume.byName.get(c.snapshot());
+        if (s == null) {
+            return noSnapshot(volume, c.snapshot());
+        }
+        if (table.hasClones(volume, s)) {
+            return Outcome.refused(
+                    ErrorCode.BUSY,
+                    "snapshot '" + s.name() + "' of volume " + volume.id + " has clones");
+        }
+        table.remove(volume, s);
+        table.changed(volume);
+        return Outcome.DONE;
+    }
+
+    private Outcome rollback(Rollback c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        Snapshot s = volume.byName.get(c.snapshot());
+        if (s == null) {
+            return noSnapshot(volume, c.snapshot());
+        }
+        if (volume.byName.containsKey(c.safetyName())) {
+            return exists(volume, c.safetyName());
+        }
+        if (volume.snapshots.size() >= VolumeState.MAX_SNAPSHOTS) {
+            return tooMany(volume);
+        }
+        if (volume.attachedForWriting()) {
+            return Outcome.refused(
+                    ErrorCode.BUSY, "volume " + volume.id + " is attached: detach it first");
+        }
+        table.freeze(volume, c.safetyName(), c.timeMillis());
+        volume.branch.head = Branch.NO_HEAD;
+        volume.branch = table.newBranch(new Point(table.branch(s.branch()), s.epoch()));
+        volume.epoch = Branch.FIRST_EPOCH;
+        volume.branch.head = volume.epoch;
+        volume.sizeBytes = s.sizeBytes();
+        table.changed(volume);
+        epochMoved.run();
+        return Outcome.DONE;
+    }
+
+    // ---- attachments
+
+    private Outcome attach(long index, Attach c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        for (Holder h : volume.holders) {
+            Attachment a = h.attachment;
+            if (a.nonceHigh() == c.nonceHigh() && a.nonceLow() == c.nonceLow()) {
+                return Outcome.of(a.id());
+            }
+        }
+        if (volume.holder(index) != null) {
+            return Outcome.refused(
+                    ErrorCode.UNAVAILABLE, "another attach is in the same log entry: try again");
+        }
+        Set<Holder> ended = new HashSet<>();
+        for (Holder h : volume.holders) {
+            AttachMode mode = h.attachment.mode();
+            boolean ends =
+                    switch (c.mode()) {
+                        case EXCLUSIVE -> mode != AttachMode.READ_ONLY;
+                        case SHARED -> mode == AttachMode.EXCLUSIVE;
+                        case READ_ONLY -> false;
+                    };
+            if (ends) {
+                ended.add(h);
+            }
+        }
+        if (volume.holders.size() - ended.size() >= VolumeState.MAX_ATTACHMENTS) {
+            return Outcome.refused(
+                    ErrorCode.LIMIT,
+                    "volume "
+                            + volume.id
+                            + " has "
+                            + VolumeState.MAX_ATTACHMENTS
+                            + " attachments: detach one first");
+        }
+        ended.forEach(h -> end(volume, h));
+        volume.holders.add(
+                new Holder(
+                        new Attachment(
+                                index,
+                                c.mode(),
+                                c.nonceHigh(),
+                                c.nonceLow(),
+                                c.holder(),
+                                c.timeMillis()),
+                        new Window()));
+        table.changed(volume);
+        return Outcome.of(index);
+    }
+
+    private Outcome detach(Detach c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        Holder holder = volume.holder(c.attachment());
+        if (holder != null) {
+            end(volume, holder);
+            table.changed(volume);
+        }
+        return Outcome.DONE;
+    }
+
+    private void end(Volume volume, Holder holder) {
+        table.dropWindow(volume, holder);
+        volume.holders.remove(holder);
+    }
+
+    // ---- refusals
+
+    private static Outcome noVolume(long volume) {
+        return Outcome.refused(ErrorCode.NOT_FOUND, "volume " + volume + " does not exist");
+    }
+
+    private static Outcome noSnapshot(Volume volume, String name) {
+        return Outcome.refused(
+                ErrorCode.NOT_FOUND, "volume " + volume.id + " has no snapshot '" + name + "'");
+    }
+
+    private static Outcome exists(Volume volume, String name) {
+        return Outcome.refused(
+                ErrorCode.ALREADY_EXISTS,
+                "volume " + volume.id + " has a snapshot '" + name + "' already");
+    }
+
+    private static Outcome tooMany(Volume volume) {
+        return Outcome.refused(
+                ErrorCode.LIMIT,
+                "volume "
+                        + volume.id
+                        + " has the most snapshots there can be, "
+                        + VolumeState.MAX_SNAPSHOTS);
+    }
+}

@@ -1,0 +1,181 @@
+package io.cistern.storage;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.slf4j.LoggerFactory;
+
+/// Makes a directory a disk, and tells whether a directory is the disk it should be.
+final class DiskFiles {
+    static final String DATA = "data";
+    static final String MAP = "map";
+    static final String MARKS = "marks";
+    private static final String LOGS = "raft";
+
+    /// Stands in a directory while it is being formatted, so that a crash in between leaves
+    /// something that may be formatted again.
+    private static final String FORMATTING = "cistern.formatting";
+
+    private static final Set<String> OURS = Set.of(DATA, MAP, MARKS, LOGS, FORMATTING);
+
+    private DiskFiles() {}
+
+    /// An open disk's superblock, and the lock on it.
+    record Found(Superblock superblock, FileChannel locked) {}
+
+    static void format(DiskConfig config) {
+        Path directory = config.directory();
+        try {
+            Files.createDirectories(directory);
+            checkEmpty(directory);
+            Files.write(directory.resolve(FORMATTING), new byte[0]);
+            for (String name : List.of(DATA, MAP, MARKS)) {
+                delete(directory.resolve(name));
+            }
+            Files.createDirectory(directory.resolve(DATA));
+            Files.createDirectory(directory.resolve(MARKS));
+            MapDb.create(directory.resolve(MAP), config.halt()).close();
+            Superblock superblock =
+                    new Superblock(
+                            config.cluster(),
+                            UUID.randomUUID(),
+                            config.node(),
+                            config.extentBytes(),
+                            System.currentTimeMillis());
+            Path fresh = directory.resolve(Superblock.FILE + ".new");
+            try (FileChannel channel =
+                    FileChannel.open(
+                            fresh,
+                            StandardOpenOption.CREATE,
+                            StandardOpenOption.WRITE,
+                            StandardOpenOption.TRUNCATE_EXISTING)) {
+                superblock.write(channel);
+            }
+            NativeFile.syncDirectory(directory);
+            Files.move(fresh, directory.resolve(Superblock.FILE), StandardCopyOption.ATOMIC_MOVE);
+            Files.delete(directory.resolve(FORMATTING));
+            NativeFile.syncDirectory(directory);
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot make " + directory + " a disk: " + e.getMessage(), e);
+        }
+    }
+
+    private static void checkEmpty(Path directory) throws IOException {
+        if (Disk.isDisk(directory)) {
+            throw new CisternException(
+                    ErrorCode.INVALID, directory + " is a Cistern disk already: it is not wiped");
+        }
+        boolean interrupted = Files.exists(directory.resolve(FORMATTING));
+        try (Stream<Path> list = Files.list(directory)) {
+            for (Path path : list.toList()) {
+                String name = path.getFileName().toString();
+                boolean harmless =
+                        name.equals(LOGS)
+                                || (interrupted
+                                        && (OURS.contains(name)
+                                                || name.equals(Superblock.FILE + ".new")));
+                if (!harmless) {
+                    throw new CisternException(
+                            ErrorCode.INVALID,
+                            directory
+                                    + " is not empty (it holds '"
+                                    + name
+                                    + "'): give the pool an empty directory");
+                }
+            }
+        }
+    }
+
+    private static void delete(Path root) throws IOException {
+        if (!Files.exists(root)) {
+            return;
+        }
+        try (Stream<Path> tree = Files.walk(root)) {
+            for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
+            }
+        }
+    }
+
+    /// Locks and reads the superblock, and compares it with what is expected.
+    static Found open(DiskConfig config) {
+        Path path = config.directory().resolve(Superblock.FILE);
+        if (!Files.exists(path)) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND, config.directory() + " is not a Cistern disk");
+        }
+        FileChannel channel = null;
+        try {
+            channel = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            if (!lock(channel)) {
+                throw new CisternException(
+                        ErrorCode.BUSY,
+                        "disk " + config.directory() + " is in use by another process");
+            }
+            Superblock superblock = Superblock.read(channel, path);
+            checkOwner(config, superblock);
+            return new Found(superblock, channel);
+        } catch (IOException e) {
+            close(channel);
+            throw new CisternException(
+                    ErrorCode.IO, "cannot open " + path + ": " + e.getMessage(), e);
+        } catch (CisternException e) {
+            close(channel);
+            throw e;
+        }
+    }
+
+    private static boolean lock(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false;
+        }
+    }
+
+    private static void checkOwner(DiskConfig config, Superblock superblock) {
+        if (!superblock.cluster().equals(config.cluster())) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "disk "
+                            + config.directory()
+                            + " belongs to cluster "
+                            + superblock.cluster()
+                            + ", not to "
+                            + config.cluster());
+        }
+        if (!superblock.node().equals(config.node())) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "disk "
+                            + config.directory()
+                            + " belongs to node '"
+                            + superblock.node()
+                            + "', not to '"
+                            + config.node()
+                            + "'");
+        }
+    }
+
+    static void close(@org.jspecify.annotations.Nullable FileChannel channel) {
+        try {
+            if (channel != null) {
+                channel.close();
+            }
+        } catch (IOException e) {
+            LoggerFactory.getLogger(DiskFiles.class).warn("closing a superblock", e);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+package io.cistern.storage;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.Halt;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.rocksdb.BlockBasedTableConfig;
+import org.rocksdb.CompressionType;
+import org.rocksdb.FlushOptions;
+import org.rocksdb.InfoLogLevel;
+import org.rocksdb.LRUCache;
+import org.rocksdb.Options;
+import org.rocksdb.ReadOptions;
+import org.rocksdb.RocksDB;
+import org.rocksdb.RocksDBException;
+import org.rocksdb.RocksIterator;
+import org.rocksdb.Status;
+import org.rocksdb.WriteBatch;
+import org.rocksdb.WriteOptions;
+
+/// The map of one disk in RocksDB: one column family, no write-ahead log. What [#flush] has not
+/// made durable is lost by a crash, whole batches at a time; the groups' logs have it.
+///
+/// Damage that RocksDB's checksums find is a CisternException CORRUPT; any other failure halts.
+final class MapDb implements AutoCloseable {
+    private static final long BLOCK_CACHE_BYTES = 32L << 20;
+    private static final long WRITE_BUFFER_BYTES = 32L << 20;
+
+    private final List<AutoCloseable> owned = new ArrayList<>();
+    private final Path path;
+    private final Halt halt;
+    private final RocksDB db;
+    private final WriteOptions writeOptions;
+    private final FlushOptions flushOptions;
+    private final ReadOptions pointOptions;
+    private final ReadOptions scanOptions;
+
+    static {
+        RocksDB.loadLibrary();
+    }
+
+    private MapDb(Path path, boolean create, Halt halt) {
+        this.path = path;
+        this.halt = halt;
+        LRUCache cache = own(new LRUCache(BLOCK_CACHE_BYTES));
+        Options options =
+                own(new Options())
+                        .setCreateIfMissing(create)
+                        .setErrorIfExists(create)
+                        .setParanoidChecks(true)
+                        .setAvoidFlushDuringShutdown(true)
+                        .setWriteBufferSize(WRITE_BUFFER_BYTES)
+                        .setCompressionType(CompressionType.NO_COMPRESSION)
+                        .setMaxBackgroundJobs(2)
+                        .setMaxOpenFiles(512)
+                        .setStatsDumpPeriodSec(0)
+                        .setInfoLogLevel(InfoLogLevel.WARN_LEVEL)
+                        .setKeepLogFileNum(2)
+                        .setMaxLogFileSize(1 << 20)
+                        .setTableFormatConfig(
+                                new BlockBasedTableConfig()
+                                        .setBlockCache(cache)
+                                        .setBlockSize(8 << 10)
+                                        .setCacheIndexAndFilterBlocks(false));
+        writeOptions = own(new WriteOptions()).setDisableWAL(true);
+        flushOptions = own(new FlushOptions()).setWaitForFlush(true).setAllowWriteStall(true);
+        pointOptions = own(new ReadOptions()).setVerifyChecksums(true);
+        scanOptions =
+                own(new ReadOptions())
+                        .setVerifyChecksums(true)
+                        .setFillCache(false)
+                        .setReadaheadSize(1 << 20);
+        try {
+            db = own(RocksDB.open(options, path.toString()));
+        } catch (RocksDBException e) {
+            closeOwned();
+            throw failure("cannot be opened", e);
+        }
+    }
+
+    static MapDb create(Path path, Halt halt) {
+        return new MapDb(path, true, halt);
+    }
+
+    /// @throws CisternException CORRUPT
+    static MapDb open(Path path, Halt halt) {
+        return new MapDb(path, false, halt);
+    }
+
+    private <T extends AutoCloseable> T own(T resource) {
+        owned.add(resource);
+        return resource;
+    }
+
+    byte @Nullable [] get(byte[] key) {
+        try {
+            return db.get(pointOptions, key);
+        } catch (RocksDBException e) {
+            throw failure("cannot be read", e);
+        }
+    }
+
+    /// An iterator; check it with [#verify] when it ends.
+    ///
+    /// @param scan true for long runs that should not push others out of the cache
+    RocksIterator iterator(boolean scan) {
+        return db.newIterator(scan ? scanOptions : pointOptions);
+    }
+
+    /// Throws if the iterator ended because of damage.
+    void verify(RocksIterator iterator) {
+        try {
+            iterator.status();
+        } catch (RocksDBException e) {
+            throw failure("cannot be read", e);
+        }
+    }
+
+    /// Applies a batch, whole or not at all. Not durable before [#flush].
+    void write(WriteBatch batch) {
+        try {
+            db.write(writeOptions, batch);
+        } catch (RocksDBException e) {
+            throw halted("write to", e);
+        }
+    }
+
+    /// Makes everything written durable.
+    void flush() {
+        try {
+            db.flush(flushOptions);
+        } catch (RocksDBException e) {
+            throw halted("flush of", e);
+        }
+    }
+
+    /// Removes all rows of a group, durably, even where files that hold them are damaged.
+    void dropGroup(long group) {
+        byte[] from = Keys.of(group, (char) 0);
+        byte[] to = Keys.of(group + 1, (char) 0);
+        try {
+            db.deleteFilesInRanges(db.getDefaultColumnFamily(), List.of(from, to), false);
+            db.deleteRange(writeOptions, from, to);
+        } catch (RocksDBException e) {
+            throw halted("deletion from", e);
+        }
+        flush();
+    }
+
+    private RuntimeException halted(String what, RocksDBException e) {
+        halt.halt(what + " map " + path + " failed", e);
+        return new IllegalStateException(e);
+    }
+
+    private CisternException failure(String what, RocksDBException e) {
+        Status status = e.getStatus();
+        boolean busy =
+                status != null
+                        && status.getCode() == Status.Code.IOError
+                        && String.valueOf(e.getMessage()).contains("lock");
+        return new CisternException(
+                busy ? ErrorCode.BUSY : ErrorCode.CORRUPT,
+                "map " + path + " " + what + ": " + e.getMessage(),
+                e);
+    }
+
+    private void closeOwned() {
+        for (int i = owned.size() - 1; i >= 0; i--) {
+            try {
+                owned.get(i).close();
+            } catch (Exception e) {
+                throw new IllegalStateException("closing map " + path, e);
+            }
+        }
+        owned.clear();
+    }
+
+    @Override
+    public void close() {
+        closeOwned();
+    }
+}

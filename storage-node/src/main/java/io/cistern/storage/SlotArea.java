@@ -1,0 +1,296 @@
+package io.cistern.storage;
+
+import io.cistern.raft.Halt;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/// The data area of a disk: slots of 64 KiB in preallocated extent files, and which of them are
+/// free. Slot `n` is slot `n % perExtent` of extent `n / perExtent`. Which slots are used is not
+/// stored here: the map says so, and [#markUsed] is told at open.
+///
+/// Thread-safe. A failed write, sync or growth that cannot be refused any more halts.
+final class SlotArea implements AutoCloseable {
+    private final DataFile.Factory files;
+    private final Path directory;
+    private final Halt halt;
+    private final int perExtent;
+    private final long capSlots;
+    private final Object syncLock = new Object();
+    private volatile Extent[] extents = {};
+
+    // Guarded by this.
+    private long[] used = {};
+    private long total;
+    private long free;
+    private long cursor;
+    private boolean full;
+
+    private static final class Extent {
+        final DataFile file;
+        volatile boolean dirty;
+
+        Extent(DataFile file) {
+            this.file = file;
+        }
+    }
+
+    /// @param capacityBytes most bytes of slots; 0: what the file system has
+    SlotArea(
+            DataFile.Factory files,
+            Path directory,
+            long extentBytes,
+            long capacityBytes,
+            Halt halt) {
+        this.files = files;
+        this.directory = directory;
+        this.halt = halt;
+        this.perExtent = Math.toIntExact(extentBytes / Slots.SLOT_BYTES);
+        this.capSlots = capacityBytes == 0 ? Long.MAX_VALUE : capacityBytes / Slots.SLOT_BYTES;
+    }
+
+    /// Opens the extents that exist.
+    ///
+    /// @throws IOException one is missing or short
+    void open() throws IOException {
+        Files.createDirectories(directory);
+        List<Path> found = new ArrayList<>();
+        try (Stream<Path> list = Files.list(directory)) {
+            for (Path path : list.sorted().toList()) {
+                String name = path.getFileName().toString();
+                if (name.endsWith(".new")) {
+                    Files.delete(path);
+                } else if (name.endsWith(".slots")) {
+                    found.add(path);
+                }
+            }
+        }
+        for (int i = 0; i < found.size(); i++) {
+            Path path = name(i);
+            if (!found.get(i).equals(path)) {
+                throw new IOException(path + " is missing, but " + found.get(i) + " is there");
+            }
+            long bytes = Files.size(path);
+            boolean last = i == found.size() - 1;
+            if (bytes % Slots.SLOT_BYTES != 0
+                    || bytes == 0
+                    || bytes > (long) perExtent * Slots.SLOT_BYTES
+                    || (!last && bytes != (long) perExtent * Slots.SLOT_BYTES)) {
+                throw new IOException(path + " has an impossible size of " + bytes + " bytes");
+            }
+            add(files.open(path), bytes / Slots.SLOT_BYTES);
+        }
+    }
+
+    private Path name(int extent) {
+        return directory.resolve(String.format(Locale.ROOT, "%08d.slots", extent));
+    }
+
+    private synchronized void add(DataFile file, long slots) {
+        Extent[] more = Arrays.copyOf(extents, extents.length + 1);
+        more[extents.length] = new Extent(file);
+        extents = more;
+        total += slots;
+        free += slots;
+        used = Arrays.copyOf(used, (int) ((total + 63) >>> 6));
+    }
+
+    /// False where the slot does not exist or was marked before.
+    synchronized boolean markUsed(long slot) {
+        if (slot < 0 || slot >= total || (used[(int) (slot >>> 6)] & 1L << slot) != 0) {
+            return false;
+        }
+        used[(int) (slot >>> 6)] |= 1L << slot;
+        free--;
+        return true;
+    }
+
+    /// Takes a free slot, growing if there is none. Halts where none can be had.
+    synchronized long allocate() {
+        if (free == 0 && !grow()) {
+            IOException cause = new IOException("no free slot in " + directory);
+            halt.halt("disk full: space was not reserved before it was used", cause);
+            throw new IllegalStateException(cause);
+        }
+        return take();
+    }
+
+    /// Takes a free slot, or [Slots#NONE].
+    synchronized long tryAllocate() {
+        return free == 0 && !grow() ? Slots.NONE : take();
+    }
+
+    private long take() {
+        int words = used.length;
+        int at = (int) (cursor >>> 6);
+        for (int i = 0; i <= words; i++, at++) {
+            if (at >= words) {
+                at = 0;
+            }
+            long open = ~used[at];
+            if (i == 0) {
+                open &= -1L << cursor;
+            }
+            long slot = ((long) at << 6) + Long.numberOfTrailingZeros(open);
+            if (open != 0 && slot < total) {
+                used[at] |= 1L << slot;
+                free--;
+                cursor = slot + 1 == (long) words << 6 ? 0 : slot + 1;
+                return slot;
+            }
+        }
+        throw new IllegalStateException(free + " slots free but none found in " + directory);
+    }
+
+    synchronized void release(long slot) {
+        long bit = 1L << slot;
+        if ((used[(int) (slot >>> 6)] & bit) == 0) {
+            throw new IllegalStateException("slot " + slot + " freed twice");
+        }
+        used[(int) (slot >>> 6)] &= ~bit;
+        free++;
+    }
+
+    /// Whether an extent should be added soon.
+    synchronized boolean wantsToGrow() {
+        return !full && total < capSlots && free < Math.max(1, perExtent / 4);
+    }
+
+    /// Adds an extent if cap and file system allow.
+    synchronized boolean grow() {
+        long slots = Math.min(perExtent, capSlots - total);
+        if (slots <= 0 || total % perExtent != 0) {
+            return false;
+        }
+        try {
+            if (usable() < slots * Slots.SLOT_BYTES) {
+                full = true;
+                return false;
+            }
+            add(files.create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
+            full = false;
+            return true;
+        } catch (IOException e) {
+            // Nothing depends on this extent yet: the disk stays as large as it is.
+            full = true;
+            org.slf4j.LoggerFactory.getLogger(SlotArea.class)
+                    .warn("{} cannot grow: {}", directory, e.getMessage());
+            return false;
+        }
+    }
+
+    /// What the file system has left for extents, less a margin for logs and map: a tenth of what
+    /// is left, at most 4 GiB.
+    private long usable() throws IOException {
+        long left = Files.getFileStore(directory).getUsableSpace();
+        return left - Math.min(left / 10, 4L << 30);
+    }
+
+    /// Bytes in slots that are free or could be added.
+    long freeBytes() {
+        long more = growable();
+        synchronized (this) {
+            return (free + more) * Slots.SLOT_BYTES;
+        }
+    }
+
+    /// Bytes of slots there are or could be.
+    long capacityBytes() {
+        long more = growable();
+        synchronized (this) {
+            return (total + more) * Slots.SLOT_BYTES;
+        }
+    }
+
+    private long growable() {
+        long left;
+        try {
+            left = Math.max(0, usable());
+        } catch (IOException e) {
+            return 0;
+        }
+        synchronized (this) {
+            if (total % perExtent != 0 || total >= capSlots) {
+                return 0;
+            }
+            // Without a cap only whole extents are added.
+            long slots = left / Slots.SLOT_BYTES;
+            long room = capSlots - total;
+            return slots >= room ? room : slots - slots % perExtent;
+        }
+    }
+
+    synchronized long usedSlots() {
+        return total - free;
+    }
+
+    private Extent extent(long slot) {
+        return extents[(int) (slot / perExtent)];
+    }
+
+    private long offset(long slot, int within) {
+        return slot % perExtent * Slots.SLOT_BYTES + within;
+    }
+
+    /// Writes within one slot. Halts on failure.
+    void write(long slot, int within, ByteBuffer src) {
+        Extent extent = extent(slot);
+        try {
+            extent.file.write(offset(slot, within), src);
+        } catch (IOException e) {
+            halt.halt("write to disk " + directory + " failed", e);
+            throw new IllegalStateException(e);
+        }
+        extent.dirty = true;
+    }
+
+    void read(long slot, int within, ByteBuffer dst) throws IOException {
+        extent(slot).file.read(offset(slot, within), dst);
+    }
+
+    boolean tryRead(long slot, int within, ByteBuffer dst) {
+        try {
+            return extent(slot).file.tryRead(offset(slot, within), dst);
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /// Makes every write completed before the call durable. Halts on failure, and does not try
+    /// again: after a failed fsync the kernel may have dropped the pages.
+    void sync() {
+        synchronized (syncLock) {
+            for (Extent extent : extents) {
+                if (extent.dirty) {
+                    extent.dirty = false;
+                    try {
+                        extent.file.sync();
+                    } catch (IOException e) {
+                        halt.halt("fdatasync of disk " + directory + " failed", e);
+                        throw new IllegalStateException(e);
+                    }
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        for (Extent extent : extents) {
+            extent.file.close();
+        }
+    }
+
+    /// For messages.
+    @Override
+    public @Nullable String toString() {
+        return directory.toString();
+    }
+}

@@ -1,0 +1,161 @@
+package io.cistern.storage;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.cistern.block.Crc32c;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.LogPosition;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Command.CreateSnapshots.Target;
+import io.cistern.storage.Command.Limits;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// A store's behaviour, one case each.
+class StoreTest {
+    private static final UUID CLUSTER = new UUID(1, 2);
+    private static final int BLOCK = 4096;
+
+    @TempDir Path directory;
+    private Disk disk;
+    private Store store;
+    private long index;
+    private long seq;
+    private long attachment;
+
+    @BeforeEach
+    void open() {
+        disk = Disk.format(config());
+        store = disk.openStore(1);
+        apply(new Command.CreateVolume(7, 1 << 30, Limits.NONE, 5));
+        attachment = apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 1, 2, "me", 6)).value();
+    }
+
+    @AfterEach
+    void close() {
+        disk.close();
+    }
+
+    private DiskConfig config() {
+        return DiskConfig.of(directory, CLUSTER, "n1")
+                .withExtent(8 << 20)
+                .withBackground(false)
+                .withHalt((message, cause) -> {
+                    throw new AssertionError(message, cause);
+                });
+    }
+
+    private Outcome apply(Command command) {
+        index++;
+        Outcome outcome = store.apply(index, 1, command);
+        store.advance(index, 1);
+        return outcome;
+    }
+
+    private Outcome write(long offset, byte[] data) {
+        ByteBuffer buffer = ByteBuffer.wrap(data).asReadOnlyBuffer();
+        seq++;
+        return apply(
+                new Command.Write(
+                        7,
+                        new Origin(attachment, seq, seq),
+                        0,
+                        offset,
+                        Crc32c.ofBlocks(buffer),
+                        buffer));
+    }
+
+    private static byte[] bytes(int blocks, long seed) {
+        byte[] data = new byte[blocks * BLOCK];
+        new Random(seed).nextBytes(data);
+        return data;
+    }
+
+    private byte[] read(View view, long offset, int length) {
+        ByteBuffer dst = ByteBuffer.allocate(length);
+        store.read(view, offset, dst);
+        return dst.array();
+    }
+
+    private byte[] read(long offset, int length) {
+        return read(store.headView(7), offset, length);
+    }
+
+    private void reopen() {
+        disk.close();
+        disk = Disk.open(config());
+        store = disk.openStore(1);
+    }
+
+    @Test
+    void readsWhatWasWrittenAtAnyAlignment() {
+        byte[] data = bytes(40, 1);
+        assertThat(write(5 * BLOCK, data)).isEqualTo(Outcome.DONE);
+        assertThat(read(5 * BLOCK, data.length)).isEqualTo(data);
+        byte[] part = java.util.Arrays.copyOfRange(data, 1000, 1000 + 77_777);
+        assertThat(read(5 * BLOCK + 1000, part.length)).isEqualTo(part);
+        ByteBuffer direct = ByteBuffer.allocateDirect(part.length);
+        assertThat(store.tryRead(store.headView(7), 5 * BLOCK + 1000, direct)).isTrue();
+        assertThat(direct.flip()).isEqualTo(ByteBuffer.wrap(part));
+        assertThat(read(0, BLOCK)).isEqualTo(new byte[BLOCK]);
+    }
+
+    @Test
+    void keepsWhatWasCheckpointedOverAReopen() throws Exception {
+        byte[] data = bytes(40, 2);
+        write(3 * BLOCK, data);
+        LogPosition at = store.checkpoint().get();
+        assertThat(at).isEqualTo(new LogPosition(1, index));
+        write(3 * BLOCK, bytes(1, 3));
+        reopen();
+        assertThat(store.applied()).isEqualTo(at);
+        assertThat(read(4 * BLOCK, 39 * BLOCK))
+                .isEqualTo(java.util.Arrays.copyOfRange(data, BLOCK, data.length));
+        assertThat(store.volumes().getFirst().attachments()).hasSize(1);
+    }
+
+    @Test
+    void repeatedWriteHasNoSecondEffect() {
+        byte[] first = bytes(1, 1);
+        write(0, first);
+        Origin again = new Origin(attachment, seq, seq);
+        ByteBuffer other = ByteBuffer.wrap(bytes(1, 2));
+        Command.Write repeat = new Command.Write(7, again, 0, 0, Crc32c.ofBlocks(other), other);
+        assertThat(apply(repeat)).isEqualTo(Outcome.DONE);
+        assertThat(read(0, BLOCK)).isEqualTo(first);
+        assertThat(store.executed(7, again)).isEqualTo(Outcome.DONE);
+    }
+
+    @Test
+    void exclusiveAttachFencesTheOneBefore() {
+        apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 3, 4, "other", 6));
+        assertThat(write(0, bytes(1, 1)).error()).isEqualTo(ErrorCode.FENCED);
+        assertThat(read(0, BLOCK)).isEqualTo(new byte[BLOCK]);
+    }
+
+    @Test
+    void snapshotStaysWhileTheHeadChanges() throws Exception {
+        byte[] old = bytes(20, 1);
+        write(0, old);
+        apply(new Command.CreateSnapshots(List.of(new Target(7, "s")), 9));
+        byte[] young = bytes(3, 2);
+        write(2 * BLOCK, young);
+        apply(new Command.Zero(7, new Origin(attachment, ++seq, seq), 10 * BLOCK, 2 * BLOCK, true));
+        assertThat(read(store.snapshotView(7, "s"), 0, old.length)).isEqualTo(old);
+        byte[] now = old.clone();
+        System.arraycopy(young, 0, now, 2 * BLOCK, young.length);
+        java.util.Arrays.fill(now, 10 * BLOCK, 12 * BLOCK, (byte) 0);
+        assertThat(read(0, now.length)).isEqualTo(now);
+        store.checkpoint().get();
+        reopen();
+        assertThat(read(store.snapshotView(7, "s"), 0, old.length)).isEqualTo(old);
+        assertThat(read(0, now.length)).isEqualTo(now);
+    }
+}
