@@ -1,0 +1,14 @@
+package io.cistern.server;
+
+import io.cistern.server.cli.Cli;
+
+/// The `cistern` command.
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] arguments) {
+        int status = Cli.run(arguments, System.out, System.err);
+        System.out.flush();
+        System.exit(status);
+    }
+}

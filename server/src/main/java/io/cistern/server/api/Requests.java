@@ -1,0 +1,65 @@
+package io.cistern.server.api;
+
+import io.cistern.storage.Command.Limits;
+import io.cistern.volume.ClusterAdmin.VerifyReport;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Bodies of requests and of answers that [io.cistern.volume.ClusterAdmin] has no record for. A
+/// component marked [Nullable] may be left out.
+public final class Requests {
+    private Requests() {}
+
+    /// @param limits none if left out
+    /// @param replicas the cluster's default if 0 or left out
+    public record CreateVolume(
+            String name, long sizeBytes, @Nullable Integer replicas, @Nullable Limits limits) {}
+
+    public record SetSize(long sizeBytes) {}
+
+    public record SetName(String name) {}
+
+    public record SetPreferredLeader(String node) {}
+
+    /// @param snapshots each `VOLUME@SNAPSHOT`; all in one instant
+    public record CreateSnapshots(List<String> snapshots) {}
+
+    public record CloneVolume(String name, @Nullable Limits limits) {}
+
+    public record AddDisk(String node, String path, @Nullable Long sizeBytes) {}
+
+    /// @param volume every volume if left out
+    public record Check(@Nullable String volume) {}
+
+    /// @param safetySnapshot the snapshot that keeps what the volume was before
+    public record RolledBack(String safetySnapshot) {}
+
+    /// @param ended how many attachments were ended
+    public record Detached(int ended) {}
+
+    public record JoinToken(String token) {}
+
+    /// A verification: running, or done with its report or error.
+    ///
+    /// @param etaMillis estimated time left, -1 if not known
+    public record Verification(
+            String id,
+            boolean running,
+            long doneBytes,
+            long totalBytes,
+            long etaMillis,
+            @Nullable VerifyReport report,
+            @Nullable Failure error) {}
+
+    /// The node that answers.
+    public record Self(String name, String clusterId, long pid, String version) {}
+
+    /// What every failed request is answered with.
+    ///
+    /// @param code a [io.cistern.block.ErrorCode]
+    /// @param message one line: what happened, to what, what to do
+    public record Failure(String code, String message) {}
+
+    /// @param status a [io.cistern.volume.ClusterStatus.Health]
+    public record HealthAnswer(String status, List<String> reasons) {}
+}

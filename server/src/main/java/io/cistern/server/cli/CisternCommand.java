@@ -1,0 +1,174 @@
+package io.cistern.server.cli;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.server.api.RestAdmin;
+import io.cistern.server.api.RestClient;
+import io.cistern.server.local.LocalHome;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/// The root command: the options that every command takes, and what follows from them.
+@Command(
+        name = "cistern",
+        version = "cistern 0.1.0",
+        description = "Replicated block volumes for virtual machines.%n",
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {
+            LocalCommands.Start.class,
+            LocalCommands.Stop.class,
+            StatusCommand.class,
+            NodeCommands.class,
+            DiskCommands.class,
+            VolumeCommands.class,
+            SnapshotCommands.class,
+            SnapshotCommands.CloneVolume.class,
+            CheckCommands.Scrub.class,
+            CheckCommands.Verify.class,
+            CompletionCommand.class,
+        },
+        footer = {
+            "",
+            "More commands, run by the launcher:",
+            "  demo        the main job from start to finish on this machine",
+            "  test        everything the project checks",
+            "",
+            "A tour:",
+            "  cistern start --processes              three nodes on this machine",
+            "  cistern volume create vm1 20GiB        a thin, replicated volume",
+            "  cistern snapshot create vm1@monday     in milliseconds",
+            "  cistern clone vm1@monday vm2           a writable copy that shares its blocks",
+            "  cistern snapshot rollback vm1@monday   what was there stays as a snapshot",
+            "  cistern status                         health, nodes, running work",
+            "  cistern stop                           data stays",
+            "",
+            "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage.",
+            "'cistern COMMAND --help' has an example for every command.",
+        })
+final class CisternCommand implements Runnable {
+    /// Where the API of a local cluster is by default.
+    static final String DEFAULT_API = "http://127.0.0.1:7480";
+
+    /// How results are printed.
+    enum Output {
+        TEXT,
+        JSON
+    }
+
+    @Spec private @Nullable CommandSpec spec;
+
+    @Option(
+            names = "--api",
+            scope = ScopeType.INHERIT,
+            paramLabel = "URL",
+            description =
+                    "The cluster's API; several with commas. Default: CISTERN_API, else the cluster in --home, else "
+                            + DEFAULT_API)
+    private @Nullable String api;
+
+    @Option(
+            names = "--home",
+            scope = ScopeType.INHERIT,
+            paramLabel = "DIR",
+            description =
+                    "A local cluster's files and this host's sockets. Default: CISTERN_HOME, else $XDG_DATA_HOME/cistern")
+    private @Nullable Path home;
+
+    @Option(
+            names = "--token-file",
+            scope = ScopeType.INHERIT,
+            paramLabel = "FILE",
+            description =
+                    "File with the API's token, where it needs one. Default: CISTERN_TOKEN_FILE")
+    private @Nullable Path tokenFile;
+
+    @Option(
+            names = {"-o", "--output"},
+            scope = ScopeType.INHERIT,
+            paramLabel = "FORMAT",
+            description = "text or json. Default: text")
+    private Output output = Output.TEXT;
+
+    @Option(
+            names = {"-h", "--help"},
+            scope = ScopeType.INHERIT,
+            usageHelp = true,
+            description = "Shows this help")
+    @SuppressWarnings("UnusedVariable") // picocli looks at the option itself
+    private boolean help;
+
+    @Option(
+            names = {"-V", "--version"},
+            versionHelp = true,
+            description = "Shows the version")
+    @SuppressWarnings("UnusedVariable") // likewise
+    private boolean version;
+
+    @Override
+    public void run() {
+        CommandSpec here = spec;
+        if (here != null) {
+            throw new ParameterException(here.commandLine(), "a command is missing");
+        }
+    }
+
+    Output output() {
+        return output;
+    }
+
+    LocalHome home() {
+        if (home != null) {
+            return new LocalHome(home);
+        }
+        String set = System.getenv("CISTERN_HOME");
+        if (set != null && !set.isBlank()) {
+            return new LocalHome(Path.of(set));
+        }
+        String data = System.getenv("XDG_DATA_HOME");
+        Path base =
+                data != null && !data.isBlank()
+                        ? Path.of(data)
+                        : Path.of(System.getProperty("user.home"), ".local", "share");
+        return new LocalHome(base.resolve("cistern"));
+    }
+
+    RestClient rest() {
+        return new RestClient(apis(), token());
+    }
+
+    RestAdmin admin() {
+        return new RestAdmin(rest());
+    }
+
+    private List<String> apis() {
+        String given = api != null ? api : System.getenv("CISTERN_API");
+        if (given != null && !given.isBlank()) {
+            return List.of(given.strip().split("\\s*,\\s*"));
+        }
+        List<String> local = home().endpoints();
+        return local.isEmpty() ? List.of(DEFAULT_API) : local;
+    }
+
+    private @Nullable String token() {
+        String set = System.getenv("CISTERN_TOKEN_FILE");
+        Path file = tokenFile != null ? tokenFile : set == null ? null : Path.of(set);
+        if (file == null) {
+            return null;
+        }
+        try {
+            return Files.readString(file).strip();
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot read the token file " + file + ": " + e, e);
+        }
+    }
+}

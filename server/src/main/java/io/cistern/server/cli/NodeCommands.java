@@ -1,0 +1,205 @@
+package io.cistern.server.cli;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.server.api.RestAdmin;
+import io.cistern.server.api.RestClient;
+import io.cistern.server.local.LocalCluster;
+import io.cistern.server.local.LocalHome;
+import io.cistern.volume.ClusterStatus.NodeInfo;
+import io.cistern.volume.ClusterStatus.NodeState;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "node",
+        description = "Runs, lists, adds, drains and removes nodes.",
+        subcommands = {
+            NodeCommands.ListAll.class,
+            NodeCommands.Token.class,
+            NodeCommands.Add.class,
+            NodeCommands.Drain.class,
+            NodeCommands.Remove.class,
+        },
+        footer = {"", "Example:", "  cistern node list"})
+final class NodeCommands extends BaseCommand.Group {
+
+    @Command(
+            name = "list",
+            description = "Lists all nodes.",
+            footer = {"", "Example:", "  cistern node list"})
+    static final class ListAll extends BaseCommand {
+        @Override
+        void execute() {
+            List<NodeInfo> nodes = admin().nodes();
+            print(nodes, Texts.nodes(nodes));
+        }
+    }
+
+    @Command(
+            name = "token",
+            description = "Prints a secret with which one node may join the cluster.",
+            footer = {"", "Example:", "  cistern node token > token"})
+    static final class Token extends BaseCommand {
+        @Override
+        void execute() {
+            String token = admin().createJoinToken();
+            print(Map.of("token", token), token);
+        }
+    }
+
+    @Command(
+            name = "add",
+            description = "Starts a new node on this machine that joins a cluster.",
+            footer = {
+                "",
+                "Examples:",
+                "  cistern node add --join TOKEN",
+                "  cistern node add --join-file token --name n7 --port-base 9000 --size 100GiB"
+            })
+    static final class Add extends BaseCommand {
+        static final class JoinOptions {
+            @Option(
+                    names = "--join",
+                    paramLabel = "TOKEN",
+                    description = "What 'cistern node token' printed")
+            private @Nullable String token;
+
+            @Option(
+                    names = "--join-file",
+                    paramLabel = "FILE",
+                    description = "The same in a file, out of sight of other users")
+            private @Nullable Path file;
+        }
+
+        @ArgGroup(multiplicity = "1")
+        private JoinOptions join = new JoinOptions();
+
+        @Option(
+                names = "--name",
+                paramLabel = "NAME",
+                description = "Default: the next of n0, n1 …")
+        private @Nullable String name;
+
+        @Option(
+                names = "--port-base",
+                paramLabel = "N",
+                description =
+                        "API port; wire and Raft use the next two. Default: 100 more than the last node here")
+        private @Nullable Integer portBase;
+
+        @Option(
+                names = "--size",
+                paramLabel = "SIZE",
+                converter = Converters.Bytes.class,
+                description = "Most bytes of data; default what the file system has")
+        private @Nullable Long size;
+
+        @Option(
+                names = "--timeout",
+                paramLabel = "SECONDS",
+                description = "How long to wait until it is up. Default: 120")
+        private int timeoutSeconds = 120;
+
+        @Override
+        void execute() {
+            LocalHome home = root().home();
+            LocalCluster cluster = new LocalCluster(home);
+            String added = cluster.add(name, portBase, size == null ? 0 : size, token());
+            String api = home.read(added).node().api();
+            NodeInfo node =
+                    awaitUp(cluster, new RestAdmin(new RestClient(List.of(api), null)), added);
+            print(node, "node " + added + " is up; its API is " + node.api());
+        }
+
+        private String token() {
+            String given = join.token;
+            if (given != null) {
+                return given.strip();
+            }
+            Path file = given(join.file);
+            try {
+                return Files.readString(file).strip();
+            } catch (IOException e) {
+                throw new CisternException(
+                        ErrorCode.IO, "cannot read the token file " + file + ": " + e, e);
+            }
+        }
+
+        private NodeInfo awaitUp(LocalCluster cluster, RestAdmin admin, String added) {
+            long end = System.nanoTime() + timeoutSeconds * 1_000_000_000L;
+            while (System.nanoTime() < end) {
+                if (!cluster.running().containsKey(added)) {
+                    Optional<String> reason = cluster.failure();
+                    throw new CisternException(
+                            ErrorCode.UNAVAILABLE, reason.orElse("node " + added + " has ended"));
+                }
+                Optional<NodeInfo> up = up(admin, added);
+                if (up.isPresent()) {
+                    return up.get();
+                }
+                LocalCommands.pause();
+            }
+            throw new CisternException(
+                    ErrorCode.UNAVAILABLE,
+                    "node "
+                            + added
+                            + " runs, but is not up after "
+                            + timeoutSeconds
+                            + " s; its log says more");
+        }
+
+        private static Optional<NodeInfo> up(RestAdmin admin, String name) {
+            try {
+                return admin.nodes().stream()
+                        .filter(n -> n.name().equals(name) && n.state() == NodeState.UP)
+                        .findFirst();
+            } catch (CisternException e) {
+                if (e.code() != ErrorCode.UNAVAILABLE) {
+                    throw e;
+                }
+                return Optional.empty();
+            }
+        }
+    }
+
+    @Command(
+            name = "drain",
+            description = "Moves all replicas of a node elsewhere, in the background.",
+            footer = {"", "Example:", "  cistern node drain n3", "  cistern status"})
+    static final class Drain extends BaseCommand {
+        @Parameters(paramLabel = "NODE")
+        private @Nullable String node;
+
+        @Override
+        void execute() {
+            NodeInfo n = admin().drainNode(given(node));
+            print(n, "draining " + n.name() + "; 'cistern status' shows how far it is");
+        }
+    }
+
+    @Command(
+            name = "remove",
+            description = "Forgets a drained or lost node for good.",
+            footer = {"", "Example:", "  cistern node remove n3"})
+    static final class Remove extends BaseCommand {
+        @Parameters(paramLabel = "NODE")
+        private @Nullable String node;
+
+        @Override
+        void execute() {
+            String name = given(node);
+            admin().removeNode(name);
+            print(Map.of("removed", name), "removed node " + name);
+        }
+    }
+}

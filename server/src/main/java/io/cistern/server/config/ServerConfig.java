@@ -1,0 +1,36 @@
+package io.cistern.server.config;
+
+import io.cistern.volume.NodeConfig;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/// What one configuration file comes to.
+public record ServerConfig(NodeConfig node, ApiConfig api, LogConfig log) {
+
+    /// @param token null where requests need none
+    /// @param tls null for plain HTTP
+    /// @param maxBodyBytes 1 byte to 16 MiB
+    public record ApiConfig(
+            InetSocketAddress listen,
+            @Nullable String token,
+            @Nullable ApiTls tls,
+            int maxConnections,
+            int maxBodyBytes,
+            Duration idleTimeout) {
+        /// Largest configurable [#maxBodyBytes].
+        public static final int MAX_BODY_BYTES = 16 << 20;
+
+        /// Holds the token back.
+        @Override
+        public String toString() {
+            return "ApiConfig[listen=" + listen + ", tls=" + (tls != null) + "]";
+        }
+    }
+
+    public record ApiTls(Path certificate, Path key) {}
+
+    /// @param file null for standard output
+    public record LogConfig(String level, @Nullable Path file) {}
+}

@@ -1,0 +1,84 @@
+package io.cistern.server.local;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.File;
+import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Starts this program's long-running processes: the same Java, the same class path.
+public final class Jvm {
+    private static final Path SETSID = Path.of("/usr/bin/setsid");
+
+    private static final List<String> COMMON =
+            List.of(
+                    "--enable-native-access=ALL-UNNAMED",
+                    "--sun-misc-unsafe-memory-access=allow",
+                    "-XX:+ExitOnOutOfMemoryError",
+                    "-XX:-UsePerfData",
+                    "-Xshare:auto");
+
+    /// Memory of a process, in MiB.
+    public record Memory(int heapMiB, int directMiB) {
+        /// One node.
+        public static final Memory NODE = new Memory(320, 192);
+
+        /// The driver: its buffers are direct.
+        public static final Memory DRIVER = new Memory(192, 256);
+
+        static Memory nodes(int n) {
+            return new Memory(NODE.heapMiB * Math.min(n, 3), NODE.directMiB * Math.min(n, 3));
+        }
+    }
+
+    private Jvm() {}
+
+    /// The command line of a process that runs `cistern ARGUMENTS`.
+    public static List<String> command(Memory memory, List<String> arguments) {
+        List<String> line = new ArrayList<>();
+        line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        line.addAll(COMMON);
+        line.add("-Xms48m");
+        line.add("-Xmx" + memory.heapMiB + "m");
+        line.add("-XX:MaxDirectMemorySize=" + memory.directMiB + "m");
+        line.add("-XX:+UseSerialGC");
+        String more = System.getenv("CISTERN_NODE_OPTS");
+        if (more != null && !more.isBlank()) {
+            line.addAll(List.of(more.strip().split("\\s+")));
+        }
+        line.add("-cp");
+        line.add(System.getProperty("java.class.path"));
+        line.add("io.cistern.server.Main");
+        line.addAll(arguments);
+        return List.copyOf(line);
+    }
+
+    /// Starts a process that outlives this one and its terminal.
+    ///
+    /// @param output gets what it prints
+    static Process start(List<String> command, Path output) {
+        try {
+            Path folder = output.toAbsolutePath().getParent();
+            if (folder != null) {
+                Files.createDirectories(folder);
+            }
+            List<String> line = new ArrayList<>();
+            if (Files.isExecutable(SETSID)) {
+                line.add(SETSID.toString());
+            }
+            line.addAll(command);
+            return new ProcessBuilder(line)
+                    .redirectErrorStream(true)
+                    .redirectInput(new File("/dev/null"))
+                    .redirectOutput(Redirect.to(output.toFile()))
+                    .start();
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot start " + command.getFirst() + ": " + e.getMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+package io.cistern.server.local;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.server.config.Addresses;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+
+/// Writes the configuration files of nodes on this machine.
+final class NodeFiles {
+    /// Ports of one node start this far from those of the node before it.
+    static final int PORTS_PER_NODE = 100;
+
+    private NodeFiles() {}
+
+    /// Where a node of a local cluster listens.
+    record Ports(int base) {
+        static Ports ofNode(int base, int k) {
+            return new Ports(base + PORTS_PER_NODE * k);
+        }
+
+        InetSocketAddress api() {
+            return at(0);
+        }
+
+        InetSocketAddress wire() {
+            return at(1);
+        }
+
+        InetSocketAddress raft() {
+            return at(2);
+        }
+
+        private InetSocketAddress at(int plus) {
+            return new InetSocketAddress("127.0.0.1", base + plus);
+        }
+    }
+
+    /// Writes the files of a cluster that nodes `n0`, `n1` … form.
+    static void form(LocalHome home, int nodes, int portBase) {
+        String id = UUID.randomUUID().toString().replace("-", "");
+        StringBuilder members = new StringBuilder("[cluster]\nid = \"" + id + "\"\n");
+        for (int k = 0; k < nodes; k++) {
+            Ports ports = Ports.ofNode(portBase, k);
+            members.append(
+                    """
+
+                    [[cluster.node]]
+                    name = "n%d"
+                    wire = "%s"
+                    raft = "%s"
+                    api = "http://%s"
+                    """
+                            .formatted(
+                                    k,
+                                    Addresses.format(ports.wire()),
+                                    Addresses.format(ports.raft()),
+                                    Addresses.format(ports.api())));
+        }
+        List<Path> written = new ArrayList<>();
+        for (int k = 0; k < nodes; k++) {
+            String name = "n" + k;
+            // All or none: what a crash leaves unfinished is not taken for a cluster.
+            Path next = home.config(name).resolveSibling("node.toml.next");
+            write(next, text(name, Ports.ofNode(portBase, k), "0") + "\n" + members);
+            written.add(next);
+        }
+        for (Path next : written.reversed()) {
+            move(next, next.resolveSibling("node.toml"));
+        }
+    }
+
+    /// Writes the file of a node that joins a cluster.
+    static void join(LocalHome home, String name, Ports ports, String disk, String token) {
+        Path tokenFile = home.node(name).resolve("join-token");
+        writeSecret(tokenFile, token + "\n");
+        String cluster = "\n[cluster]\njoin-token-file = \"join-token\"\n";
+        write(home.config(name), text(name, ports, disk) + cluster);
+    }
+
+    private static String text(String name, Ports ports, String diskSize) {
+        return """
+        # Written by cistern; docs/configuration.md explains every key.
+        [node]
+        name = "%s"
+
+        [[disk]]
+        path = "disk"
+        size = "%s"
+
+        [wire]
+        listen = "%s"
+
+        [raft]
+        listen = "%s"
+
+        [api]
+        listen = "%s"
+
+        [log]
+        file = "node.log"
+        """
+                .formatted(
+                        name,
+                        diskSize,
+                        Addresses.format(ports.wire()),
+                        Addresses.format(ports.raft()),
+                        Addresses.format(ports.api()));
+    }
+
+    static void writeSecret(Path file, String text) {
+        try {
+            Files.createDirectories(parent(file));
+            Files.deleteIfExists(file);
+            Files.createFile(
+                    file,
+                    PosixFilePermissions.asFileAttribute(
+                            PosixFilePermissions.fromString("rw-------")));
+            Files.writeString(file, text);
+        } catch (IOException e) {
+            throw failed(file, e);
+        }
+    }
+
+    static void write(Path file, String text) {
+        try {
+            Files.createDirectories(parent(file));
+            Files.writeString(file, text);
+            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+                channel.force(true);
+            }
+        } catch (IOException e) {
+            throw failed(file, e);
+        }
+    }
+
+    private static void move(Path from, Path to) {
+        try {
+            Files.move(
+                    from, to, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw failed(to, e);
+        }
+    }
+
+    private static Path parent(Path file) {
+        Path parent = file.toAbsolutePath().getParent();
+        return parent == null ? Path.of("/") : parent;
+    }
+
+    private static CisternException failed(Path file, IOException e) {
+        return new CisternException(
+                ErrorCode.IO, "cannot write " + file + " (" + e + "); is the home writable?", e);
+    }
+}
