@@ -88,6 +88,20 @@ free_port_base() {
     return 1
 }
 
+# --- processes ---------------------------------------------------------------------------------
+# belongs_to PID DIRECTORY: does the process name the directory in its command line or its environment?
+belongs_to() { { cat "/proc/$1/cmdline" "/proc/$1/environ" | tr '\0' ' '; } 2>/dev/null | grep -qF -- "$2"; }
+
+# The processes that name a directory of this demo, without the demo's own shells.
+processes_of() {
+    local dir pid
+    for dir in /proc/[0-9]*; do
+        pid=${dir#/proc/}
+        case $pid in $$ | "$BASHPID" | "${STEPS:-}") continue ;; esac
+        ! belongs_to "$pid" "$1" || echo "$pid"
+    done
+}
+
 # --- guests -------------------------------------------------------------------------------------
 # kvm where it really works, else tcg (QEMU's own processor emulation)
 accelerator() {
