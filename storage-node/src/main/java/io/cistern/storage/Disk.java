@@ -49,6 +49,7 @@ public final class Disk implements AutoCloseable {
     private final Map<Long, Damage> damaged = new TreeMap<>();
     private final Map<Long, GroupStore> open = new TreeMap<>();
     private boolean closing;
+    private Runnable beforeClose = () -> {};
 
     private Disk(DiskConfig config, DataFile.Factory files, Probe probe, DiskFiles.Found found) {
         this.config = config;
@@ -313,6 +314,11 @@ public final class Disk implements AutoCloseable {
         return area.freeBytes();
     }
 
+    /// Runs `action` when [#close] has stopped all work, before it closes the files.
+    void beforeClose(Runnable action) {
+        beforeClose = action;
+    }
+
     /// Closes what is open on it. Does not checkpoint.
     @Override
     public void close() {
@@ -329,6 +335,7 @@ public final class Disk implements AutoCloseable {
         }
         stores.forEach(GroupStore::close);
         checkpoints.close();
+        beforeClose.run();
         closeAll(db);
     }
 }
