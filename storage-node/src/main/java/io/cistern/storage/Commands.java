@@ -124,12 +124,12 @@ final class Commands {
             return first;
         }
         if (window.forgotten(origin.seq())) {
-            return Outcome.refused(
-                    ErrorCode.INVALID, "write " + origin.seq() + " was answered before");
+            // Its sender has the answer and waits for none.
+            return Outcome.DONE;
         }
         window.advance(origin.doneBelow());
         holder.dirty = true;
-        return window.fits(origin.seq())
+        return window.fits()
                 ? null
                 : Outcome.refused(
                         ErrorCode.LIMIT,

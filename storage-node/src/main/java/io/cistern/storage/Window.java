@@ -2,14 +2,14 @@ package io.cistern.storage;
 
 import io.cistern.block.ErrorCode;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/// The writes of one attachment that were executed and may still be asked for: those from `base`
-/// on. A ring of outcomes, at most [Store#MAX_OPEN_WRITES].
+/// The writes of one attachment that were executed and may still be asked for: those numbered from
+/// `base` on, at most [Store#MAX_OPEN_WRITES]. Numbers may be far apart, see [Origin].
 ///
 /// ```
-/// window := version:u8 (1) base:i64 count:u16 (ahead:u16 outcome)[count]
+/// window := version:u8 (1) base:i64 count:u16 (ahead:i64 outcome)[count]
 /// outcome := error:u8                                 0: done, value 0
 ///          | error:u8 message:string value:i64        error 255: done with a value
 /// ```
@@ -18,11 +18,11 @@ final class Window {
     private static final int DONE_WITH_VALUE = 255;
 
     private long base = 1;
-    private @Nullable Outcome[] ring = new Outcome[16];
+    private final TreeMap<Long, Outcome> executed = new TreeMap<>();
 
     /// The first result of `seq`, null if it was not executed or is forgotten.
     @Nullable Outcome get(long seq) {
-        return seq < base || seq - base >= ring.length ? null : ring[slot(seq)];
+        return executed.get(seq);
     }
 
     /// Whether `seq` was answered to its sender before.
@@ -30,8 +30,9 @@ final class Window {
         return seq < base;
     }
 
-    boolean fits(long seq) {
-        return seq - base < Store.MAX_OPEN_WRITES;
+    /// Whether there is room to remember one more.
+    boolean fits() {
+        return executed.size() < Store.MAX_OPEN_WRITES;
     }
 
     /// Forgets the results below `doneBelow`.
@@ -39,53 +40,25 @@ final class Window {
         if (doneBelow <= base) {
             return;
         }
-        if (doneBelow - base >= ring.length) {
-            Arrays.fill(ring, null);
-        } else {
-            for (long s = base; s < doneBelow; s++) {
-                ring[slot(s)] = null;
-            }
+        while (!executed.isEmpty() && executed.firstKey() < doneBelow) {
+            executed.pollFirstEntry();
         }
         base = doneBelow;
     }
 
     void record(long seq, Outcome outcome) {
-        while (seq - base >= ring.length) {
-            grow();
-        }
-        ring[slot(seq)] = outcome;
-    }
-
-    private void grow() {
-        @Nullable Outcome[] old = ring;
-        @Nullable Outcome[] larger = new Outcome[old.length * 2];
-        for (long s = base; s < base + old.length; s++) {
-            larger[(int) (s & (larger.length - 1))] = old[(int) (s & (old.length - 1))];
-        }
-        ring = larger;
-    }
-
-    private int slot(long seq) {
-        return (int) (seq & (ring.length - 1));
+        executed.put(seq, outcome);
     }
 
     byte[] encode() {
         int bytes = 1 + 8 + 2;
-        int count = 0;
-        for (Outcome o : ring) {
-            if (o != null) {
-                count++;
-                bytes += 2 + (plain(o) ? 1 : 1 + 8 + Bytes.size(clip(o.message())));
-            }
+        for (Outcome o : executed.values()) {
+            bytes += 8 + (plain(o) ? 1 : 1 + 8 + Bytes.size(clip(o.message())));
         }
         ByteBuffer out = ByteBuffer.allocate(bytes);
-        out.put((byte) VERSION).putLong(base).putShort((short) count);
-        for (long s = base; s < base + ring.length; s++) {
-            Outcome o = ring[slot(s)];
-            if (o == null) {
-                continue;
-            }
-            out.putShort((short) (s - base));
+        out.put((byte) VERSION).putLong(base).putShort((short) executed.size());
+        executed.forEach((seq, o) -> {
+            out.putLong(seq - base);
             if (plain(o)) {
                 out.put((byte) 0);
             } else {
@@ -93,7 +66,7 @@ final class Window {
                 Bytes.putString(out, clip(o.message()));
                 out.putLong(o.value());
             }
-        }
+        });
         return out.array();
     }
 
@@ -115,8 +88,8 @@ final class Window {
         window.base = in.i64();
         int count = in.u16();
         for (int i = 0; i < count; i++) {
-            int ahead = in.u16();
-            if (ahead >= Store.MAX_OPEN_WRITES) {
+            long ahead = in.i64();
+            if (ahead < 0) {
                 throw in.bad("write " + ahead + " ahead");
             }
             int error = in.u8();

@@ -168,11 +168,6 @@ abstract class Change {
     private void propose(int k) {
         try {
             Origin numbered = number(k);
-            Outcome before = path.parts().store().executed(volume, numbered);
-            if (before != null) {
-                settle(k, path.parts().machine().appliedIndex(), before);
-                return;
-            }
             long reserved = path.reserve(this, k);
             Command command = piece(k, numbered);
             ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));

@@ -29,6 +29,8 @@ import org.slf4j.LoggerFactory;
 final class Replica implements VolumeStateMachine.Listener {
     private static final Logger log = LoggerFactory.getLogger(Replica.class);
 
+    private static final long MAX_PAUSE_MILLIS = 5_000;
+
     private final GroupId id;
     private final Peer self;
     private final Store store;
@@ -222,26 +224,53 @@ final class Replica implements VolumeStateMachine.Listener {
         return done;
     }
 
+    /// Goes on until it succeeds or the replica is closed: once a copy has begun nothing may be
+    /// applied before it is complete.
     private void install(
             Peer leader, LogPosition firstAvailable, CompletableFuture<LogPosition> done) {
         Running now = running.getNow(null);
         if (now != null) {
             now.reads.suspend(true);
         }
+        long pauseMillis = 50;
+        while (true) {
+            try {
+                LogPosition reached = receiver.copy(leader.node());
+                if (reached.index() >= firstAvailable.index() - 1) {
+                    if (now != null) {
+                        now.reads.suspend(false);
+                    }
+                    done.complete(reached);
+                    return;
+                }
+                log.warn("a copy of group {} reached only {}", id, reached);
+            } catch (CisternException e) {
+                log.warn(
+                        "copying group {} from {} to {}: {}",
+                        id,
+                        leader.node(),
+                        self.node(),
+                        e.getMessage());
+            } catch (RuntimeException e) {
+                log.error("copying group {} from {}", id, leader.node(), e);
+            }
+            if (closed || !pause(pauseMillis)) {
+                done.completeExceptionally(
+                        new CisternException(
+                                ErrorCode.UNAVAILABLE, "the replica of " + id + " was closed"));
+                return;
+            }
+            pauseMillis = Math.min(MAX_PAUSE_MILLIS, 2 * pauseMillis);
+        }
+    }
+
+    private static boolean pause(long millis) {
         try {
-            LogPosition reached = receiver.copy(leader.node());
-            if (reached.index() < firstAvailable.index() - 1) {
-                throw new CisternException(
-                        ErrorCode.UNAVAILABLE,
-                        "the copy reached " + reached + ", before " + firstAvailable);
-            }
-            if (now != null) {
-                now.reads.suspend(false);
-            }
-            done.complete(reached);
-        } catch (Throwable e) {
-            log.warn("copying group {} from {} failed: {}", id, leader.id(), e.toString());
-            done.completeExceptionally(e);
+            Thread.sleep(millis);
+            return true;
+        } catch (InterruptedException stopping) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 
