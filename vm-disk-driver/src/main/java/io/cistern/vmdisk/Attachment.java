@@ -81,12 +81,11 @@ final class Attachment {
                     ErrorCode.UNAVAILABLE, wanted.volume() + " was detached while it was opened");
         }
         CompletableFuture<CisternException> ended = opened.ended();
-        ended.whenComplete(
-                (reason, cancelled) -> {
-                    if (reason != null && end(reason)) {
-                        onEnd.accept(reason);
-                    }
-                });
+        ended.whenComplete((reason, cancelled) -> {
+            if (reason != null && end(reason)) {
+                onEnd.accept(reason);
+            }
+        });
     }
 
     private synchronized boolean commit(

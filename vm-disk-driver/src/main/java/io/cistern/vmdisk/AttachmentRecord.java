@@ -1,5 +1,6 @@
 package io.cistern.vmdisk;
 
+import io.cistern.block.Names;
 import io.cistern.storage.Command.AttachMode;
 
 /// What the driver remembers of an attachment over restarts.
@@ -10,6 +11,16 @@ import io.cistern.storage.Command.AttachMode;
 /// @param ended empty while in use; else why it can never be used again
 public record AttachmentRecord(
         String volume, AttachMode mode, String socket, long attachment, String ended) {
+
+    /// @throws io.cistern.block.CisternException INVALID where it is no name of a volume or
+    ///   snapshot
+    static void checkName(String volume) {
+        int at = volume.indexOf('@');
+        Names.check("volume name", at < 0 ? volume : volume.substring(0, at));
+        if (at >= 0) {
+            Names.check("snapshot name", volume.substring(at + 1));
+        }
+    }
 
     AttachmentRecord withAttachment(long id) {
         return new AttachmentRecord(volume, mode, socket, id, "");

@@ -39,7 +39,7 @@ final class AttachmentStore {
     /// The list as last saved; empty where none was.
     ///
     /// @throws CisternException CORRUPT where the file cannot be understood, INVALID where a newer
-    ///     version wrote it, IO
+    ///   version wrote it, IO
     List<AttachmentRecord> load() {
         try {
             if (!Files.exists(file)) {
@@ -53,7 +53,11 @@ final class AttachmentStore {
             if (version > VERSION) {
                 throw new CisternException(
                         ErrorCode.INVALID,
-                        file + " has version " + version + ", this program knows " + VERSION
+                        file
+                                + " has version "
+                                + version
+                                + ", this program knows "
+                                + VERSION
                                 + ": run the newer program that wrote it");
             }
             if (version != VERSION) {
@@ -112,7 +116,8 @@ final class AttachmentStore {
                 || record.ended() == null;
     }
 
-    private CisternException corrupt(String why, @org.jspecify.annotations.Nullable Throwable cause) {
+    private CisternException corrupt(
+            String why, @org.jspecify.annotations.Nullable Throwable cause) {
         String message =
                 file + " is damaged: " + why + "; move it away and attach the volumes again";
         return cause == null

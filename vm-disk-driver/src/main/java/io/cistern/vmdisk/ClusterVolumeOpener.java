@@ -13,7 +13,7 @@ public final class ClusterVolumeOpener implements VolumeOpener {
     private final ClusterClient client;
 
     /// @param client is not closed by [#close], since closing it would end the attachments that the
-    ///     next start of the driver resumes
+    ///   next start of the driver resumes
     public ClusterVolumeOpener(ClusterClient client) {
         this.client = client;
     }

@@ -52,8 +52,8 @@ public final class DriverClient {
     /// goes to `driver.log` in its home.
     ///
     /// @param command the program and arguments of a process that runs [DriverMain] for this home
-    /// @throws CisternException UNAVAILABLE where it does not answer within `patience`, with the end
-    ///     of its log
+    /// @throws CisternException UNAVAILABLE where it does not answer within `patience`, with the
+    ///   end of its log
     public void ensureRunning(List<String> command, Duration patience) {
         if (running()) {
             return;
@@ -95,7 +95,7 @@ public final class DriverClient {
     }
 
     /// See [DriverDaemon#attach].
-    public DriverDaemon.View attach(String volume, AttachMode mode, @Nullable Path socket) {
+    public AttachmentView attach(String volume, AttachMode mode, @Nullable Path socket) {
         JsonNode result =
                 call(
                         new ControlProtocol.Request(
@@ -105,22 +105,21 @@ public final class DriverClient {
                                 absolute(socket),
                                 false,
                                 false));
-        return ControlProtocol.convert(result, DriverDaemon.View.class);
+        return ControlProtocol.convert(result, AttachmentView.class);
     }
 
     /// See [DriverDaemon#detach].
     public int detach(String volume, @Nullable Path socket, boolean force) {
-        return call(
-                        new ControlProtocol.Request(
-                                "detach", volume, null, absolute(socket), force, false))
+        return call(new ControlProtocol.Request(
+                        "detach", volume, null, absolute(socket), force, false))
                 .path("detached")
                 .asInt();
     }
 
     /// The attachments with their clients and counters.
-    public List<DriverDaemon.View> list() {
+    public List<AttachmentView> list() {
         JsonNode result = call(ControlProtocol.Request.of("list", null));
-        return List.of(ControlProtocol.convert(result, DriverDaemon.View[].class));
+        return List.of(ControlProtocol.convert(result, AttachmentView[].class));
     }
 
     /// See [DriverDaemon#notifyResize].

@@ -3,7 +3,6 @@ package io.cistern.vmdisk;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
-import io.cistern.block.Names;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.VolumeDevice;
 import java.io.IOException;
@@ -48,22 +47,6 @@ public final class DriverDaemon implements AutoCloseable {
     private final List<Thread> retries = new ArrayList<>();
     private boolean stopping;
 
-    /// What an attachment looks like from outside.
-    ///
-    /// @param state `opening`, `open`, `ended` (problem says why) or `closed`
-    /// @param sizeBytes 0 while it is not open
-    /// @param clients who is connected
-    /// @param metrics null while it is not open
-    public record View(
-            String volume,
-            AttachMode mode,
-            String socket,
-            String state,
-            String problem,
-            long sizeBytes,
-            List<Peer> clients,
-            NbdMetrics.@Nullable Snapshot metrics) {}
-
     private DriverDaemon(
             Path home, VolumeOpener opener, long bufferBytes, NbdLimits limits, HomeLock lock) {
         this.home = home;
@@ -107,14 +90,14 @@ public final class DriverDaemon implements AutoCloseable {
     /// @param volume `VOLUME` or `VOLUME@SNAPSHOT`; a snapshot is always read-only
     /// @param socket absolute path; null for a name after the volume in the driver's home
     /// @throws CisternException INVALID (name, path), BUSY (the socket is in use), LIMIT, and what
-    ///     [VolumeOpener#open] throws
-    public View attach(String volume, AttachMode mode, @Nullable Path socket) {
-        checkName(volume);
+    ///   [VolumeOpener#open] throws
+    public AttachmentView attach(String volume, AttachMode mode, @Nullable Path socket) {
+        AttachmentRecord.checkName(volume);
         Path path = socket == null ? defaultSocket(volume) : socket.normalize();
         AttachmentRecord wanted = new AttachmentRecord(volume, mode, path.toString(), 0, "");
         Attachment attachment = reserve(wanted);
         if (attachment.state() == Attachment.State.OPEN) {
-            return view(attachment);
+            return AttachmentView.of(attachment);
         }
         try {
             open(attachment);
@@ -125,7 +108,7 @@ public final class DriverDaemon implements AutoCloseable {
             throw e;
         }
         LOG.info("{} is attached ({}) on {}", volume, mode, path);
-        return view(attachment);
+        return AttachmentView.of(attachment);
     }
 
     /// Ends the attachments of a volume. Clients that are connected get a moment to leave.
@@ -136,12 +119,10 @@ public final class DriverDaemon implements AutoCloseable {
     /// @throws CisternException NOT_FOUND; BUSY where clients stay and `force` is false
     public int detach(String volume, @Nullable Path socket, boolean force) {
         List<Attachment> chosen =
-                select(
-                        record ->
-                                record.volume().equals(volume)
-                                        && (socket == null
-                                                || record.socket()
-                                                        .equals(socket.normalize().toString())));
+                select(record ->
+                        record.volume().equals(volume)
+                                && (socket == null
+                                        || record.socket().equals(socket.normalize().toString())));
         if (chosen.isEmpty()) {
             throw notAttached(volume);
         }
@@ -157,8 +138,8 @@ public final class DriverDaemon implements AutoCloseable {
         return chosen.size();
     }
 
-    public List<View> list() {
-        return select(record -> true).stream().map(DriverDaemon::view).toList();
+    public List<AttachmentView> list() {
+        return select(record -> true).stream().map(AttachmentView::of).toList();
     }
 
     /// Makes the clients of a volume that survive it connect anew, so that they see its present
@@ -386,29 +367,8 @@ public final class DriverDaemon implements AutoCloseable {
         return directory.resolve(volume + ".nbd");
     }
 
-    private static void checkName(String volume) {
-        int at = volume.indexOf('@');
-        Names.check("volume name", at < 0 ? volume : volume.substring(0, at));
-        if (at >= 0) {
-            Names.check("snapshot name", volume.substring(at + 1));
-        }
-    }
-
     private static CisternException notAttached(String volume) {
         return new CisternException(
                 ErrorCode.NOT_FOUND, "volume " + volume + " is not attached by this driver");
-    }
-
-    private static View view(Attachment attachment) {
-        AttachmentRecord record = attachment.record();
-        return new View(
-                record.volume(),
-                record.mode(),
-                record.socket(),
-                attachment.state().name().toLowerCase(java.util.Locale.ROOT),
-                attachment.problem(),
-                attachment.sizeBytes(),
-                attachment.peers(),
-                attachment.metrics());
     }
 }

@@ -21,8 +21,7 @@ public final class DriverMain {
     public static void run(Path home, VolumeOpener opener, long bufferBytes)
             throws InterruptedException {
         Path absolute = home.toAbsolutePath().normalize();
-        DriverDaemon daemon =
-                DriverDaemon.start(absolute, opener, bufferBytes, NbdLimits.DEFAULT);
+        DriverDaemon daemon = DriverDaemon.start(absolute, opener, bufferBytes, NbdLimits.DEFAULT);
         CountDownLatch stopAsked = new CountDownLatch(1);
         CountDownLatch stopped = new CountDownLatch(1);
         ControlServer control = ControlServer.start(daemon, stopAsked::countDown);

@@ -14,16 +14,16 @@ public final class LibvirtXml {
     public static String disk(
             String volume, Path socket, String target, boolean readOnly, boolean shared) {
         return """
-                <disk type='network' device='disk'>
-                  <driver name='qemu' type='raw' discard='unmap'/>
-                  <source protocol='nbd' name='%s'>
-                    <host transport='unix' socket='%s'/>
-                    <reconnect delay='%d'/>
-                  </source>
-                  <target dev='%s' bus='virtio'/>
-                  <blockio physical_block_size='4096'/>
-                %s%s</disk>
-                """
+        <disk type='network' device='disk'>
+          <driver name='qemu' type='raw' discard='unmap'/>
+          <source protocol='nbd' name='%s'>
+            <host transport='unix' socket='%s'/>
+            <reconnect delay='%d'/>
+          </source>
+          <target dev='%s' bus='virtio'/>
+          <blockio physical_block_size='4096'/>
+        %s%s</disk>
+        """
                 .formatted(
                         escape(volume),
                         escape(socket.toString()),

@@ -97,7 +97,7 @@ class DriverDaemonTest {
         write(own, 22);
         restart();
         assertThat(daemon.list())
-                .extracting(DriverDaemon.View::volume, DriverDaemon.View::state)
+                .extracting(AttachmentView::volume, AttachmentView::state)
                 .containsExactly(
                         org.assertj.core.api.Assertions.tuple("v1", "open"),
                         org.assertj.core.api.Assertions.tuple("v2", "open"),
@@ -126,10 +126,7 @@ class DriverDaemonTest {
                 ErrorCode.BUSY,
                 "belongs to volume v1",
                 () -> daemon.attach("v2", AttachMode.EXCLUSIVE, socket));
-        fails(
-                ErrorCode.BUSY,
-                "EXCLUSIVE",
-                () -> daemon.attach("v1", AttachMode.SHARED, socket));
+        fails(ErrorCode.BUSY, "EXCLUSIVE", () -> daemon.attach("v1", AttachMode.SHARED, socket));
     }
 
     @Test
@@ -158,7 +155,7 @@ class DriverDaemonTest {
         write(second, 5);
         restart();
         assertThat(read(second)).isEqualTo(5);
-        assertThat(daemon.list()).extracting(DriverDaemon.View::state).contains("ended", "open");
+        assertThat(daemon.list()).extracting(AttachmentView::state).contains("ended", "open");
         assertThat(Files.exists(first)).isFalse();
         daemon.attach("v1", AttachMode.EXCLUSIVE, first);
         write(first, 6);
@@ -185,7 +182,7 @@ class DriverDaemonTest {
         daemon.close();
         volumes.unreachable(new CisternException(ErrorCode.UNAVAILABLE, "no leader"));
         daemon = open();
-        assertThat(daemon.list()).extracting(DriverDaemon.View::state).containsOnly("opening");
+        assertThat(daemon.list()).extracting(AttachmentView::state).containsOnly("opening");
         assertThat(daemon.list().get(0).problem()).isEqualTo("no leader");
         restart();
         volumes.unreachable(null);
@@ -241,12 +238,12 @@ class DriverDaemonTest {
             DriverClient client = new DriverClient(home);
             assertThat(client.running()).isTrue();
             assertThat(client.pid()).isEqualTo(ProcessHandle.current().pid());
-            DriverDaemon.View view = client.attach("v1", AttachMode.SHARED, null);
+            AttachmentView view = client.attach("v1", AttachMode.SHARED, null);
             assertThat(view.mode()).isEqualTo(AttachMode.SHARED);
             assertThat(view.sizeBytes()).isEqualTo(8 * MIB);
             try (NbdClient nbd = NbdClient.go(Path.of(view.socket()), true)) {
                 assertThat(nbd.ask(0, CMD_READ, 0, 4096)).isZero();
-                DriverDaemon.View listed = client.list().get(0);
+                AttachmentView listed = client.list().get(0);
                 assertThat(listed.clients()).hasSize(1);
                 assertThat(listed.clients().get(0).pid())
                         .isEqualTo((int) ProcessHandle.current().pid());
@@ -283,8 +280,7 @@ class DriverDaemonTest {
 
     private String ask(String line) throws IOException {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
-            channel.connect(
-                    UnixDomainSocketAddress.of(home.resolve(ControlProtocol.SOCKET)));
+            channel.connect(UnixDomainSocketAddress.of(home.resolve(ControlProtocol.SOCKET)));
             ControlProtocol.writeLine(channel, line);
             String reply = new ControlProtocol.LineReader(channel, 1 << 20).next();
             if (reply == null) {

@@ -18,8 +18,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
-/// A cluster of one directory, for tests: a volume is a file, its owner a number beside it. Data and
-/// owners outlive the process, as those of a real cluster do.
+/// A cluster of one directory, for tests: a volume is a file, its owner a number beside it. Data
+/// and owners outlive the process, as those of a real cluster do.
 final class FileVolumes implements VolumeOpener {
     private final Path directory;
     private final Map<String, Opened> open = new ConcurrentHashMap<>();
@@ -155,13 +155,12 @@ final class FileVolumes implements VolumeOpener {
 
         @Override
         public CompletableFuture<Void> read(long offset, ByteBuffer dst) {
-            return run(
-                    () -> {
-                        long at = offset;
-                        while (dst.hasRemaining()) {
-                            at += file.read(dst, at);
-                        }
-                    });
+            return run(() -> {
+                long at = offset;
+                while (dst.hasRemaining()) {
+                    at += file.read(dst, at);
+                }
+            });
         }
 
         @Override
@@ -187,8 +186,7 @@ final class FileVolumes implements VolumeOpener {
 
         @Override
         public CompletableFuture<List<Extent>> extents(long offset, long length, int maxExtents) {
-            return CompletableFuture.completedFuture(
-                    List.of(new Extent(length, Extent.Kind.DATA)));
+            return CompletableFuture.completedFuture(List.of(new Extent(length, Extent.Kind.DATA)));
         }
 
         @Override

@@ -80,8 +80,7 @@ final class NbdClient implements AutoCloseable {
         if (magic == NbdProtocol.SIMPLE_REPLY_MAGIC) {
             int error = in.readInt();
             long cookie = in.readLong();
-            return new Reply(
-                    -1, cookie, error, error == 0 ? exactly(simplePayload) : new byte[0]);
+            return new Reply(-1, cookie, error, error == 0 ? exactly(simplePayload) : new byte[0]);
         }
         if (magic != NbdProtocol.STRUCTURED_REPLY_MAGIC) {
             throw new IOException("magic " + Integer.toHexString(magic));

@@ -45,10 +45,9 @@ class NbdRobustnessTest {
         await().until(() -> served.server.metrics().connections() == 0);
         served.close();
         assertThat(served.pool.bytesInUse()).isZero();
-        await().until(
-                        () ->
-                                Thread.getAllStackTraces().keySet().stream()
-                                        .noneMatch(t -> t.getName().startsWith("nbd-disk")));
+        await().until(() ->
+                Thread.getAllStackTraces().keySet().stream()
+                        .noneMatch(t -> t.getName().startsWith("nbd-disk")));
     }
 
     @Test
@@ -117,16 +116,15 @@ class NbdRobustnessTest {
                 NbdClient other = NbdClient.go(served.socket(), true)) {
             Thread sender =
                     Thread.ofVirtual()
-                            .start(
-                                    () -> {
-                                        try {
-                                            while (true) {
-                                                stuck.send(0, CMD_READ, 1, 0, 1 << 20);
-                                            }
-                                        } catch (IOException e) {
-                                            // Its socket was closed, as the test wants.
-                                        }
-                                    });
+                            .start(() -> {
+                                try {
+                                    while (true) {
+                                        stuck.send(0, CMD_READ, 1, 0, 1 << 20);
+                                    }
+                                } catch (IOException e) {
+                                    // Its socket was closed, as the test wants.
+                                }
+                            });
             // The server stops taking requests: the sender gets stuck in turn.
             await().until(() -> served.server.metrics().reads() > 0 && stalled());
             assertThat(served.pool.bytesInUse()).isLessThan(80 << 20);
@@ -146,24 +144,22 @@ class NbdRobustnessTest {
     void theSameWithRepliesOfAnotherThread() throws Exception {
         device.write(0, ByteBuffer.wrap(new byte[] {1})).join();
         LinkedBlockingQueue<CompletableFuture<Void>> queue = new LinkedBlockingQueue<>();
-        device.gate(
-                (operation, offset, length) -> {
-                    CompletableFuture<Void> future = new CompletableFuture<>();
-                    queue.add(future);
-                    return future;
-                });
+        device.gate((operation, offset, length) -> {
+            CompletableFuture<Void> future = new CompletableFuture<>();
+            queue.add(future);
+            return future;
+        });
         Thread completer =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    try {
-                                        while (true) {
-                                            queue.take().complete(null);
-                                        }
-                                    } catch (InterruptedException e) {
-                                        Thread.currentThread().interrupt();
-                                    }
-                                });
+                        .start(() -> {
+                            try {
+                                while (true) {
+                                    queue.take().complete(null);
+                                }
+                            } catch (InterruptedException e) {
+                                Thread.currentThread().interrupt();
+                            }
+                        });
         aClientThatStopsReadingStopsOnlyItself();
         device.gate(null);
         await().until(() -> served.server.metrics().connections() == 0);
@@ -175,12 +171,11 @@ class NbdRobustnessTest {
     @Test
     void writesThatHaveArrivedAreDoneThoughTheClientVanishes() throws Exception {
         List<CompletableFuture<Void>> held = held();
-        device.gate(
-                (operation, offset, length) -> {
-                    CompletableFuture<Void> future = new CompletableFuture<>();
-                    held.add(future);
-                    return future;
-                });
+        device.gate((operation, offset, length) -> {
+            CompletableFuture<Void> future = new CompletableFuture<>();
+            held.add(future);
+            return future;
+        });
         NbdClient client = NbdClient.go(served.socket(), true);
         for (int i = 0; i < 10; i++) {
             client.send(0, CMD_WRITE, i, i, 1, (byte) (i + 1));
@@ -246,10 +241,8 @@ class NbdRobustnessTest {
     @Test
     void aSocketInUseIsNotTakenAndAStaleOneIsReplaced() throws IOException {
         Export export = new Export("disk", device, false);
-        assertThatThrownBy(
-                        () ->
-                                NbdServer.open(
-                                        export, served.socket(), served.pool, NbdLimits.DEFAULT))
+        assertThatThrownBy(() ->
+                        NbdServer.open(export, served.socket(), served.pool, NbdLimits.DEFAULT))
                 .isInstanceOf(CisternException.class)
                 .hasMessageContaining("already answers");
         Path file = Files.writeString(served.file("text"), "precious");
@@ -258,8 +251,7 @@ class NbdRobustnessTest {
         assertThat(file).hasContent("precious");
         Path stale = served.file("stale");
         try (var abandoned =
-                java.nio.channels.ServerSocketChannel.open(
-                        java.net.StandardProtocolFamily.UNIX)) {
+                java.nio.channels.ServerSocketChannel.open(java.net.StandardProtocolFamily.UNIX)) {
             abandoned.bind(java.net.UnixDomainSocketAddress.of(stale));
         }
         assertThat(Files.exists(stale)).isTrue();

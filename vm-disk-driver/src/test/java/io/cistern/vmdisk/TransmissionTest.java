@@ -94,7 +94,12 @@ class TransmissionTest {
             Reply error = client.reply(0);
             assertThat(error.type()).isEqualTo(NbdProtocol.REPLY_ERROR);
             assertThat(error.error()).isEqualTo(NbdProtocol.EINVAL);
-            assertThat(new String(error.payload(), 6, error.payload().length - 6, StandardCharsets.UTF_8))
+            assertThat(
+                            new String(
+                                    error.payload(),
+                                    6,
+                                    error.payload().length - 6,
+                                    StandardCharsets.UTF_8))
                     .contains("beyond the volume's 4194304 bytes");
         }
     }
@@ -180,10 +185,8 @@ class TransmissionTest {
         try (NbdClient client = NbdClient.go(served.socket(), true)) {
             for (Case tried : cases) {
                 String text = "reason ü ".repeat(80) + tried.code();
-                device.gate(
-                        (operation, offset, length) ->
-                                CompletableFuture.failedFuture(
-                                        new CisternException(tried.code(), text)));
+                device.gate((operation, offset, length) ->
+                        CompletableFuture.failedFuture(new CisternException(tried.code(), text)));
                 client.send(0, tried.command(), 9, 0, 4096);
                 Reply reply = client.reply(0);
                 assertThat(reply.error()).as(tried.toString()).isEqualTo(tried.error());
@@ -236,12 +239,11 @@ class TransmissionTest {
     @Test
     void repliesComeInTheOrderOfCompletion() throws Exception {
         LinkedBlockingQueue<CompletableFuture<Void>> held = new LinkedBlockingQueue<>();
-        device.gate(
-                (operation, offset, length) -> {
-                    CompletableFuture<Void> future = new CompletableFuture<>();
-                    held.add(future);
-                    return future;
-                });
+        device.gate((operation, offset, length) -> {
+            CompletableFuture<Void> future = new CompletableFuture<>();
+            held.add(future);
+            return future;
+        });
         try (NbdClient client = NbdClient.go(served.socket(), true)) {
             List<CompletableFuture<Void>> futures = new ArrayList<>();
             List<Long> cookies = new ArrayList<>();
