@@ -39,7 +39,7 @@ public record NodeConfig(
         /// Forms a cluster. Every node of `nodes` is started with the same record; the cluster is
         /// usable once a majority runs. Ports must be fixed.
         ///
-        /// @param clusterId 32 hex digits, random
+        /// @param clusterId a random UUID, in its usual text form
         record Bootstrap(String clusterId, List<InitialNode> nodes) implements Formation {}
 
         /// Joins a cluster.

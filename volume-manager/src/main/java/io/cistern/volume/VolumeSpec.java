@@ -12,6 +12,10 @@ public record VolumeSpec(String name, long sizeBytes, int replicas, Limits limit
     /// Largest volume. 64 TiB.
     public static final long MAX_BYTES = 64L << 40;
 
+    /// A volume is thin: it may be this many times as large as the smallest disk that holds it.
+    /// More is taken for a mistake.
+    public static final int OVERCOMMIT = 64;
+
     public VolumeSpec {
         Names.check("volume name", name);
     }

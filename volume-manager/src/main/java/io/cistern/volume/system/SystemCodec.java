@@ -3,7 +3,6 @@ package io.cistern.volume.system;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.jsontype.NamedType;
@@ -61,8 +60,6 @@ public final class SystemCodec {
                         .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                         .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
                         .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
-                        .disable(MapperFeature.AUTO_DETECT_GETTERS)
-                        .disable(MapperFeature.AUTO_DETECT_IS_GETTERS)
                         .addMixIn(SystemCommand.class, Typed.class)
                         .build();
         for (Class<?> type : SystemCommand.class.getPermittedSubclasses()) {

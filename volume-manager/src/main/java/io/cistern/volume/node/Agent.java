@@ -1,0 +1,238 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.RaftHost;
+import io.cistern.storage.group.GroupHost;
+import io.cistern.volume.NodeConfig;
+import io.cistern.volume.node.LocalNode.SystemParts;
+import io.cistern.volume.node.NodeFile.LocalDisk;
+import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Disk;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Replica;
+import io.cistern.volume.system.SystemState.Role;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Makes this node what the system state says it should be: announces itself, opens and deletes
+/// replicas and disks. Steps are idempotent; one that fails is tried again at the next.
+final class Agent {
+    private static final Logger log = LoggerFactory.getLogger(Agent.class);
+
+    private final NodeConfig config;
+    private final Self self;
+    private final LocalNode local;
+    private final Cluster cluster;
+    private final GroupHost host;
+    private final RaftHost raft;
+    private final SystemParts systemParts;
+
+    /// This node's addresses, as bound.
+    record Self(String wire, String raft) {}
+
+    /// The replicas' hosts.
+    record Hosts(GroupHost data, SystemParts system) {}
+
+    Agent(NodeConfig config, Self self, LocalNode local, Cluster cluster, Hosts hosts) {
+        this.config = config;
+        this.self = self;
+        this.local = local;
+        this.cluster = cluster;
+        this.host = hosts.data;
+        this.systemParts = hosts.system;
+        this.raft = hosts.system.raft();
+    }
+
+    /// Goes on towards `state`. Blocks; called by one thread.
+    void step(SystemState state) {
+        Node me = state.nodes().get(config.name());
+        if (state.clusterId().isEmpty()) {
+            return;
+        }
+        if (me == null) {
+            log.warn("node {} is not part of the cluster any more", config.name());
+            return;
+        }
+        attempt("announce this node", () -> announce(me));
+        attempt("remember the nodes", () -> rememberNodes(state));
+        attempt("offer disks", () -> offerDisks(me));
+        for (Disk disk : me.disks()) {
+            attempt("take disk " + disk.path() + " into use", () -> disk(disk));
+        }
+        for (Group group : state.groups().values()) {
+            for (Replica replica : group.replicas()) {
+                if (replica.node().equals(config.name())) {
+                    attempt("open " + replica.peer(), () -> replica(state, group, replica));
+                }
+            }
+        }
+        attempt("delete what has left", () -> forget(state));
+    }
+
+    private static void attempt(String what, Runnable step) {
+        try {
+            step.run();
+        } catch (CisternException e) {
+            log.warn("cannot {} yet: {}", what, e.getMessage());
+        }
+    }
+
+    private void announce(Node me) {
+        boolean same =
+                me.zone().equals(config.zone())
+                        && me.api().equals(config.api())
+                        && me.wire().equals(self.wire)
+                        && me.raft().equals(self.raft)
+                        && Objects.equals(me.iscsi(), config.iscsi())
+                        && Objects.equals(me.nfs(), config.nfs());
+        if (!same) {
+            cluster.system()
+                    .propose(
+                            new SystemCommand.AnnounceNode(
+                                    Cluster.request(),
+                                    config.name(),
+                                    config.zone(),
+                                    config.api(),
+                                    self.wire,
+                                    self.raft,
+                                    config.iscsi(),
+                                    config.nfs()),
+                            Cluster.CONTROL);
+        }
+    }
+
+    /// Disks that the configuration lists and the cluster does not know; the first one has been
+    /// known since the node was formed.
+    private void offerDisks(Node me) {
+        for (NodeConfig.DiskSpec spec : config.disks().subList(1, config.disks().size())) {
+            String path = spec.path().toAbsolutePath().toString();
+            if (me.disks().stream().noneMatch(d -> d.path().equals(path))) {
+                cluster.system()
+                        .propose(
+                                new SystemCommand.AddDisk(
+                                        Cluster.request(), config.name(), path, spec.sizeBytes()),
+                                Cluster.CONTROL);
+            }
+        }
+    }
+
+    private void rememberNodes(SystemState state) {
+        TreeMap<String, String> nodes = new TreeMap<>();
+        state.nodes().values().forEach(node -> nodes.put(node.name(), node.wire()));
+        local.knowNodes(nodes);
+    }
+
+    private void disk(Disk disk) {
+        boolean known =
+                local.disks().containsKey(disk.number())
+                        || local.diskErrors().containsKey(disk.number());
+        if (known) {
+            return;
+        }
+        try {
+            local.addDisk(new LocalDisk(disk.number(), disk.path(), disk.sizeBytes()));
+        } catch (CisternException e) {
+            local.diskFailed(disk.number(), String.valueOf(e.getMessage()));
+            throw e;
+        }
+    }
+
+    private void replica(SystemState state, Group group, Replica replica) {
+        LocalReplica here = local.file().replica(group.id());
+        if (replica.role() == Role.RETIRED
+                || (here != null && here.peer().equals(replica.peer()))) {
+            return;
+        }
+        boolean first = replica.role() == Role.VOTER && !group.ready();
+        if (!first && replica.role() != Role.LEARNER) {
+            return; // its files are lost: the leader replaces it
+        }
+        if (here != null) {
+            drop(here);
+        }
+        LocalReplica added =
+                new LocalReplica(
+                        group.id(),
+                        replica.peer(),
+                        replica.disk(),
+                        first ? places(state, group.voters()) : List.of());
+        local.remember(added);
+        log.info("opening {} of g{}", replica.peer(), group.id());
+        if (group.id() == 0) {
+            local.openSystem(added, systemParts);
+        } else {
+            local.openData(added, host);
+        }
+    }
+
+    private void drop(LocalReplica replica) {
+        log.info("deleting {} of g{}", replica.peer(), replica.group());
+        if (replica.group() == 0) {
+            local.dropSystem(replica, raft);
+        } else {
+            local.dropData(replica, host);
+        }
+    }
+
+    /// Deletes replicas and closes disks that the state does not list, after asking for the newest
+    /// state of all.
+    private void forget(SystemState known) {
+        if (gone(known).isEmpty() && lostDisks(known).isEmpty()) {
+            return;
+        }
+        SystemState state = cluster.fresh();
+        for (LocalReplica replica : gone(state)) {
+            drop(replica);
+        }
+        for (int disk : lostDisks(state)) {
+            local.removeDisk(disk);
+        }
+    }
+
+    private List<LocalReplica> gone(SystemState state) {
+        List<LocalReplica> gone = new ArrayList<>();
+        for (LocalReplica replica : local.file().replicas()) {
+            Group group = state.groups().get(replica.group());
+            if (group == null || group.replica(replica.peer()) == null) {
+                gone.add(replica);
+            }
+        }
+        return gone;
+    }
+
+    private List<Integer> lostDisks(SystemState state) {
+        Node me = state.nodes().get(config.name());
+        Set<Integer> listed = new HashSet<>();
+        if (me != null) {
+            me.disks().forEach(d -> listed.add(d.number()));
+        }
+        return local.file().disks().stream()
+                .map(LocalDisk::number)
+                .filter(number -> number != 0 && me != null && !listed.contains(number))
+                .toList();
+    }
+
+    static List<NodeOrder.Place> places(SystemState state, List<Replica> replicas) {
+        List<NodeOrder.Place> places = new ArrayList<>();
+        for (Replica replica : replicas) {
+            @Nullable Node node = state.nodes().get(replica.node());
+            if (node == null) {
+                throw new CisternException(
+                        ErrorCode.NOT_FOUND, "node " + replica.node() + " is not known");
+            }
+            places.add(new NodeOrder.Place(replica.peer(), replica.node(), node.raft()));
+        }
+        return places;
+    }
+}

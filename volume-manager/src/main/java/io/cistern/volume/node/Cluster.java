@@ -1,0 +1,119 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.net.RpcClient;
+import io.cistern.volume.client.Client;
+import io.cistern.volume.client.ClusterMap.Location;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Phase;
+import io.cistern.volume.system.SystemState.Volume;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/// The ways to the rest of the cluster that the parts of a node share.
+///
+/// @param rpc for control messages
+/// @param client the node's own volume client
+record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client client) {
+    static final Duration CONTROL = Duration.ofSeconds(25);
+    private static final Duration REPORT = Duration.ofMillis(1500);
+    private static final Duration ORDER = Duration.ofSeconds(15);
+
+    static String request() {
+        return UUID.randomUUID().toString();
+    }
+
+    /// As new as any acknowledged change.
+    SystemState fresh() {
+        SystemState state = system.fresh(CONTROL);
+        catalog.learned(state);
+        return state;
+    }
+
+    /// A volume that is ready.
+    ///
+    /// @throws CisternException NOT_FOUND
+    Volume volume(String name) {
+        return ready(fresh(), name);
+    }
+
+    static Volume ready(SystemState state, String name) {
+        Volume volume = state.volumeNamed(name);
+        if (volume == null || volume.phase() != Phase.READY) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND,
+                    "there is no volume '" + name + "'; see 'cistern volume list'");
+        }
+        return volume;
+    }
+
+    static Location location(SystemState state, String name) {
+        Volume volume = ready(state, name);
+        return new Location(volume.id(), volume.group());
+    }
+
+    /// What every node that answers in time says of itself, by name.
+    Map<String, NodeReport> reports() {
+        Map<String, CompletableFuture<NodeReport>> asked = new HashMap<>();
+        for (String node : catalog.state().nodes().keySet()) {
+            asked.put(node, report(node));
+        }
+        Map<String, NodeReport> reports = new HashMap<>();
+        asked.forEach((node, answer) -> {
+            try {
+                reports.put(node, Waits.get(answer, REPORT));
+            } catch (CisternException e) {
+                org.slf4j.LoggerFactory.getLogger(Cluster.class)
+                        .debug("no report from {}: {}", node, e.getMessage());
+            }
+        });
+        return reports;
+    }
+
+    private CompletableFuture<NodeReport> report(String node) {
+        InetSocketAddress address = catalog.wire(node);
+        if (address == null) {
+            return CompletableFuture.failedFuture(unknown(node));
+        }
+        return rpc.call(address, Opcodes.REPORT, REPORT, Unpooled.EMPTY_BUFFER)
+                .thenApply(answer -> parsed(NodeReport.class, answer));
+    }
+
+    /// Has `node` carry out an order.
+    ///
+    /// @throws CisternException its refusal, UNAVAILABLE
+    NodeOrder.Done order(String node, NodeOrder order) {
+        return order(node, order, ORDER);
+    }
+
+    NodeOrder.Done order(String node, NodeOrder order, Duration timeout) {
+        InetSocketAddress address = catalog.wire(node);
+        if (address == null) {
+            throw unknown(node);
+        }
+        return Waits.get(
+                rpc.call(address, Opcodes.ORDER, timeout, Json.buffer(NodeOrder.class, order))
+                        .thenApply(answer -> parsed(NodeOrder.Done.class, answer)),
+                timeout);
+    }
+
+    private static CisternException unknown(String node) {
+        return new CisternException(ErrorCode.NOT_FOUND, "there is no node '" + node + "'");
+    }
+
+    private static <T> T parsed(Class<T> type, ByteBuf answer) {
+        try {
+            return Json.parse(type, answer, "a node's answer");
+        } finally {
+            answer.release();
+        }
+    }
+}

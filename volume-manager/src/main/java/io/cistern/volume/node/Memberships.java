@@ -1,0 +1,240 @@
+package io.cistern.volume.node;
+
+import io.cistern.volume.node.NodeReport.ReplicaReport;
+import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemCommand.Place;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Disk;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Replica;
+import io.cistern.volume.system.SystemState.Role;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Moves replicas, one at a time in each group:
+///
+/// ```
+/// a voter must go --AddReplica--> its node opens a learner --SetMembers--> it receives the log
+///   --caught up: PromoteReplica--> SetMembers (the new one votes, the old one is out)
+///   --RemoveReplica--> the old one's node deletes it
+/// ```
+///
+/// What the state says is the goal; the group's own membership follows it.
+final class Memberships {
+    private static final Logger log = LoggerFactory.getLogger(Memberships.class);
+
+    /// A learner this close to its leader may vote.
+    private static final long CLOSE_ENTRIES = 1000;
+
+    /// Rounds that a replica has to be missing on a node that is up before it counts as lost.
+    private static final int MISSING_ROUNDS = 10;
+
+    private static final int SYSTEM_MEMBERS = 3;
+
+    private final Cluster cluster;
+    private final Map<Long, NodeOrder.SetMembers> confirmed = new HashMap<>();
+    private final Map<String, Integer> missing = new HashMap<>();
+
+    Memberships(Cluster cluster) {
+        this.cluster = cluster;
+    }
+
+    /// Forgets what it has seen: this node does not lead.
+    void reset() {
+        confirmed.clear();
+        missing.clear();
+    }
+
+    void step(SystemState state, Group group, Map<String, NodeReport> reports) {
+        countMissing(group, reports);
+        ReplicaReport leader = leader(group, reports);
+        if (leader == null) {
+            return;
+        }
+        Replica learner = learner(group);
+        if (learner != null && hopeless(group, learner, reports)) {
+            propose(new SystemCommand.RetireReplica(Cluster.request(), group.id(), learner.peer()));
+            return;
+        }
+        if (!converged(state, group, reports, leader)) {
+            return;
+        }
+        for (Replica replica : group.replicas()) {
+            if (replica.role() == Role.RETIRED && !leader.members().contains(replica.peer())) {
+                propose(
+                        new SystemCommand.RemoveReplica(
+                                Cluster.request(), group.id(), replica.peer()));
+                return;
+            }
+        }
+        if (learner == null) {
+            begin(state, group, reports);
+        } else if (caughtUp(group, learner, leader, reports)) {
+            Replica leaving = leaving(state, group, reports);
+            boolean grows = group.voters().size() < wanted(state, group);
+            log.info("{} of g{} votes from now on", learner.peer(), group.id());
+            propose(
+                    new SystemCommand.PromoteReplica(
+                            Cluster.request(),
+                            group.id(),
+                            learner.peer(),
+                            leaving == null || grows ? null : leaving.peer()));
+        }
+    }
+
+    private void propose(SystemCommand command) {
+        cluster.system().propose(command, Cluster.CONTROL);
+    }
+
+    private void countMissing(Group group, Map<String, NodeReport> reports) {
+        for (Replica replica : group.replicas()) {
+            NodeReport report = reports.get(replica.node());
+            if (report != null && report.replica(replica.peer(), group.id()) == null) {
+                missing.merge(replica.peer() + "/" + group.id(), 1, Integer::sum);
+            } else if (report != null) {
+                missing.remove(replica.peer() + "/" + group.id());
+            }
+        }
+    }
+
+    private boolean lost(Replica replica, Group group, Map<String, NodeReport> reports) {
+        NodeReport report = reports.get(replica.node());
+        ReplicaReport mine = report == null ? null : report.replica(replica.peer(), group.id());
+        boolean quarantined = mine != null && mine.quarantined() != null;
+        return quarantined
+                || missing.getOrDefault(replica.peer() + "/" + group.id(), 0) >= MISSING_ROUNDS;
+    }
+
+    private static boolean hopeless(Group group, Replica learner, Map<String, NodeReport> reports) {
+        NodeReport report = reports.get(learner.node());
+        ReplicaReport mine = report == null ? null : report.replica(learner.peer(), group.id());
+        return mine != null && mine.quarantined() != null;
+    }
+
+    private static @Nullable ReplicaReport leader(Group group, Map<String, NodeReport> reports) {
+        ReplicaReport found = null;
+        for (Replica replica : group.replicas()) {
+            NodeReport report = reports.get(replica.node());
+            ReplicaReport mine = report == null ? null : report.replica(replica.peer(), group.id());
+            if (mine != null && mine.leads() && (found == null || mine.term() > found.term())) {
+                found = mine;
+            }
+        }
+        return found;
+    }
+
+    private static @Nullable Replica learner(Group group) {
+        return group.replicas().stream()
+                .filter(r -> r.role() == Role.LEARNER)
+                .findFirst()
+                .orElse(null);
+    }
+
+    /// Has the group take on the membership that the state says.
+    private boolean converged(
+            SystemState state, Group group, Map<String, NodeReport> reports, ReplicaReport leader) {
+        List<Replica> learners =
+                group.replicas().stream()
+                        .filter(r -> r.role() == Role.LEARNER && open(group, r, reports))
+                        .toList();
+        NodeOrder.SetMembers goal =
+                new NodeOrder.SetMembers(
+                        group.id(),
+                        Agent.places(state, group.voters()),
+                        Agent.places(state, learners));
+        Set<String> members = new HashSet<>();
+        goal.voters().forEach(p -> members.add(p.peer()));
+        goal.learners().forEach(p -> members.add(p.peer()));
+        boolean same = members.equals(Set.copyOf(leader.members()));
+        if (same && goal.equals(confirmed.get(group.id()))) {
+            return true;
+        }
+        log.info("g{}: members {}", group.id(), members);
+        cluster.order(node(group, leader.peer()), goal);
+        confirmed.put(group.id(), goal);
+        return false;
+    }
+
+    private static String node(Group group, String peer) {
+        return Objects.requireNonNull(group.replica(peer)).node();
+    }
+
+    private static boolean open(Group group, Replica replica, Map<String, NodeReport> reports) {
+        NodeReport report = reports.get(replica.node());
+        ReplicaReport mine = report == null ? null : report.replica(replica.peer(), group.id());
+        return mine != null && mine.quarantined() == null;
+    }
+
+    private static boolean caughtUp(
+            Group group, Replica learner, ReplicaReport leader, Map<String, NodeReport> reports) {
+        NodeReport report = reports.get(learner.node());
+        ReplicaReport mine = report == null ? null : report.replica(learner.peer(), group.id());
+        return mine != null
+                && leader.members().contains(learner.peer())
+                && !mine.catchingUp()
+                && mine.appliedIndex() >= 0
+                && leader.appliedIndex() - mine.appliedIndex() <= CLOSE_ENTRIES;
+    }
+
+    static int wanted(SystemState state, Group group) {
+        if (group.id() != 0) {
+            return group.wanted();
+        }
+        long active = state.nodes().values().stream().filter(n -> !n.draining()).count();
+        return active >= SYSTEM_MEMBERS ? Math.max(SYSTEM_MEMBERS, group.wanted()) : 1;
+    }
+
+    /// The voter that should make room, null if all may stay.
+    private @Nullable Replica leaving(
+            SystemState state, Group group, Map<String, NodeReport> reports) {
+        Replica draining = null;
+        for (Replica replica : group.voters()) {
+            if (lost(replica, group, reports)) {
+                return replica;
+            }
+            if (drains(state, replica)) {
+                draining = replica;
+            }
+        }
+        return draining;
+    }
+
+    private static boolean drains(SystemState state, Replica replica) {
+        Node node = state.nodes().get(replica.node());
+        return node != null
+                && (node.draining()
+                        || node.disks().stream()
+                                .filter(d -> d.number() == replica.disk())
+                                .anyMatch(Disk::draining));
+    }
+
+    private void begin(SystemState state, Group group, Map<String, NodeReport> reports) {
+        Replica leaving = leaving(state, group, reports);
+        boolean grows = group.voters().size() < wanted(state, group);
+        if (leaving == null && !grows) {
+            return;
+        }
+        boolean ownNode = leaving != null && lost(leaving, group, reports);
+        Place place = Placement.forReplica(state, reports, group, ownNode ? leaving : null);
+        if (place == null && leaving != null && group.voters().size() > 1) {
+            place = Placement.forReplica(state, reports, group, leaving);
+        }
+        if (place != null) {
+            log.info(
+                    "g{}: a new replica on {}{}",
+                    group.id(),
+                    place.node(),
+                    leaving == null ? "" : " for " + leaving.peer());
+            Place chosen = group.id() == 0 ? new Place(place.node(), 0) : place;
+            propose(new SystemCommand.AddReplica(Cluster.request(), group.id(), chosen));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.volume.ClusterAdmin.VerifyReport;
+import io.cistern.volume.ClusterStatus.DiskInfo;
+import io.cistern.volume.ClusterStatus.NodeInfo;
+import io.cistern.volume.Progress;
+import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Phase;
+import io.cistern.volume.system.SystemState.Replica;
+import io.cistern.volume.system.SystemState.Volume;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/// Nodes, disks and checks, see [io.cistern.volume.ClusterAdmin].
+final class NodeAdmin {
+    private static final Duration TOKEN_LIFE = Duration.ofHours(1);
+    private static final Duration VERIFY = Duration.ofDays(7);
+    private static final int MAX_FINDINGS = 100;
+
+    private final Cluster cluster;
+    private final StatusView view;
+
+    NodeAdmin(Cluster cluster, StatusView view) {
+        this.cluster = cluster;
+        this.view = view;
+    }
+
+    List<NodeInfo> nodes() {
+        SystemState state = cluster.fresh();
+        return view.nodes(state, cluster.reports());
+    }
+
+    private NodeInfo node(String name) {
+        return nodes().stream()
+                .filter(n -> n.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> unknownNode(name));
+    }
+
+    private static CisternException unknownNode(String name) {
+        return new CisternException(
+                ErrorCode.NOT_FOUND, "there is no node '" + name + "'; see 'cistern node list'");
+    }
+
+    private long propose(SystemCommand command) {
+        return cluster.system().propose(command, Cluster.CONTROL);
+    }
+
+    String createToken() {
+        SystemState state = cluster.fresh();
+        JoinToken token =
+                JoinToken.create(
+                        state.clusterId(),
+                        state.nodes().values().stream().map(Node::wire).toList());
+        long now = System.currentTimeMillis();
+        propose(
+                new SystemCommand.AddToken(
+                        Cluster.request(), token.hash(), now + TOKEN_LIFE.toMillis(), now));
+        return token.text();
+    }
+
+    NodeInfo drain(String name) {
+        SystemState state = cluster.fresh();
+        if (!state.nodes().containsKey(name)) {
+            throw unknownNode(name);
+        }
+        long left =
+                state.nodes().values().stream()
+                        .filter(n -> !n.draining() && !n.name().equals(name))
+                        .count();
+        for (Group group : state.groups().values()) {
+            boolean here = group.voters().stream().anyMatch(r -> r.node().equals(name));
+            if (here && left < group.voters().size()) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        "without '"
+                                + name
+                                + "' there would be "
+                                + left
+                                + " nodes for the "
+                                + group.voters().size()
+                                + " replicas of g"
+                                + group.id()
+                                + "; add a node first");
+            }
+        }
+        propose(new SystemCommand.DrainNode(Cluster.request(), name, true));
+        return node(name);
+    }
+
+    void remove(String name) {
+        propose(new SystemCommand.RemoveNode(Cluster.request(), name));
+    }
+
+    List<DiskInfo> disks() {
+        return nodes().stream().flatMap(n -> n.disks().stream()).toList();
+    }
+
+    DiskInfo addDisk(String node, String path, long sizeBytes) {
+        if (sizeBytes < 0 || !Path.of(path).isAbsolute()) {
+            throw new CisternException(
+                    ErrorCode.INVALID, "'" + path + "' is not an absolute path of a directory");
+        }
+        if (node(node).state() == io.cistern.volume.ClusterStatus.NodeState.DOWN) {
+            throw new CisternException(
+                    ErrorCode.UNAVAILABLE, "node '" + node + "' is down; start it first");
+        }
+        long number = propose(new SystemCommand.AddDisk(Cluster.request(), node, path, sizeBytes));
+        String id = node + "/" + number;
+        long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        while (System.nanoTime() - deadline < 0) {
+            for (DiskInfo disk : disks()) {
+                if (disk.id().equals(id) && disk.error() != null) {
+                    propose(new SystemCommand.RemoveDisk(Cluster.request(), node, (int) number));
+                    throw new CisternException(
+                            ErrorCode.INVALID, "cannot use " + path + ": " + disk.error());
+                }
+                if (disk.id().equals(id) && disk.totalBytes() > 0) {
+                    return disk;
+                }
+            }
+            SystemClient.pause();
+        }
+        throw new CisternException(
+                ErrorCode.UNAVAILABLE,
+                "node '" + node + "' has not taken " + path + " into use yet");
+    }
+
+    void removeDisk(String id) {
+        int slash = id.lastIndexOf('/');
+        String node = slash < 0 ? id : id.substring(0, slash);
+        int number;
+        try {
+            number = Integer.parseInt(id.substring(slash + 1));
+        } catch (NumberFormatException e) {
+            throw new CisternException(
+                    ErrorCode.INVALID, "'" + id + "' is not a disk: write NODE/NUMBER", e);
+        }
+        propose(new SystemCommand.DrainDisk(Cluster.request(), node, number));
+        long deadline = System.nanoTime() + Cluster.CONTROL.toNanos();
+        while (true) {
+            try {
+                propose(new SystemCommand.RemoveDisk(Cluster.request(), node, number));
+                return;
+            } catch (CisternException e) {
+                if (e.code() != ErrorCode.BUSY || System.nanoTime() - deadline >= 0) {
+                    throw e;
+                }
+            }
+            SystemClient.pause();
+        }
+    }
+
+    // ---- checks
+
+    void scrub(@Nullable String name) {
+        SystemState state = cluster.fresh();
+        Volume volume = name == null ? null : Cluster.ready(state, name);
+        int asked = 0;
+        for (Group group : state.groups().values()) {
+            if (group.id() == 0 || (volume != null && volume.group() != group.id())) {
+                continue;
+            }
+            for (Replica replica : group.voters()) {
+                try {
+                    cluster.order(
+                            replica.node(),
+                            new NodeOrder.Scrub(group.id(), volume == null ? 0 : volume.id()));
+                    asked++;
+                } catch (CisternException e) {
+                    org.slf4j.LoggerFactory.getLogger(NodeAdmin.class)
+                            .warn("no scrub on {}: {}", replica.node(), e.getMessage());
+                }
+            }
+        }
+        if (asked == 0) {
+            throw new CisternException(ErrorCode.UNAVAILABLE, "no replica could be asked");
+        }
+    }
+
+    VerifyReport verify(@Nullable String name, Progress progress) {
+        SystemState state = cluster.fresh();
+        List<Volume> chosen =
+                name == null
+                        ? state.volumes().values().stream()
+                                .filter(v -> v.phase() == Phase.READY)
+                                .toList()
+                        : List.of(Cluster.ready(state, name));
+        long[] before = repairs();
+        List<String> findings = new ArrayList<>();
+        long bytes = 0;
+        for (int i = 0; i < chosen.size(); i++) {
+            Volume volume = chosen.get(i);
+            NodeOrder.Done done = verify(state, volume);
+            bytes += done.bytes();
+            for (String finding : done.findings()) {
+                if (findings.size() < MAX_FINDINGS) {
+                    findings.add("volume " + volume.name() + ": " + finding);
+                }
+            }
+            progress.report(i + 1L, chosen.size(), -1);
+        }
+        long[] after = repairs();
+        return new VerifyReport(
+                chosen.size(), bytes, after[0] - before[0], after[1] - before[1], findings);
+    }
+
+    private NodeOrder.Done verify(SystemState state, Volume volume) {
+        Group group = Objects.requireNonNull(state.groups().get(volume.group()));
+        CisternException last =
+                new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
+        for (Replica replica : group.voters()) {
+            try {
+                return cluster.order(
+                        replica.node(), new NodeOrder.Verify(group.id(), volume.id()), VERIFY);
+            } catch (CisternException e) {
+                last = e;
+            }
+        }
+        throw last;
+    }
+
+    private long[] repairs() {
+        long damaged = 0;
+        long repaired = 0;
+        for (Map.Entry<String, NodeReport> report : cluster.reports().entrySet()) {
+            for (NodeReport.ReplicaReport replica : report.getValue().replicas()) {
+                damaged += replica.damagedBlocks();
+                repaired += replica.repairedBlocks();
+            }
+        }
+        return new long[] {damaged, repaired};
+    }
+}

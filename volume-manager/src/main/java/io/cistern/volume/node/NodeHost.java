@@ -1,0 +1,373 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.raft.Halt;
+import io.cistern.raft.Peer;
+import io.cistern.raft.RaftHost;
+import io.cistern.raft.RaftHostConfig;
+import io.cistern.raft.RaftTimings;
+import io.cistern.raft.net.RpcClient;
+import io.cistern.raft.net.RpcIdentity;
+import io.cistern.raft.net.RpcLimits;
+import io.cistern.raft.net.RpcLoops;
+import io.cistern.raft.net.RpcServer;
+import io.cistern.storage.group.GroupCluster;
+import io.cistern.storage.group.GroupHost;
+import io.cistern.storage.group.GroupTuning;
+import io.cistern.storage.group.NodePeers;
+import io.cistern.storage.group.ReplicaHalt;
+import io.cistern.volume.ClientConfig;
+import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterClient;
+import io.cistern.volume.ClusterNode;
+import io.cistern.volume.Images;
+import io.cistern.volume.NodeConfig;
+import io.cistern.volume.NodeConfig.InitialNode;
+import io.cistern.volume.client.Client;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.image.ImageService;
+import io.cistern.volume.node.LocalNode.SystemParts;
+import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.SystemState;
+import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.Unpooled;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A node: everything put together.
+public final class NodeHost implements ClusterNode {
+    private static final Logger log = LoggerFactory.getLogger(NodeHost.class);
+    private static final Duration FETCH = Duration.ofSeconds(30);
+    private static final Duration HAND_OVER = Duration.ofSeconds(2);
+    private static final long PERIOD_MILLIS = 300;
+
+    private final NodeConfig config;
+    private final String clusterId;
+    private final InitialNode self;
+    private final LocalNode local;
+    private final RpcLoops loops;
+    private final RpcServer server;
+    private final RpcClient rpc;
+    private final RaftHost raft;
+    private final GroupHost host;
+    private final Catalog catalog;
+    private final SystemClient systemClient;
+    private final NodeLinks links;
+    private final Client client;
+    private final Cluster cluster;
+    private final Work work;
+    private final Reporter reporter;
+    private final WireService service;
+    private final AdminService admin;
+    private final ImageService images;
+    private final List<Thread> threads = new ArrayList<>();
+    private volatile boolean closed;
+
+    /// Starts a node; failures of writing halt the process.
+    ///
+    /// @throws CisternException INVALID (a disk of another cluster or node, no formation for an
+    ///   empty disk), BUSY (a port or a disk is taken), CORRUPT, IO, UNAUTHORIZED (join token)
+    public static NodeHost start(NodeConfig config) {
+        return start(config, Halt.process());
+    }
+
+    /// @param halt called where the process must stop; tests put something else there
+    public static NodeHost start(NodeConfig config, Halt halt) {
+        return new NodeHost(config, new ReplicaHalt(halt));
+    }
+
+    private NodeHost(NodeConfig config, ReplicaHalt halt) {
+        this.config = config;
+        Path home = config.disks().getFirst().path();
+        Formations.Start start = Formations.prepare(config, home);
+        this.clusterId = start.file().clusterId();
+        this.local = new LocalNode(home, start.file(), config, halt);
+        UUID id = UUID.fromString(clusterId);
+        this.loops = new RpcLoops("wire-" + config.name(), 2);
+        RpcIdentity identity = new RpcIdentity(RpcIdentity.SERVICE_NODE, id, config.name());
+        NodeLinks.Wire wire =
+                new NodeLinks.Wire(identity, RpcLimits.DEFAULT, Formations.tls(config), loops);
+        this.server = new RpcServer(identity, RpcLimits.DEFAULT, wire.tls(), loops);
+        this.rpc = wire.client();
+        this.raft = RaftHost.start(raftConfig(home, halt));
+        InetSocketAddress bound = server.bind(config.wire());
+        this.self =
+                new InitialNode(config.name(), config.zone(), bound, raft.address(), config.api());
+        this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
+        NodePeers peers = new NodePeers(rpc, catalog::wire, GroupTuning.DEFAULT.peerTimeout());
+        this.host =
+                new GroupHost(
+                        config.name(),
+                        raft,
+                        peers,
+                        GroupTuning.DEFAULT.withCheckpointLogBytes(
+                                config.tuning().checkpointBytes()),
+                        new GroupHost.Cluster(new Neighbours(), halt));
+        this.systemClient = new SystemClient(rpc, catalog::systemMembers);
+        ClientConfig how = ClientConfig.of(List.of(), clusterId);
+        this.links =
+                new NodeLinks(
+                        wire,
+                        catalog,
+                        how.requestTimeout(),
+                        name -> Cluster.location(fresh(), name),
+                        host);
+        this.client = new Client(links, how, links::close);
+        this.cluster = new Cluster(catalog, systemClient, rpc, client);
+        this.work = new Work(config.name());
+        this.reporter = new Reporter(local, host, catalog, work);
+        this.service = new WireService(local, host, reporter::report);
+        this.admin = new AdminService(cluster, clusterId);
+        this.images = new ImageService(admin, client, work::run);
+        run(start);
+    }
+
+    private SystemState fresh() {
+        return cluster.fresh();
+    }
+
+    private RaftHostConfig raftConfig(Path home, Halt halt) {
+        int election = config.tuning().electionMillis();
+        return RaftHostConfig.of(config.name(), clusterId, config.raft(), home)
+                .withTimings(
+                        new RaftTimings(
+                                Duration.ofMillis(election),
+                                Duration.ofMillis(election * 9L / 5),
+                                Duration.ofMillis(election * 2L / 5),
+                                RaftTimings.DEFAULT.request()))
+                .withHalt(halt);
+    }
+
+    private void run(Formations.Start start) {
+        SystemParts system = new SystemParts(raft, this::fetchState, catalog::wake);
+        host.register(server);
+        service.register(server);
+        Agent.Self addresses =
+                new Agent.Self(Addresses.text(self.wire()), Addresses.text(self.raft()));
+        for (LocalReplica replica : local.file().replicas()) {
+            if (replica.group() == 0) {
+                local.openSystem(replica, system);
+            } else {
+                local.openData(replica, host);
+            }
+        }
+        catalog.start();
+        Agent agent = new Agent(config, addresses, local, cluster, new Agent.Hosts(host, system));
+        Reconciler reconciler = new Reconciler(local, cluster, start.form());
+        regularly("agent", () -> agent.step(catalog.state()));
+        regularly("reconciler", reconciler::step);
+        log.info("node {} of cluster {} is up: wire {}", config.name(), clusterId, self.wire());
+    }
+
+    private void regularly(String what, Runnable step) {
+        threads.add(
+                Thread.ofVirtual()
+                        .name(what + "-" + config.name())
+                        .start(() -> {
+                            while (!closed) {
+                                try {
+                                    step.run();
+                                    Thread.sleep(PERIOD_MILLIS);
+                                } catch (InterruptedException stopping) {
+                                    return;
+                                } catch (RuntimeException e) {
+                                    failed(what, e);
+                                }
+                            }
+                        }));
+    }
+
+    private void failed(String what, RuntimeException e) {
+        if (!closed) {
+            log.warn("the {} of {} failed and goes on", what, config.name(), e);
+            SystemClient.pause();
+        }
+    }
+
+    /// The newest state: that of the replica here, or what others know.
+    private @Nullable SystemState newest(SystemState known) {
+        SystemGroup here = local.system();
+        if (here != null) {
+            SystemState state = here.machine().state();
+            return state.clusterId().isEmpty() ? null : state;
+        }
+        SystemState found = systemClient.newer(known.version(), Duration.ofSeconds(2)).orElse(null);
+        return found == null || found.clusterId().isEmpty() ? null : found;
+    }
+
+    private CompletableFuture<byte[]> fetchState(Peer leader) {
+        InetSocketAddress address = catalog.wire(leader.node());
+        if (address == null) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(
+                            ErrorCode.UNAVAILABLE, "where " + leader.node() + " is, is unknown"));
+        }
+        return rpc.call(
+                        address,
+                        Opcodes.STATE,
+                        FETCH,
+                        Unpooled.buffer(9).writeLong(-1).writeByte(0))
+                .thenApply(answer -> {
+                    try {
+                        return ByteBufUtil.getBytes(answer);
+                    } finally {
+                        answer.release();
+                    }
+                });
+    }
+
+    /// What the data groups ask about the cluster.
+    private final class Neighbours implements GroupCluster {
+        @Override
+        public List<String> nodes(GroupId group) {
+            SystemState.Group known = catalog.state().groups().get(group.value());
+            return known == null
+                    ? List.of()
+                    : known.voters().stream().map(SystemState.Replica::node).toList();
+        }
+
+        @Override
+        public void rebuild(GroupId group, String peer, String reason) {
+            log.error("{} of {} will be rebuilt under a new identity: {}", peer, group, reason);
+            catalog.wake();
+        }
+    }
+
+    @Override
+    public String name() {
+        return config.name();
+    }
+
+    @Override
+    public String clusterId() {
+        return clusterId;
+    }
+
+    @Override
+    public InitialNode self() {
+        return self;
+    }
+
+    @Override
+    public ClusterAdmin admin() {
+        return admin;
+    }
+
+    @Override
+    public ClusterClient client() {
+        return client;
+    }
+
+    @Override
+    public Images images() {
+        return images;
+    }
+
+    @Override
+    public List<Sample> metrics() {
+        return reporter.metrics();
+    }
+
+    @Override
+    public void awaitReady(Duration timeout) {
+        long deadline = System.nanoTime() + timeout.toNanos();
+        while (true) {
+            try {
+                if (ready()) {
+                    return;
+                }
+            } catch (CisternException e) {
+                log.debug("not ready: {}", e.getMessage());
+            }
+            if (System.nanoTime() - deadline >= 0) {
+                throw new CisternException(
+                        ErrorCode.UNAVAILABLE,
+                        "the cluster is not ready after "
+                                + timeout.toSeconds()
+                                + " s: "
+                                + String.join("; ", admin.status().reasons()));
+            }
+            SystemClient.pause();
+        }
+    }
+
+    private boolean ready() {
+        SystemState state = systemClient.fresh(Duration.ofSeconds(2));
+        catalog.learned(state);
+        for (SystemState.Group group : state.groups().values()) {
+            if (group.id() != 0 && group.ready() && state.nodes().containsKey(name())) {
+                return serves(group.id());
+            }
+        }
+        return false;
+    }
+
+    /// A leader answers that it has no volume 0.
+    private boolean serves(long group) {
+        try {
+            Waits.get(client.control(group, g -> g.describe(0), null), Duration.ofSeconds(2));
+            return true;
+        } catch (CisternException e) {
+            return e.code() == ErrorCode.NOT_FOUND;
+        }
+    }
+
+    @Override
+    public void close() {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        threads.forEach(Thread::interrupt);
+        handOver();
+        client.close();
+        catalog.close();
+        service.close();
+        server.close();
+        host.close();
+        SystemGroup system = local.system();
+        if (system != null) {
+            system.raft().close();
+        }
+        raft.close();
+        local.close();
+        rpc.close();
+        loops.close();
+        log.info("node {} has stopped", config.name());
+    }
+
+    /// Gives up leadership where another replica is up to date, so that nobody waits for an
+    /// election.
+    private void handOver() {
+        Map<String, CompletableFuture<Void>> transfers = new HashMap<>();
+        raft.groups()
+                .forEach(group -> {
+                    if (group.leadership().ready()) {
+                        group.stats().followerIndexes().entrySet().stream()
+                                .filter(f -> f.getValue().lastHeardMillis() < 1000)
+                                .max(
+                                        java.util.Comparator.comparingLong(
+                                                f -> f.getValue().matchIndex()))
+                                .ifPresent(f ->
+                                        transfers.put(
+                                                group.id().toString(),
+                                                group.transferLeadership(f.getKey(), HAND_OVER)));
+                    }
+                });
+        transfers.values().forEach(transfer -> Waits.quietly(transfer, HAND_OVER));
+    }
+}

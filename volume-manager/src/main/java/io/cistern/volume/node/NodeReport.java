@@ -1,0 +1,51 @@
+package io.cistern.volume.node;
+
+import io.cistern.volume.ClusterStatus.WorkInfo;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// A node as it sees itself now.
+///
+/// @param systemVersion of the system state it knows
+record NodeReport(
+        String name,
+        long pid,
+        long systemVersion,
+        List<DiskReport> disks,
+        List<ReplicaReport> replicas,
+        List<WorkInfo> work) {
+
+    /// @param error null, or why it is out of use
+    record DiskReport(
+            int number, String path, long totalBytes, long freeBytes, @Nullable String error) {}
+
+    /// @param leads true on a leader that is ready
+    /// @param leader peer id of the leader it knows
+    /// @param members peer ids of voters and learners, as in force there
+    /// @param behind entries it lacks compared with its leader, -1 if not known
+    /// @param catchUp share of a copy under way, null if none
+    /// @param quarantined why it is out of use, null if it is not
+    record ReplicaReport(
+            long group,
+            String peer,
+            boolean leads,
+            @Nullable String leader,
+            long term,
+            long appliedIndex,
+            long behind,
+            List<String> members,
+            boolean catchingUp,
+            @Nullable Double catchUp,
+            @Nullable String quarantined,
+            long damagedBlocks,
+            long repairedBlocks) {}
+
+    @Nullable ReplicaReport replica(String peer, long group) {
+        for (ReplicaReport replica : replicas) {
+            if (replica.group == group && replica.peer.equals(peer)) {
+                return replica;
+            }
+        }
+        return null;
+    }
+}

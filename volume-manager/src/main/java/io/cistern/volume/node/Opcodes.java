@@ -1,0 +1,19 @@
+package io.cistern.volume.node;
+
+/// The cluster's part of the node wire; the groups' own opcodes are below 64.
+final class Opcodes {
+    /// A system command (see SystemCodec) -> JSON Outcome.
+    static final int PROPOSE = 64;
+
+    /// i64 version the caller has, u8 1: newest of all (leader), 0: what the node knows -> empty
+    /// where it is not newer, else the state as a checkpoint.
+    static final int STATE = 65;
+
+    /// Nothing -> JSON NodeReport.
+    static final int REPORT = 66;
+
+    /// JSON NodeOrder -> JSON Done.
+    static final int ORDER = 67;
+
+    private Opcodes() {}
+}

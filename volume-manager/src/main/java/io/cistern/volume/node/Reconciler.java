@@ -1,0 +1,155 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemCommand.Place;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Phase;
+import io.cistern.volume.system.SystemState.Volume;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// The system leader's regular work: forms the cluster, makes data groups, finishes what was left
+/// half done, has members replaced. Each step looks at the state and does the next thing; any may
+/// be repeated, and by an old leader and a new one at once.
+final class Reconciler {
+    private static final Logger log = LoggerFactory.getLogger(Reconciler.class);
+
+    /// How long somebody else may take for the second half of a creation or deletion.
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+    private final LocalNode local;
+    private final Cluster cluster;
+    private final SystemCommand.Form form;
+    private final Volumes volumes;
+    private final Memberships memberships;
+    private final Map<Long, Long> unfinishedSince = new HashMap<>();
+
+    /// @param form what to propose where the cluster is not formed yet
+    Reconciler(LocalNode local, Cluster cluster, SystemCommand.Form form) {
+        this.local = local;
+        this.cluster = cluster;
+        this.form = form;
+        this.volumes = new Volumes(cluster);
+        this.memberships = new Memberships(cluster);
+    }
+
+    /// Does what is to be done now, if this node leads the system group. Blocks; called by one
+    /// thread.
+    void step() {
+        SystemGroup system = local.system();
+        if (system == null || !system.leads()) {
+            unfinishedSince.clear();
+            memberships.reset();
+            return;
+        }
+        SystemState state = system.machine().state();
+        if (state.clusterId().isEmpty()) {
+            if (!form.nodes().isEmpty()) {
+                attempt("form the cluster", () -> propose(form));
+            }
+            return;
+        }
+        Map<String, NodeReport> reports = cluster.reports();
+        attempt("make groups", () -> makeGroups(state, reports));
+        for (Group group : state.groups().values()) {
+            attempt("look after g" + group.id(), () -> lookAfter(state, group, reports));
+        }
+        finishVolumes(state);
+    }
+
+    private static void attempt(String what, Runnable step) {
+        try {
+            step.run();
+        } catch (CisternException e) {
+            log.debug("cannot {} yet: {}", what, e.getMessage());
+        }
+    }
+
+    private long propose(SystemCommand command) {
+        return cluster.system().propose(command, Cluster.CONTROL);
+    }
+
+    // ---- groups
+
+    /// The replicas of volumes that ask for nothing special.
+    static int defaultReplicas(SystemState state) {
+        return state.nodes().size() >= 3 ? 3 : 1;
+    }
+
+    /// How many groups with `replicas` voters the cluster should have.
+    static int wantedGroups(SystemState state, int replicas) {
+        int per = Math.max(1, state.settings().nodesPerGroup());
+        int active = (int) state.nodes().values().stream().filter(n -> !n.draining()).count();
+        int wanted = (active + per - 1) / per;
+        return active < replicas ? 0 : Math.max(1, wanted);
+    }
+
+    private void makeGroups(SystemState state, Map<String, NodeReport> reports) {
+        int replicas = defaultReplicas(state);
+        long existing =
+                state.groups().values().stream()
+                        .filter(g -> g.id() != 0 && g.wanted() == replicas)
+                        .count();
+        boolean pending = state.groups().values().stream().anyMatch(g -> !g.ready());
+        if (existing >= wantedGroups(state, replicas) || pending) {
+            return;
+        }
+        List<Place> places = Placement.forGroup(state, reports, replicas);
+        if (places != null) {
+            long id = propose(new SystemCommand.CreateGroup(Cluster.request(), places));
+            log.info("made group g{} on {}", id, places);
+        }
+    }
+
+    private void lookAfter(SystemState state, Group group, Map<String, NodeReport> reports) {
+        if (group.ready()) {
+            memberships.step(state, group, reports);
+            return;
+        }
+        boolean open =
+                group.replicas().stream()
+                        .allMatch(r -> {
+                            NodeReport report = reports.get(r.node());
+                            return report != null && report.replica(r.peer(), group.id()) != null;
+                        });
+        if (open) {
+            propose(new SystemCommand.GroupReady(Cluster.request(), group.id()));
+        }
+    }
+
+    // ---- volumes
+
+    private void finishVolumes(SystemState state) {
+        unfinishedSince
+                .keySet()
+                .removeIf(id -> {
+                    Volume volume = state.volumes().get(id);
+                    return volume == null || volume.phase() == Phase.READY;
+                });
+        long now = System.nanoTime();
+        for (Volume volume : state.volumes().values()) {
+            if (volume.phase() == Phase.READY) {
+                continue;
+            }
+            long since = unfinishedSince.computeIfAbsent(volume.id(), id -> now);
+            if (now - since >= PATIENCE_NANOS) {
+                attempt("finish volume " + volume.name(), () -> finish(volume));
+            }
+        }
+    }
+
+    private void finish(Volume volume) {
+        log.info("finishing volume {}, left {}", volume.name(), volume.phase());
+        if (volume.phase() == Phase.CREATING) {
+            volumes.finishCreation(volume);
+        } else {
+            volumes.finishDeletion(volume);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.raft.net.RpcClient;
+import io.cistern.raft.net.RpcIdentity;
+import io.cistern.raft.net.RpcLimits;
+import io.cistern.raft.net.RpcLoops;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.volume.ClientConfig;
+import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterClient;
+import io.cistern.volume.VolumeDevice;
+import io.cistern.volume.VolumeInfo.AttachmentInfo;
+import io.cistern.volume.client.Client;
+import java.net.InetSocketAddress;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/// A cluster as a program outside of its nodes uses it.
+public final class RemoteCluster implements ClusterClient {
+    private static final int LOOPS = 2;
+
+    private final Client client;
+    private final ClusterAdmin admin;
+
+    /// Connects; the first call finds out whether a seed answers.
+    ///
+    /// @param name of this program, as nodes show it in logs
+    /// @throws CisternException INVALID for TLS files or a cluster id that cannot be used
+    public static RemoteCluster connect(ClientConfig config, String name) {
+        return new RemoteCluster(config, name);
+    }
+
+    private RemoteCluster(ClientConfig config, String name) {
+        Formations.requireUuid(config.clusterId());
+        RpcLoops loops = new RpcLoops("wire-" + name, LOOPS);
+        RpcIdentity identity =
+                new RpcIdentity(
+                        RpcIdentity.SERVICE_NODE, UUID.fromString(config.clusterId()), name);
+        NodeLinks.Wire wire =
+                new NodeLinks.Wire(
+                        identity, RpcLimits.DEFAULT, Formations.tls(config.tls()), loops);
+        RpcClient rpc = wire.client();
+        Map<String, InetSocketAddress> seeds = new HashMap<>();
+        config.seeds().forEach(seed -> seeds.put(Addresses.text(seed), seed));
+        SystemClient[] ask = new SystemClient[1];
+        Catalog catalog =
+                new Catalog(
+                        name,
+                        seeds,
+                        latest -> ask[0].newer(latest.version(), config.tryTimeout()).orElse(null));
+        ask[0] = new SystemClient(rpc, catalog::systemMembers);
+        NodeLinks links =
+                new NodeLinks(
+                        wire,
+                        catalog,
+                        config.requestTimeout(),
+                        volume -> Cluster.location(learn(catalog, ask[0]), volume),
+                        null);
+        this.client =
+                new Client(
+                        links,
+                        config,
+                        () -> {
+                            catalog.close();
+                            links.close();
+                            rpc.close();
+                            loops.close();
+                        });
+        this.admin =
+                new AdminService(new Cluster(catalog, ask[0], rpc, client), config.clusterId());
+        catalog.start();
+    }
+
+    private static io.cistern.volume.system.SystemState learn(Catalog catalog, SystemClient ask) {
+        io.cistern.volume.system.SystemState state = ask.fresh(Cluster.CONTROL);
+        catalog.learned(state);
+        return state;
+    }
+
+    /// Administration, from here.
+    public ClusterAdmin admin() {
+        return admin;
+    }
+
+    @Override
+    public VolumeDevice open(String volume, AttachMode mode, String holder) {
+        return client.open(volume, mode, holder);
+    }
+
+    @Override
+    public List<AttachmentInfo> attachments(String volume) {
+        return client.attachments(volume);
+    }
+
+    @Override
+    public void close() {
+        client.close();
+    }
+}

@@ -1,0 +1,192 @@
+package io.cistern.volume.node;
+
+import io.cistern.raft.Leadership;
+import io.cistern.raft.Peer;
+import io.cistern.raft.RaftGroup;
+import io.cistern.storage.Disk;
+import io.cistern.storage.group.GroupHost;
+import io.cistern.storage.group.ReplicaStatus;
+import io.cistern.volume.ClusterNode.Sample;
+import io.cistern.volume.ClusterStatus.WorkInfo;
+import io.cistern.volume.node.NodeFile.LocalDisk;
+import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.node.NodeReport.DiskReport;
+import io.cistern.volume.node.NodeReport.ReplicaReport;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Says how this node is.
+final class Reporter {
+    private final LocalNode local;
+    private final GroupHost host;
+    private final Catalog catalog;
+    private final Work work;
+
+    Reporter(LocalNode local, GroupHost host, Catalog catalog, Work work) {
+        this.local = local;
+        this.host = host;
+        this.catalog = catalog;
+        this.work = work;
+    }
+
+    NodeReport report() {
+        List<ReplicaReport> replicas = new ArrayList<>();
+        addSystem(replicas);
+        List<WorkInfo> running = new ArrayList<>(work.running());
+        for (ReplicaStatus status : host.status()) {
+            replicas.add(data(status));
+            addWork(running, status, "copy", status.copy());
+            addWork(running, status, "scrub", status.scrub());
+        }
+        return new NodeReport(
+                local.file().name(),
+                ProcessHandle.current().pid(),
+                catalog.state().version(),
+                disks(),
+                replicas,
+                running);
+    }
+
+    private List<DiskReport> disks() {
+        List<DiskReport> disks = new ArrayList<>();
+        for (LocalDisk known : local.file().disks()) {
+            Disk disk = local.disks().get(known.number());
+            disks.add(
+                    new DiskReport(
+                            known.number(),
+                            known.path(),
+                            disk == null ? 0 : disk.capacityBytes(),
+                            disk == null ? 0 : disk.freeBytes(),
+                            local.diskErrors().get(known.number())));
+        }
+        local.diskErrors()
+                .forEach((number, error) -> {
+                    if (disks.stream().noneMatch(d -> d.number() == number)) {
+                        disks.add(new DiskReport(number, "", 0, 0, error));
+                    }
+                });
+        return disks;
+    }
+
+    private void addSystem(List<ReplicaReport> replicas) {
+        SystemGroup system = local.system();
+        LocalReplica mine = local.file().replica(0);
+        if (system != null) {
+            Leadership leadership = system.raft().leadership();
+            Peer leader = leadership.leader();
+            replicas.add(
+                    new ReplicaReport(
+                            0,
+                            system.raft().self().id(),
+                            leadership.ready(),
+                            leader == null ? null : leader.id(),
+                            leadership.term(),
+                            system.raft().appliedIndex(),
+                            -1,
+                            ids(system.raft()),
+                            false,
+                            null,
+                            null,
+                            0,
+                            0));
+        } else if (mine != null) {
+            replicas.add(quarantined(0, mine.peer(), local.systemQuarantine()));
+        }
+    }
+
+    private static ReplicaReport quarantined(long group, String peer, @Nullable String reason) {
+        String why = reason == null ? "not open" : reason;
+        return new ReplicaReport(
+                group, peer, false, null, 0, -1, -1, List.of(), false, null, why, 0, 0);
+    }
+
+    private static List<String> ids(@Nullable RaftGroup raft) {
+        return raft == null ? List.of() : raft.members().stream().map(Peer::id).toList();
+    }
+
+    private ReplicaReport data(ReplicaStatus s) {
+        RaftGroup raft = host.raft(s.group());
+        ReplicaStatus.Progress copy = s.copy();
+        Double share =
+                copy == null
+                        ? null
+                        : copy.total() <= 0
+                                ? 0.0
+                                : Math.min(1.0, (double) copy.done() / copy.total());
+        return new ReplicaReport(
+                s.group().value(),
+                s.peer(),
+                s.role() == ReplicaStatus.Role.LEADER,
+                s.leader(),
+                s.term(),
+                s.appliedIndex(),
+                s.behind(),
+                ids(raft),
+                s.role() == ReplicaStatus.Role.CATCHING_UP || copy != null,
+                share,
+                s.quarantined(),
+                s.repairs().damagedBlocks(),
+                s.repairs().repairedBlocks());
+    }
+
+    private void addWork(
+            List<WorkInfo> running,
+            ReplicaStatus status,
+            String kind,
+            ReplicaStatus.@Nullable Progress progress) {
+        if (progress != null) {
+            running.add(
+                    new WorkInfo(
+                            kind + "-" + status.group() + "-" + status.peer(),
+                            kind,
+                            status.group() + " on " + status.node(),
+                            status.node(),
+                            progress.done(),
+                            progress.total(),
+                            "bytes",
+                            progress.startedMillis(),
+                            progress.etaMillis()));
+        }
+    }
+
+    /// Numbers for the metrics page.
+    List<Sample> metrics() {
+        List<Sample> samples = new ArrayList<>();
+        String node = local.file().name();
+        for (DiskReport disk : disks()) {
+            List<String> labels = List.of("node", node, "disk", node + "/" + disk.number());
+            samples.add(new Sample("cistern_disk_total_bytes", labels, disk.totalBytes()));
+            samples.add(new Sample("cistern_disk_free_bytes", labels, disk.freeBytes()));
+        }
+        for (ReplicaStatus s : host.status()) {
+            List<String> labels = List.of("node", node, "group", s.group().toString());
+            boolean leads = s.role() == ReplicaStatus.Role.LEADER;
+            samples.add(new Sample("cistern_group_leader", labels, leads ? 1 : 0));
+            samples.add(new Sample("cistern_group_applied_index", labels, s.appliedIndex()));
+            samples.add(new Sample("cistern_group_used_bytes", labels, s.usage().usedBytes()));
+            samples.add(new Sample("cistern_raft_fsyncs_total", labels, s.log().fsyncs()));
+            samples.add(new Sample("cistern_raft_commands_total", labels, s.log().commands()));
+            samples.add(
+                    new Sample(
+                            "cistern_raft_log_written_bytes_total",
+                            labels,
+                            s.log().bytesWritten()));
+            samples.add(new Sample("cistern_raft_log_bytes", labels, s.log().bytes()));
+            samples.add(
+                    new Sample(
+                            "cistern_blocks_damaged_total", labels, s.repairs().damagedBlocks()));
+            samples.add(
+                    new Sample(
+                            "cistern_blocks_repaired_total", labels, s.repairs().repairedBlocks()));
+            samples.add(
+                    new Sample("cistern_copied_bytes_total", labels, s.repairs().copiedBytes()));
+            samples.add(
+                    new Sample(
+                            "cistern_replica_quarantined",
+                            labels,
+                            s.quarantined() == null ? 0 : 1));
+        }
+        return samples;
+    }
+}

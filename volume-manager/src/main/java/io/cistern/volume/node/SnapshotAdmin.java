@@ -1,0 +1,172 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command;
+import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.VolumeGroup;
+import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.SnapshotName;
+import io.cistern.volume.VolumeInfo.Diff;
+import io.cistern.volume.VolumeInfo.DiffRange;
+import io.cistern.volume.VolumeInfo.SnapshotInfo;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Volume;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/// Snapshots, see [ClusterAdmin].
+final class SnapshotAdmin {
+    private static final DateTimeFormatter SAFETY =
+            DateTimeFormatter.ofPattern("'before-rollback-'yyyyMMdd-HHmmss-SSS")
+                    .withZone(ZoneOffset.UTC);
+
+    private final Cluster cluster;
+    private final VolumeAdmin volumes;
+
+    SnapshotAdmin(Cluster cluster, VolumeAdmin volumes) {
+        this.cluster = cluster;
+        this.volumes = volumes;
+    }
+
+    List<SnapshotInfo> create(List<SnapshotName> names) {
+        if (names.isEmpty() || names.size() > ClusterAdmin.MAX_SNAPSHOT_TARGETS) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "name 1 to " + ClusterAdmin.MAX_SNAPSHOT_TARGETS + " snapshots");
+        }
+        SystemState state = cluster.fresh();
+        List<Volume> targets = new ArrayList<>();
+        List<Command.CreateSnapshots.Target> wanted = new ArrayList<>();
+        for (SnapshotName name : names) {
+            Volume volume = Cluster.ready(state, name.volume());
+            if (targets.stream().anyMatch(v -> v.id() == volume.id())) {
+                throw new CisternException(
+                        ErrorCode.INVALID, "volume '" + name.volume() + "' is named twice");
+            }
+            if (!targets.isEmpty() && targets.getFirst().group() != volume.group()) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        "volumes '"
+                                + targets.getFirst().name()
+                                + "' and '"
+                                + volume.name()
+                                + "' live in different groups, which have no common instant;"
+                                + " snapshot them one by one");
+            }
+            targets.add(volume);
+            wanted.add(new Command.CreateSnapshots.Target(volume.id(), name.snapshot()));
+        }
+        long now = System.currentTimeMillis();
+        once(
+                targets.getFirst(),
+                new Command.CreateSnapshots(wanted, now),
+                () ->
+                        found(targets.getFirst(), names.getFirst().snapshot()).createdMillis()
+                                == now);
+        List<SnapshotInfo> infos = new ArrayList<>();
+        for (int i = 0; i < names.size(); i++) {
+            VolumeState.Snapshot made = found(targets.get(i), names.get(i).snapshot());
+            infos.add(info(targets.get(i), made, 0));
+        }
+        return infos;
+    }
+
+    private VolumeState.Snapshot found(Volume volume, String name) {
+        return VolumeAdmin.snapshot(volume, volumes.describe(volume), name);
+    }
+
+    private interface Check {
+        boolean mine();
+    }
+
+    /// Executes a command whose repetition is refused: where it was sent more than once, looks
+    /// whether the refusal is about its own first effect.
+    private void once(Volume volume, Command command, Check check) {
+        AtomicInteger attempts = new AtomicInteger();
+        try {
+            volumes.execute(volume, command, attempts);
+        } catch (CisternException e) {
+            boolean about = e.code() == ErrorCode.ALREADY_EXISTS || e.code() == ErrorCode.NOT_FOUND;
+            if (!about || attempts.get() < 2 || !check.mine()) {
+                throw e;
+            }
+        }
+    }
+
+    private static SnapshotInfo info(Volume volume, VolumeState.Snapshot s, long unique) {
+        return new SnapshotInfo(volume.name(), s.name(), s.sizeBytes(), unique, s.createdMillis());
+    }
+
+    List<SnapshotInfo> list(String name) {
+        Volume volume = cluster.volume(name);
+        Map<String, Long> unique = new HashMap<>();
+        for (VolumeGroup.VolumeUsage usage :
+                Waits.get(volumes.ask(volume, VolumeGroup::usage, null), Cluster.CONTROL)) {
+            if (usage.volume() == volume.id()) {
+                usage.snapshots().forEach(s -> unique.put(s.snapshot(), s.uniqueBytes()));
+            }
+        }
+        return volumes.describe(volume).snapshots().stream()
+                .map(s -> info(volume, s, unique.getOrDefault(s.name(), 0L)))
+                .toList();
+    }
+
+    Diff diff(String name, String from, @Nullable String to, long offset) {
+        Volume volume = cluster.volume(name);
+        VolumeState state = volumes.describe(volume);
+        VolumeAdmin.snapshot(volume, state, from);
+        if (to != null) {
+            VolumeAdmin.snapshot(volume, state, to);
+        }
+        if (offset < 0) {
+            throw new CisternException(ErrorCode.INVALID, "an offset cannot be negative");
+        }
+        int max = ClusterAdmin.MAX_DIFF_RANGES;
+        List<DiffRange> ranges =
+                Waits.get(
+                                volumes.ask(
+                                        volume,
+                                        g -> g.diff(volume.id(), from, to, offset, max),
+                                        null),
+                                Cluster.CONTROL)
+                        .stream()
+                        .map(r -> new DiffRange(r.offset(), r.length()))
+                        .toList();
+        long changed = ranges.stream().mapToLong(DiffRange::length).sum();
+        long next =
+                ranges.size() < max ? -1 : ranges.getLast().offset() + ranges.getLast().length();
+        return new Diff(ranges, changed, next);
+    }
+
+    String rollback(SnapshotName name) {
+        Volume volume = cluster.volume(name.volume());
+        found(volume, name.snapshot());
+        long now = System.currentTimeMillis();
+        String safety = SAFETY.format(Instant.ofEpochMilli(now));
+        once(
+                volume,
+                new Command.Rollback(volume.id(), name.snapshot(), safety, now),
+                () -> found(volume, safety).createdMillis() == now);
+        return safety;
+    }
+
+    void delete(SnapshotName name) {
+        Volume volume = cluster.volume(name.volume());
+        found(volume, name.snapshot());
+        once(
+                volume,
+                new Command.DeleteSnapshot(volume.id(), name.snapshot()),
+                () ->
+                        volumes.describe(volume).snapshots().stream()
+                                .noneMatch(s -> s.name().equals(name.snapshot())));
+    }
+}

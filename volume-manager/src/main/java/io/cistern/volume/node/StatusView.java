@@ -1,0 +1,330 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.volume.ClusterStatus;
+import io.cistern.volume.ClusterStatus.Capacity;
+import io.cistern.volume.ClusterStatus.DiskInfo;
+import io.cistern.volume.ClusterStatus.GroupInfo;
+import io.cistern.volume.ClusterStatus.Health;
+import io.cistern.volume.ClusterStatus.NodeInfo;
+import io.cistern.volume.ClusterStatus.NodeState;
+import io.cistern.volume.ClusterStatus.ReplicaInfo;
+import io.cistern.volume.ClusterStatus.ReplicaState;
+import io.cistern.volume.ClusterStatus.WorkInfo;
+import io.cistern.volume.VolumeInfo;
+import io.cistern.volume.node.NodeReport.DiskReport;
+import io.cistern.volume.node.NodeReport.ReplicaReport;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Disk;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Replica;
+import io.cistern.volume.system.SystemState.Role;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/// Puts together what is known of the cluster.
+final class StatusView {
+    /// A replica this far behind is said to be.
+    private static final long BEHIND_ENTRIES = 1000;
+
+    private final Cluster cluster;
+    private final String clusterId;
+    private final Function<SystemState, List<VolumeInfo>> volumes;
+
+    StatusView(Cluster cluster, String clusterId, Function<SystemState, List<VolumeInfo>> volumes) {
+        this.cluster = cluster;
+        this.clusterId = clusterId;
+        this.volumes = volumes;
+    }
+
+    ClusterStatus status() {
+        List<String> reasons = new ArrayList<>();
+        boolean systemServes = true;
+        try {
+            cluster.catalog().learned(cluster.system().fresh(Duration.ofSeconds(1)));
+        } catch (CisternException e) {
+            systemServes = false;
+            reasons.add("the system group has no leader: " + e.getMessage());
+        }
+        SystemState state = cluster.catalog().state();
+        Map<String, NodeReport> reports = cluster.reports();
+        List<NodeInfo> nodes = nodes(state, reports);
+        List<GroupInfo> groups = groups(state, reports);
+        List<VolumeInfo> all = volumes.apply(state);
+        boolean serves = systemServes && judge(state, groups, reasons);
+        judgeNodes(nodes, reasons);
+        Health health =
+                !serves ? Health.UNAVAILABLE : reasons.isEmpty() ? Health.OK : Health.DEGRADED;
+        return new ClusterStatus(
+                clusterId,
+                health,
+                reasons,
+                nodes,
+                groups,
+                all,
+                capacity(nodes, all),
+                work(state, groups, reports));
+    }
+
+    List<NodeInfo> nodes(SystemState state, Map<String, NodeReport> reports) {
+        List<NodeInfo> nodes = new ArrayList<>();
+        for (Node node : state.nodes().values()) {
+            NodeReport report = reports.get(node.name());
+            nodes.add(
+                    new NodeInfo(
+                            node.name(),
+                            report == null ? 0 : report.pid(),
+                            nodeState(state, node, report),
+                            node.zone(),
+                            node.api(),
+                            node.wire(),
+                            node.raft(),
+                            node.iscsi(),
+                            node.nfs(),
+                            leads(report),
+                            disks(node, report)));
+        }
+        return nodes;
+    }
+
+    private static NodeState nodeState(SystemState state, Node node, @Nullable NodeReport report) {
+        if (report == null) {
+            return NodeState.DOWN;
+        }
+        if (!node.draining()) {
+            return NodeState.UP;
+        }
+        boolean holds =
+                state.groups().values().stream()
+                        .flatMap(g -> g.replicas().stream())
+                        .anyMatch(r -> r.node().equals(node.name()));
+        return holds ? NodeState.DRAINING : NodeState.DRAINED;
+    }
+
+    private static List<String> leads(@Nullable NodeReport report) {
+        return report == null
+                ? List.of()
+                : report.replicas().stream()
+                        .filter(ReplicaReport::leads)
+                        .map(r -> "g" + r.group())
+                        .sorted()
+                        .toList();
+    }
+
+    private static List<DiskInfo> disks(Node node, @Nullable NodeReport report) {
+        List<DiskInfo> disks = new ArrayList<>();
+        for (Disk disk : node.disks()) {
+            DiskReport found = null;
+            if (report != null) {
+                for (DiskReport d : report.disks()) {
+                    found = d.number() == disk.number() ? d : found;
+                }
+            }
+            disks.add(
+                    new DiskInfo(
+                            node.name() + "/" + disk.number(),
+                            node.name(),
+                            found == null || found.path().isEmpty() ? disk.path() : found.path(),
+                            found == null ? 0 : found.totalBytes(),
+                            found == null ? 0 : found.freeBytes(),
+                            found == null ? null : found.error()));
+        }
+        return disks;
+    }
+
+    private static List<GroupInfo> groups(SystemState state, Map<String, NodeReport> reports) {
+        List<GroupInfo> groups = new ArrayList<>();
+        for (Group group : state.groups().values()) {
+            ReplicaReport leader = leader(group, reports);
+            List<ReplicaInfo> replicas = new ArrayList<>();
+            for (Replica replica : group.replicas()) {
+                NodeReport report = reports.get(replica.node());
+                replicas.add(
+                        replica(
+                                replica,
+                                report == null ? null : report.replica(replica.peer(), group.id()),
+                                report != null,
+                                leader));
+            }
+            int volumes =
+                    (int)
+                            state.volumes().values().stream()
+                                    .filter(v -> v.group() == group.id())
+                                    .count();
+            Replica leads = leader == null ? null : group.replica(leader.peer());
+            groups.add(
+                    new GroupInfo(
+                            "g" + group.id(),
+                            Memberships.wanted(state, group),
+                            leads == null ? null : leads.node(),
+                            leader == null ? 0 : leader.term(),
+                            replicas,
+                            volumes));
+        }
+        return groups;
+    }
+
+    private static @Nullable ReplicaReport leader(Group group, Map<String, NodeReport> reports) {
+        ReplicaReport found = null;
+        for (Replica replica : group.replicas()) {
+            NodeReport report = reports.get(replica.node());
+            ReplicaReport mine = report == null ? null : report.replica(replica.peer(), group.id());
+            if (mine != null && mine.leads() && (found == null || mine.term() > found.term())) {
+                found = mine;
+            }
+        }
+        return found;
+    }
+
+    private static ReplicaInfo replica(
+            Replica replica,
+            @Nullable ReplicaReport report,
+            boolean nodeUp,
+            @Nullable ReplicaReport leader) {
+        long applied = report == null ? -1 : report.appliedIndex();
+        long behind =
+                report == null || leader == null || applied < 0
+                        ? -1
+                        : Math.max(0, leader.appliedIndex() - applied);
+        return new ReplicaInfo(
+                replica.peer(),
+                replica.node(),
+                replicaState(replica, report, nodeUp, behind),
+                applied,
+                behind,
+                report == null ? null : report.catchUp());
+    }
+
+    private static ReplicaState replicaState(
+            Replica replica, @Nullable ReplicaReport report, boolean nodeUp, long behind) {
+        if (replica.role() == Role.RETIRED) {
+            return ReplicaState.RETIRED;
+        }
+        if (report == null) {
+            return nodeUp ? ReplicaState.CATCHING_UP : ReplicaState.DOWN;
+        }
+        if (report.quarantined() != null) {
+            return ReplicaState.QUARANTINED;
+        }
+        if (report.leads()) {
+            return ReplicaState.LEADER;
+        }
+        if (report.catchingUp() || behind > BEHIND_ENTRIES) {
+            return ReplicaState.CATCHING_UP;
+        }
+        return replica.role() == Role.LEARNER ? ReplicaState.LEARNER : ReplicaState.FOLLOWER;
+    }
+
+    /// @return false where a group cannot serve
+    private static boolean judge(SystemState state, List<GroupInfo> groups, List<String> reasons) {
+        boolean serves = true;
+        if (state.clusterId().isEmpty()) {
+            reasons.add("the cluster is not formed yet");
+            serves = false;
+        } else if (groups.size() < 2) {
+            reasons.add("there is no data group yet");
+            serves = false;
+        }
+        for (GroupInfo group : groups) {
+            if (group.leader() == null) {
+                reasons.add("group " + group.id() + " has no leader");
+                serves = false;
+            }
+            int voters = 0;
+            for (ReplicaInfo replica : group.replicas()) {
+                String where = "replica " + replica.peer() + " of group " + group.id();
+                switch (replica.state()) {
+                    case DOWN -> reasons.add(where + " is down");
+                    case QUARANTINED ->
+                            reasons.add(where + " is damaged; a new one takes its place");
+                    case CATCHING_UP -> reasons.add(where + " is catching up");
+                    case LEARNER -> reasons.add(where + " is joining");
+                    default -> {}
+                }
+                boolean counts =
+                        replica.state() != ReplicaState.RETIRED
+                                && replica.state() != ReplicaState.LEARNER;
+                voters += counts ? 1 : 0;
+            }
+            if (voters < group.wantedReplicas()) {
+                reasons.add(
+                        "group "
+                                + group.id()
+                                + " has "
+                                + voters
+                                + " of "
+                                + group.wantedReplicas()
+                                + " replicas");
+            }
+        }
+        return serves;
+    }
+
+    private static void judgeNodes(List<NodeInfo> nodes, List<String> reasons) {
+        for (NodeInfo node : nodes) {
+            if (node.state() == NodeState.DOWN) {
+                reasons.add("node " + node.name() + " does not answer");
+            } else if (node.state() == NodeState.DRAINING) {
+                reasons.add("node " + node.name() + " is being drained");
+            }
+            for (DiskInfo disk : node.disks()) {
+                if (disk.error() != null) {
+                    reasons.add("disk " + disk.id() + " is out of use: " + disk.error());
+                }
+            }
+        }
+    }
+
+    private static Capacity capacity(List<NodeInfo> nodes, List<VolumeInfo> volumes) {
+        long total = 0;
+        long free = 0;
+        for (NodeInfo node : nodes) {
+            for (DiskInfo disk : node.disks()) {
+                total += disk.totalBytes();
+                free += disk.freeBytes();
+            }
+        }
+        long provisioned = volumes.stream().mapToLong(VolumeInfo::sizeBytes).sum();
+        return new Capacity(total, free, Math.max(0, total - free), provisioned);
+    }
+
+    private static List<WorkInfo> work(
+            SystemState state, List<GroupInfo> groups, Map<String, NodeReport> reports) {
+        List<WorkInfo> work = new ArrayList<>();
+        reports.values().forEach(r -> work.addAll(r.work()));
+        for (Group group : state.groups().values()) {
+            for (Replica replica : group.replicas()) {
+                if (replica.role() != Role.LEARNER) {
+                    continue;
+                }
+                double share = 0;
+                for (GroupInfo info : groups) {
+                    for (ReplicaInfo r : info.replicas()) {
+                        if (info.id().equals("g" + group.id())
+                                && r.peer().equals(replica.peer())
+                                && r.catchUp() != null) {
+                            share = r.catchUp();
+                        }
+                    }
+                }
+                work.add(
+                        new WorkInfo(
+                                "move-g" + group.id() + "-" + replica.peer(),
+                                "move",
+                                "g" + group.id() + " to " + replica.node(),
+                                replica.node(),
+                                Math.round(share * 100),
+                                100,
+                                "percent",
+                                0,
+                                -1));
+            }
+        }
+        return work;
+    }
+}

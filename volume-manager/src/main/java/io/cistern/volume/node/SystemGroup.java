@@ -1,0 +1,53 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.RaftGroup;
+import io.cistern.storage.Outcome;
+import io.cistern.volume.system.SystemCodec;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemStateMachine;
+import java.nio.ByteBuffer;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+
+/// This node's replica of the system group.
+record SystemGroup(RaftGroup raft, SystemStateMachine machine) implements AutoCloseable {
+    /// Fails with NOT_LEADER or UNAVAILABLE.
+    CompletableFuture<Outcome> propose(ByteBuffer command) {
+        return raft.propose(command)
+                .thenApply(applied -> (Outcome) Objects.requireNonNull(applied.result()));
+    }
+
+    /// The state with every change anyone was told of. Fails with NOT_LEADER or UNAVAILABLE.
+    CompletableFuture<SystemState> fresh() {
+        return raft.awaitLease()
+                .thenApply(lease -> {
+                    SystemState state = machine.state();
+                    if (!raft.leaseValid()) {
+                        throw new CisternException(
+                                ErrorCode.UNAVAILABLE, "the lease of g0 has run out");
+                    }
+                    return state;
+                });
+    }
+
+    boolean leads() {
+        return raft.leadership().ready();
+    }
+
+    byte[] encoded() {
+        return machine.encoded();
+    }
+
+    /// The latest state applied here, encoded as [SystemCodec] says.
+    static SystemState decode(byte[] encoded, String source) {
+        return SystemCodec.decodeCheckpoint(encoded, source).state();
+    }
+
+    @Override
+    public void close() {
+        raft.close();
+        machine.close();
+    }
+}

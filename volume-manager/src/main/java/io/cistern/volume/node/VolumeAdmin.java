@@ -1,0 +1,414 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.block.Names;
+import io.cistern.block.Size;
+import io.cistern.storage.Command;
+import io.cistern.storage.Command.Limits;
+import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.VolumeGroup;
+import io.cistern.volume.VolumeInfo;
+import io.cistern.volume.VolumeInfo.AttachmentInfo;
+import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemCommand.Place;
+import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Phase;
+import io.cistern.volume.system.SystemState.Source;
+import io.cistern.volume.system.SystemState.Volume;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/// Volumes and attachments, see [ClusterAdmin].
+final class VolumeAdmin {
+    private static final Duration DESCRIBE = Duration.ofSeconds(2);
+    private static final Duration GROUP_READY = Duration.ofSeconds(20);
+
+    private final Cluster cluster;
+    private final Volumes volumes;
+
+    VolumeAdmin(Cluster cluster) {
+        this.cluster = cluster;
+        this.volumes = new Volumes(cluster);
+    }
+
+    // ---- creating and deleting
+
+    VolumeInfo create(VolumeSpec spec) {
+        checkSize(spec.sizeBytes());
+        checkLimits(spec.limits());
+        SystemState state = cluster.fresh();
+        if (state.volumeNamed(spec.name()) != null) {
+            throw exists(spec.name());
+        }
+        int replicas = spec.replicas() == 0 ? Reconciler.defaultReplicas(state) : spec.replicas();
+        Map<String, NodeReport> reports = cluster.reports();
+        Group group = group(state, reports, replicas);
+        checkFits(spec.sizeBytes(), group, reports);
+        return finish(
+                new SystemCommand.CreateVolume(
+                        Cluster.request(),
+                        spec.name(),
+                        group.id(),
+                        spec.sizeBytes(),
+                        spec.limits(),
+                        null,
+                        System.currentTimeMillis()));
+    }
+
+    VolumeInfo clone(Volume parent, String snapshot, String newName, Limits limits) {
+        Names.check("volume name", newName);
+        checkLimits(limits);
+        VolumeState now = describe(parent);
+        VolumeState.Snapshot from = snapshot(parent, now, snapshot);
+        return finish(
+                new SystemCommand.CreateVolume(
+                        Cluster.request(),
+                        newName,
+                        parent.group(),
+                        from.sizeBytes(),
+                        limits,
+                        new Source(parent.id(), parent.name(), snapshot),
+                        System.currentTimeMillis()));
+    }
+
+    private VolumeInfo finish(SystemCommand.CreateVolume command) {
+        long id = cluster.system().propose(command, Cluster.CONTROL);
+        Volume volume = Objects.requireNonNull(cluster.fresh().volumes().get(id));
+        if (volume.phase() == Phase.CREATING) {
+            volumes.finishCreation(volume);
+        }
+        return info(cluster.volume(command.name()), -1);
+    }
+
+    static void checkSize(long bytes) {
+        if (bytes <= 0 || bytes % 512 != 0 || bytes > VolumeSpec.MAX_BYTES) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    bytes
+                            + " bytes cannot be the size of a volume: it is a multiple of 512, up to "
+                            + Size.format(VolumeSpec.MAX_BYTES));
+        }
+    }
+
+    private static void checkLimits(Limits limits) {
+        if (limits.iops() < 0 || limits.bytesPerSecond() < 0) {
+            throw new CisternException(ErrorCode.INVALID, "a limit cannot be negative");
+        }
+    }
+
+    private static void checkFits(long bytes, Group group, Map<String, NodeReport> reports) {
+        long smallest = Long.MAX_VALUE;
+        for (SystemState.Replica voter : group.voters()) {
+            NodeReport report = reports.get(voter.node());
+            if (report != null) {
+                for (NodeReport.DiskReport disk : report.disks()) {
+                    if (disk.number() == voter.disk()) {
+                        smallest = Math.min(smallest, disk.totalBytes());
+                    }
+                }
+            }
+        }
+        if (bytes / VolumeSpec.OVERCOMMIT > smallest) {
+            throw new CisternException(
+                    ErrorCode.NO_SPACE,
+                    Size.format(bytes)
+                            + " is more than "
+                            + VolumeSpec.OVERCOMMIT
+                            + " times what a disk of group g"
+                            + group.id()
+                            + " can hold ("
+                            + Size.format(smallest)
+                            + "); add larger disks or ask for less");
+        }
+    }
+
+    /// The group for a new volume; made where there is none yet.
+    private Group group(SystemState state, Map<String, NodeReport> reports, int replicas) {
+        if (replicas != 1 && replicas != 3 && replicas != 5) {
+            throw new CisternException(
+                    ErrorCode.INVALID, "a volume has 1, 3 or 5 replicas, not " + replicas);
+        }
+        Group best = best(state, reports, replicas);
+        if (best != null) {
+            return best;
+        }
+        boolean pending =
+                state.groups().values().stream()
+                        .anyMatch(g -> g.id() != 0 && g.wanted() == replicas);
+        if (!pending) {
+            List<Place> places = Placement.forGroup(state, reports, replicas);
+            if (places == null) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        replicas
+                                + " replicas need as many nodes that are up; there are "
+                                + reports.size());
+            }
+            cluster.system()
+                    .propose(
+                            new SystemCommand.CreateGroup(Cluster.request(), places),
+                            Cluster.CONTROL);
+        }
+        long deadline = System.nanoTime() + GROUP_READY.toNanos();
+        while (best == null) {
+            if (System.nanoTime() - deadline >= 0) {
+                throw new CisternException(
+                        ErrorCode.UNAVAILABLE,
+                        "the group for " + replicas + " replicas is not ready yet; try again");
+            }
+            SystemClient.pause();
+            best = best(cluster.fresh(), reports, replicas);
+        }
+        return best;
+    }
+
+    private static @Nullable Group best(
+            SystemState state, Map<String, NodeReport> reports, int replicas) {
+        return state.groups().values().stream()
+                .filter(g -> g.id() != 0 && g.ready() && g.wanted() == replicas)
+                .max(
+                        Comparator.comparingLong((Group g) -> Placement.free(state, reports, g))
+                                .thenComparing(Group::id, Comparator.reverseOrder()))
+                .orElse(null);
+    }
+
+    void delete(String name) {
+        SystemState state = cluster.fresh();
+        Volume volume = Cluster.ready(state, name);
+        List<VolumeState.Attachment> attached = describe(volume).attachments();
+        if (!attached.isEmpty()) {
+            throw new CisternException(
+                    ErrorCode.BUSY,
+                    "volume '"
+                            + name
+                            + "' is attached by "
+                            + attached.getFirst().holder()
+                            + "; detach it first");
+        }
+        cluster.system()
+                .propose(
+                        new SystemCommand.DeleteVolume(Cluster.request(), volume.id()),
+                        Cluster.CONTROL);
+        volumes.finishDeletion(volume);
+    }
+
+    private static CisternException exists(String name) {
+        return new CisternException(
+                ErrorCode.ALREADY_EXISTS,
+                "a volume '" + name + "' exists already; choose another name");
+    }
+
+    // ---- changing
+
+    VolumeInfo resize(String name, long sizeBytes) {
+        checkSize(sizeBytes);
+        SystemState state = cluster.fresh();
+        Volume volume = Cluster.ready(state, name);
+        long now = describe(volume).sizeBytes();
+        if (sizeBytes < now) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "volume '"
+                            + name
+                            + "' has "
+                            + Size.format(now)
+                            + " and cannot shrink to "
+                            + Size.format(sizeBytes));
+        }
+        checkFits(
+                sizeBytes,
+                Objects.requireNonNull(state.groups().get(volume.group())),
+                cluster.reports());
+        execute(volume, new Command.Resize(volume.id(), sizeBytes), null);
+        return info(volume, -1);
+    }
+
+    VolumeInfo rename(String name, String newName) {
+        Names.check("volume name", newName);
+        Volume volume = cluster.volume(name);
+        cluster.system()
+                .propose(
+                        new SystemCommand.RenameVolume(Cluster.request(), volume.id(), newName),
+                        Cluster.CONTROL);
+        return info(cluster.volume(newName), -1);
+    }
+
+    VolumeInfo limits(String name, Limits limits) {
+        checkLimits(limits);
+        Volume volume = cluster.volume(name);
+        execute(volume, new Command.SetLimits(volume.id(), limits), null);
+        return info(volume, -1);
+    }
+
+    // ---- looking
+
+    List<VolumeInfo> list(SystemState state) {
+        List<Volume> all = new ArrayList<>(state.volumes().values());
+        all.sort(Comparator.comparing(Volume::name));
+        List<CompletableFuture<VolumeState>> asked = new ArrayList<>();
+        for (Volume volume : all) {
+            asked.add(
+                    volume.phase() == Phase.READY
+                            ? ask(volume, g -> g.describe(volume.id()), null)
+                                    .orTimeout(
+                                            DESCRIBE.toMillis(),
+                                            java.util.concurrent.TimeUnit.MILLISECONDS)
+                                    .exceptionally(e -> null)
+                            : CompletableFuture.completedFuture(null));
+        }
+        List<VolumeInfo> infos = new ArrayList<>();
+        for (int i = 0; i < all.size(); i++) {
+            infos.add(info(state, all.get(i), asked.get(i).join(), -1));
+        }
+        return infos;
+    }
+
+    VolumeInfo show(String name) {
+        Volume volume = cluster.volume(name);
+        long used =
+                Waits.get(ask(volume, VolumeGroup::usage, null), Cluster.CONTROL).stream()
+                        .filter(u -> u.volume() == volume.id())
+                        .mapToLong(VolumeGroup.VolumeUsage::usedBytes)
+                        .findFirst()
+                        .orElse(0);
+        return info(volume, used);
+    }
+
+    private VolumeInfo info(Volume volume, long used) {
+        return info(cluster.catalog().state(), volume, describe(volume), used);
+    }
+
+    private VolumeInfo info(
+            SystemState system, Volume volume, @Nullable VolumeState state, long used) {
+        Group group = system.groups().get(volume.group());
+        Source source = volume.source();
+        VolumeInfo.State shown =
+                switch (volume.phase()) {
+                    case CREATING -> VolumeInfo.State.CREATING;
+                    case DELETING -> VolumeInfo.State.DELETING;
+                    case READY ->
+                            state == null ? VolumeInfo.State.UNAVAILABLE : VolumeInfo.State.READY;
+                };
+        return new VolumeInfo(
+                volume.name(),
+                volume.id(),
+                shown,
+                state == null ? volume.sizeBytes() : state.sizeBytes(),
+                used,
+                group == null ? 0 : group.wanted(),
+                "g" + volume.group(),
+                cluster.client().leader(volume.group()),
+                state == null ? volume.limits() : state.limits(),
+                source == null ? null : parent(system, source),
+                state == null ? 0 : state.snapshots().size(),
+                state == null ? List.of() : attachments(volume, state),
+                volume.createdMillis());
+    }
+
+    private static String parent(SystemState system, Source source) {
+        Volume now = system.volumes().get(source.volume());
+        return (now == null ? source.volumeName() : now.name()) + "@" + source.snapshot();
+    }
+
+    static List<AttachmentInfo> attachments(Volume volume, VolumeState state) {
+        return state.attachments().stream()
+                .map(a ->
+                        new AttachmentInfo(
+                                volume.name(), a.id(), a.mode(), a.holder(), a.sinceMillis()))
+                .toList();
+    }
+
+    List<AttachmentInfo> attachments(@Nullable String name) {
+        if (name != null) {
+            Volume volume = cluster.volume(name);
+            return attachments(volume, describe(volume));
+        }
+        return list(cluster.fresh()).stream().flatMap(v -> v.attachments().stream()).toList();
+    }
+
+    int detach(String name) {
+        Volume volume = cluster.volume(name);
+        List<VolumeState.Attachment> all = describe(volume).attachments();
+        all.forEach(a -> execute(volume, new Command.Detach(volume.id(), a.id()), null));
+        return all.size();
+    }
+
+    void detach(String name, long attachment) {
+        Volume volume = cluster.volume(name);
+        execute(volume, new Command.Detach(volume.id(), attachment), null);
+    }
+
+    void prefer(String name, String node) {
+        Thread.ofVirtual()
+                .start(() -> {
+                    try {
+                        hint(cluster.volume(name), node);
+                    } catch (CisternException e) {
+                        org.slf4j.LoggerFactory.getLogger(VolumeAdmin.class)
+                                .debug("leader stays: {}", e.getMessage());
+                    }
+                });
+    }
+
+    private void hint(Volume volume, String node) {
+        SystemState state = cluster.catalog().state();
+        Group group = Objects.requireNonNull(state.groups().get(volume.group()));
+        Node wanted = state.nodes().get(node);
+        describe(volume);
+        String leader = cluster.client().leader(volume.group());
+        if (wanted == null || leader == null || leader.equals(node)) {
+            return;
+        }
+        for (SystemState.Replica voter : group.voters()) {
+            if (voter.node().equals(node)) {
+                cluster.order(leader, new NodeOrder.Transfer(group.id(), voter.peer()));
+            }
+        }
+    }
+
+    // ---- shared with snapshots
+
+    VolumeState describe(Volume volume) {
+        return Waits.get(ask(volume, g -> g.describe(volume.id()), null), Cluster.CONTROL);
+    }
+
+    <T> CompletableFuture<T> ask(
+            Volume volume,
+            Function<VolumeGroup, CompletableFuture<T>> call,
+            @Nullable AtomicInteger attempts) {
+        return cluster.client().control(volume.group(), call, attempts);
+    }
+
+    void execute(Volume volume, Command command, @Nullable AtomicInteger attempts) {
+        Waits.get(ask(volume, g -> g.execute(command), attempts), Cluster.CONTROL);
+    }
+
+    static VolumeState.Snapshot snapshot(Volume volume, VolumeState state, String name) {
+        return state.snapshots().stream()
+                .filter(s -> s.name().equals(name))
+                .findFirst()
+                .orElseThrow(() ->
+                        new CisternException(
+                                ErrorCode.NOT_FOUND,
+                                "there is no snapshot '"
+                                        + volume.name()
+                                        + "@"
+                                        + name
+                                        + "'; see 'cistern snapshot list "
+                                        + volume.name()
+                                        + "'"));
+    }
+}

@@ -1,0 +1,76 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemState.Source;
+import io.cistern.volume.system.SystemState.Volume;
+
+/// The second halves of creating and deleting volumes, for whoever asked and for the reconciler:
+/// each may be done again at any time, and by two at once.
+final class Volumes {
+    private final Cluster cluster;
+
+    Volumes(Cluster cluster) {
+        this.cluster = cluster;
+    }
+
+    /// Makes the volume in its group and shows it. Where that cannot be, takes the creation back
+    /// and throws why.
+    void finishCreation(Volume volume) {
+        try {
+            execute(volume, creation(volume));
+        } catch (CisternException e) {
+            if (e.code().retryable()) {
+                throw e;
+            }
+            if (e.code() != ErrorCode.ALREADY_EXISTS) {
+                propose(new SystemCommand.DeleteVolume(Cluster.request(), volume.id()));
+                finishDeletion(volume);
+                throw e;
+            }
+        }
+        propose(new SystemCommand.VolumeReady(Cluster.request(), volume.id()));
+    }
+
+    private static Command creation(Volume volume) {
+        Source source = volume.source();
+        return source == null
+                ? new Command.CreateVolume(
+                        volume.id(), volume.sizeBytes(), volume.limits(), volume.createdMillis())
+                : new Command.CloneVolume(
+                        volume.id(),
+                        source.volume(),
+                        source.snapshot(),
+                        volume.limits(),
+                        volume.createdMillis());
+    }
+
+    /// Deletes the volume in its group and forgets it. Where the group refuses (BUSY), shows the
+    /// volume again and throws why.
+    void finishDeletion(Volume volume) {
+        try {
+            execute(volume, new Command.DeleteVolume(volume.id()));
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.BUSY) {
+                propose(new SystemCommand.KeepVolume(Cluster.request(), volume.id()));
+            }
+            if (e.code() != ErrorCode.NOT_FOUND) {
+                throw e;
+            }
+        }
+        propose(new SystemCommand.RemoveVolume(Cluster.request(), volume.id()));
+    }
+
+    private void execute(Volume volume, Command command) {
+        Waits.get(
+                cluster.client().control(volume.group(), group -> group.execute(command), null),
+                Cluster.CONTROL);
+    }
+
+    private void propose(SystemCommand command) {
+        cluster.system().propose(command, Cluster.CONTROL);
+    }
+}

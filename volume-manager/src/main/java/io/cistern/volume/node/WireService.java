@@ -1,0 +1,191 @@
+package io.cistern.volume.node;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.raft.Peer;
+import io.cistern.raft.RaftGroup;
+import io.cistern.raft.net.Responder;
+import io.cistern.raft.net.RpcServer;
+import io.cistern.storage.Outcome;
+import io.cistern.storage.group.GroupHost;
+import io.cistern.storage.group.Verifier;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemCodec;
+import io.cistern.volume.system.SystemCommand;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.Unpooled;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.Supplier;
+
+/// Answers the cluster's opcodes on the node wire, see [Opcodes].
+final class WireService implements AutoCloseable {
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
+    private static final Duration VERIFY = Duration.ofDays(7);
+
+    /// An order is small; a longer one is refused.
+    private static final int MAX_ORDER_BYTES = 64 << 10;
+
+    private final LocalNode local;
+    private final GroupHost host;
+    private final Supplier<NodeReport> report;
+    private final ExecutorService threads =
+            Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("orders-", 0).factory());
+
+    WireService(LocalNode local, GroupHost host, Supplier<NodeReport> report) {
+        this.local = local;
+        this.host = host;
+        this.report = report;
+    }
+
+    void register(RpcServer server) {
+        server.register(Opcodes.PROPOSE, this::propose);
+        server.register(Opcodes.STATE, this::state);
+        server.register(
+                Opcodes.REPORT,
+                (request, responder) ->
+                        later(responder, () -> Json.buffer(NodeReport.class, report.get())));
+        server.register(Opcodes.ORDER, this::order);
+    }
+
+    private SystemGroup system() {
+        SystemGroup system = local.system();
+        if (system == null) {
+            throw new CisternException(
+                    ErrorCode.NOT_LEADER,
+                    "node " + local.file().name() + " has no replica of the system group");
+        }
+        return system;
+    }
+
+    private void propose(ByteBuf request, Responder responder) {
+        if (request.readableBytes() > SystemCommand.MAX_BYTES) {
+            throw new CisternException(ErrorCode.LIMIT, "the change is too large");
+        }
+        ByteBuffer command = ByteBuffer.wrap(ByteBufUtil.getBytes(request));
+        SystemCodec.decode(command); // what cannot be read must not reach the log
+        system().propose(command)
+                .whenComplete((outcome, failure) -> {
+                    if (failure == null) {
+                        responder.ok(Json.buffer(Outcome.class, outcome));
+                    } else {
+                        responder.fail(CisternException.of(failure));
+                    }
+                });
+    }
+
+    private void state(ByteBuf request, Responder responder) {
+        if (request.readableBytes() != 9) {
+            throw new CisternException(ErrorCode.INVALID, "malformed question for the state");
+        }
+        long version = request.readLong();
+        boolean fresh = request.readBoolean();
+        SystemGroup system = system();
+        if (!fresh) {
+            answer(system, version, responder);
+            return;
+        }
+        system.fresh()
+                .whenComplete((state, failure) -> {
+                    if (failure == null) {
+                        answer(system, version, responder);
+                    } else {
+                        responder.fail(CisternException.of(failure));
+                    }
+                });
+    }
+
+    private void answer(SystemGroup system, long version, Responder responder) {
+        if (system.machine().state().version() <= version) {
+            responder.ok(Unpooled.EMPTY_BUFFER);
+        } else {
+            later(responder, () -> Unpooled.wrappedBuffer(system.encoded()));
+        }
+    }
+
+    private void order(ByteBuf request, Responder responder) {
+        if (request.readableBytes() > MAX_ORDER_BYTES) {
+            throw new CisternException(ErrorCode.LIMIT, "an order is at most 64 KiB");
+        }
+        NodeOrder order = Json.parse(NodeOrder.class, request, "an order");
+        later(responder, () -> Json.buffer(NodeOrder.Done.class, carryOut(order)));
+    }
+
+    private void later(Responder responder, Supplier<ByteBuf> answer) {
+        try {
+            threads.execute(() -> {
+                ByteBuf ready;
+                try {
+                    ready = answer.get();
+                } catch (RuntimeException e) {
+                    responder.fail(CisternException.of(e));
+                    return;
+                }
+                responder.ok(ready);
+            });
+        } catch (RejectedExecutionException closing) {
+            responder.fail(new CisternException(ErrorCode.UNAVAILABLE, "this node is stopping"));
+        }
+    }
+
+    private NodeOrder.Done carryOut(NodeOrder order) {
+        return switch (order) {
+            case NodeOrder.SetMembers o -> {
+                List<Peer> voters = LocalNode.peers(o.voters());
+                List<Peer> learners = LocalNode.peers(o.learners());
+                Waits.get(raft(o.group()).setMembers(voters, learners), PATIENCE);
+                yield NodeOrder.Done.NOTHING;
+            }
+            case NodeOrder.Transfer o -> {
+                Waits.get(
+                        raft(o.group()).transferLeadership(o.peer(), Duration.ofSeconds(5)),
+                        PATIENCE);
+                yield NodeOrder.Done.NOTHING;
+            }
+            case NodeOrder.Scrub o -> {
+                host.scrub(new GroupId(o.group()), o.volume());
+                yield NodeOrder.Done.NOTHING;
+            }
+            case NodeOrder.Verify o -> verify(o);
+        };
+    }
+
+    private NodeOrder.Done verify(NodeOrder.Verify order) {
+        Verifier.Report found =
+                Waits.get(host.verify(new GroupId(order.group()), order.volume()), VERIFY);
+        List<String> findings = new ArrayList<>();
+        found.differences()
+                .forEach(d ->
+                        findings.add(
+                                "granule at "
+                                        + d.offset()
+                                        + (d.snapshot().isEmpty()
+                                                ? ""
+                                                : " of snapshot " + d.snapshot())
+                                        + " differs between "
+                                        + d.replicas()));
+        found.missing().forEach(node -> findings.add(node + " could not be asked"));
+        return new NodeOrder.Done(found.bytes(), findings);
+    }
+
+    private RaftGroup raft(long group) {
+        RaftGroup raft = group == 0 ? system().raft() : host.raft(new GroupId(group));
+        if (raft == null) {
+            throw new CisternException(
+                    ErrorCode.NOT_LEADER, "this node has no open replica of g" + group);
+        }
+        return raft;
+    }
+
+    @Override
+    public void close() {
+        threads.shutdownNow();
+    }
+}
