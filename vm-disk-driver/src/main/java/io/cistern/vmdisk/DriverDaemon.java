@@ -94,7 +94,8 @@ public final class DriverDaemon implements AutoCloseable {
     public AttachmentView attach(String volume, AttachMode mode, @Nullable Path socket) {
         AttachmentRecord.checkName(volume);
         Path path = socket == null ? defaultSocket(volume) : socket.normalize();
-        AttachmentRecord wanted = new AttachmentRecord(volume, mode, path.toString(), 0, "");
+        AttachMode effective = volume.indexOf('@') < 0 ? mode : AttachMode.READ_ONLY;
+        AttachmentRecord wanted = new AttachmentRecord(volume, effective, path.toString(), 0, "");
         Attachment attachment = reserve(wanted);
         if (attachment.state() == Attachment.State.OPEN) {
             return AttachmentView.of(attachment);
@@ -107,7 +108,7 @@ public final class DriverDaemon implements AutoCloseable {
             attachment.detach();
             throw e;
         }
-        LOG.info("{} is attached ({}) on {}", volume, mode, path);
+        LOG.info("{} is attached ({}) on {}", volume, effective, path);
         return AttachmentView.of(attachment);
     }
 

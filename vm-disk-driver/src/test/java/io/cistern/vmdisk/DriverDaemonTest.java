@@ -92,7 +92,8 @@ class DriverDaemonTest {
         Path own = directory.resolve("own.sock");
         Path chosen = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
         daemon.attach("v2", AttachMode.SHARED, own);
-        daemon.attach("v1@s1", AttachMode.READ_ONLY, null);
+        assertThat(daemon.attach("v1@s1", AttachMode.EXCLUSIVE, null).mode())
+                .isEqualTo(AttachMode.READ_ONLY);
         write(chosen, 11);
         write(own, 22);
         restart();
