@@ -70,6 +70,9 @@ final class RatisConfig {
         // A process that stood still longer than its followers wait has lost the leadership anyway.
         RaftServerConfigKeys.LeaderElection.setLeaderStepDownWaitTime(
                 p, millis(timings.electionMax().toMillis()));
+        // Ratis' own, three election time-outs, gives up on a new member that is merely busy.
+        RaftServerConfigKeys.setStagingTimeout(p, TimeDuration.valueOf(30, TimeUnit.SECONDS));
+        RaftServerConfigKeys.Rpc.setSlownessTimeout(p, TimeDuration.valueOf(60, TimeUnit.SECONDS));
         // A standstill is never a reason to shut down: SIGSTOP, a suspended machine.
         RaftServerConfigKeys.setCloseThreshold(p, TimeDuration.valueOf(365, TimeUnit.DAYS));
     }

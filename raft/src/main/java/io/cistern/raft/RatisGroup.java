@@ -9,11 +9,11 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.LongAdder;
-import java.util.function.Supplier;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
 import org.apache.ratis.protocol.ClientId;
@@ -22,9 +22,8 @@ import org.apache.ratis.protocol.RaftClientAsynchronousProtocol;
 import org.apache.ratis.protocol.RaftClientReply;
 import org.apache.ratis.protocol.RaftClientRequest;
 import org.apache.ratis.protocol.RaftGroupId;
+import org.apache.ratis.protocol.RaftPeer;
 import org.apache.ratis.protocol.RaftPeerId;
-import org.apache.ratis.protocol.SetConfigurationRequest;
-import org.apache.ratis.protocol.TransferLeadershipRequest;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
 import org.apache.ratis.thirdparty.com.google.protobuf.UnsafeByteOperations;
@@ -57,7 +56,6 @@ final class RatisGroup implements RaftGroup {
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
     private volatile RaftServer.@Nullable Division division;
-    private volatile long lastIndexAtOpen = -1;
     private volatile boolean closed;
 
     /// @param shared what the groups of one host share
@@ -96,9 +94,8 @@ final class RatisGroup implements RaftGroup {
     void start(RaftServer started) throws IOException {
         server = started;
         started.start();
-        RaftServer.Division mine = started.getDivision(ratisId);
+        RaftServer.Division mine = division();
         division = mine;
-        lastIndexAtOpen = mine.getRaftLog().getNextIndex() - 1;
         members =
                 mine.getRaftConf().getAllPeers().isEmpty()
                         ? members
@@ -171,7 +168,7 @@ final class RatisGroup implements RaftGroup {
 
     @Override
     public long lastIndexAtOpen() {
-        return lastIndexAtOpen;
+        return store.lastIndexAtOpen();
     }
 
     @Override
@@ -179,40 +176,21 @@ final class RatisGroup implements RaftGroup {
         if (!leadership.current().ready()) {
             return CompletableFuture.failedFuture(notLeader());
         }
-        if (peerId.equals(self.id())) {
-            return CompletableFuture.completedFuture(null);
-        }
-        leadership.transferBegins();
-        return controlCall(
-                        "handing leadership of " + id + " to " + peerId,
-                        ratis ->
-                                ratis.transferLeadershipAsync(
-                                        new TransferLeadershipRequest(
-                                                clientId,
-                                                ratis.getId(),
-                                                ratisId,
-                                                0,
-                                                RaftPeerId.valueOf(peerId),
-                                                timeout.toMillis())))
-                .whenComplete((nothing, failure) -> leadership.transferEnded());
+        return peerId.equals(self.id())
+                ? CompletableFuture.completedFuture(null)
+                : administration().transferLeadership(peerId, timeout);
     }
 
     @Override
     public CompletableFuture<Void> setMembers(List<Peer> voters, List<Peer> listeners) {
-        if (!leadership.current().ready()) {
-            return CompletableFuture.failedFuture(notLeader());
-        }
-        SetConfigurationRequest.Arguments arguments =
-                SetConfigurationRequest.Arguments.newBuilder()
-                        .setServersInNewConf(RatisPeers.toRatis(voters, RaftPeerRole.FOLLOWER))
-                        .setListenersInNewConf(RatisPeers.toRatis(listeners, RaftPeerRole.LISTENER))
-                        .build();
-        return controlCall(
-                "changing the members of " + id,
-                ratis ->
-                        ratis.setConfigurationAsync(
-                                new SetConfigurationRequest(
-                                        clientId, ratis.getId(), ratisId, 0, arguments)));
+        return leadership.current().ready()
+                ? administration().setMembers(voters, listeners)
+                : CompletableFuture.failedFuture(notLeader());
+    }
+
+    private RatisAdministration administration() {
+        return new RatisAdministration(
+                Objects.requireNonNull(server), ratisId, config.timings(), leadership, control);
     }
 
     @Override
@@ -301,20 +279,21 @@ final class RatisGroup implements RaftGroup {
         }
     }
 
+    /// May come while the replica starts, before [#start] has the division.
     void leaderChanged(RaftPeerId leader) {
-        RaftServer.Division mine = division;
-        String leaderId = leader.toString();
-        Peer peer =
-                members.stream()
-                        .filter(member -> member.id().equals(leaderId))
-                        .findFirst()
-                        .orElse(null);
-        if (mine == null) {
-            // Elected before open returned: ask once it has.
-            control.execute(this::leaderAtOpen);
-            return;
+        RaftServer.Division mine = division();
+        RaftPeer peer =
+                mine.getRaftConf().getPeer(leader, RaftPeerRole.FOLLOWER, RaftPeerRole.LISTENER);
+        leadership.leaderIs(
+                mine.getInfo().getCurrentTerm(), peer == null ? null : RatisPeers.fromRatis(peer));
+    }
+
+    private RaftServer.Division division() {
+        try {
+            return Objects.requireNonNull(server).getDivision(ratisId);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-        leadership.leaderIs(mine.getInfo().getCurrentTerm(), peer);
     }
 
     void stoppedLeading() {
@@ -401,47 +380,6 @@ final class RatisGroup implements RaftGroup {
                     .thenApply(RaftClientReply::getException);
         } catch (IOException e) {
             return CompletableFuture.completedFuture(e);
-        }
-    }
-
-    private interface ControlCall {
-        CompletableFuture<RaftClientReply> on(RaftServer server) throws IOException;
-    }
-
-    private CompletableFuture<Void> controlCall(String what, ControlCall call) {
-        Supplier<Void> blocking =
-                () -> {
-                    RaftServer running = server;
-                    try {
-                        if (running == null) {
-                            throw notLeader();
-                        }
-                        RaftClientReply reply = call.on(running).join();
-                        if (!reply.isSuccess()) {
-                            throw ControlFailures.of(what, reply.getException());
-                        }
-                        return null;
-                    } catch (IOException | RuntimeException e) {
-                        throw ControlFailures.of(what, e);
-                    }
-                };
-        return CompletableFuture.supplyAsync(blocking, control);
-    }
-
-    private void leaderAtOpen() {
-        RaftServer running = server;
-        if (running == null || closed) {
-            return;
-        }
-        try {
-            RaftServer.Division mine = running.getDivision(ratisId);
-            RaftPeerId leader = mine.getInfo().getLeaderId();
-            if (leader != null) {
-                division = mine;
-                leaderChanged(leader);
-            }
-        } catch (IOException e) {
-            log.warn("group {} on {}: leader unknown", id, self.id(), e);
         }
     }
 

@@ -203,25 +203,32 @@ final class RatisStateMachine extends BaseStateMachine {
         group.halt("the log of group " + group.id() + " failed", cause);
     }
 
-    /// The leader has purged what this replica needs. Called under Ratis' lock, so the work begins
-    /// on another thread. From then on the apply thread waits, and what it finds when it goes on
-    /// has been made superfluous by the install.
+    /// The leader has purged what this replica needs, or may have: Ratis always asks a new member.
+    /// Called under Ratis' lock, so the work begins on another thread. From then on the apply
+    /// thread waits, and what it finds when it goes on has been made superfluous by the install.
     @Override
     public CompletableFuture<TermIndex> notifyInstallSnapshotFromLeader(
             RoleInfoProto role, TermIndex firstAvailable) {
         Peer leader = RatisPeers.fromProto(role.getFollowerInfo().getLeaderInfo().getId());
-        CompletableFuture<TermIndex> installed = new CompletableFuture<>();
+        CompletableFuture<@Nullable TermIndex> installed = new CompletableFuture<>();
         group.control(() -> startInstall(leader, firstAvailable, installed));
         return installed;
     }
 
     private void startInstall(
-            Peer leader, TermIndex firstAvailable, CompletableFuture<TermIndex> installed) {
+            Peer leader,
+            TermIndex firstAvailable,
+            CompletableFuture<@Nullable TermIndex> installed) {
         CompletableFuture<LogPosition> reached;
         synchronized (applyLock) {
             if (failed || closing || installing) {
                 installed.completeExceptionally(
                         new IllegalStateException("an install cannot begin now"));
+                return;
+            }
+            if (firstAvailable.getIndex() - 1 <= getLastAppliedTermIndex().getIndex()) {
+                // Nothing lacks: the log follows.
+                installed.complete(null);
                 return;
             }
             installing = true;
@@ -254,7 +261,7 @@ final class RatisStateMachine extends BaseStateMachine {
     private void endInstall(
             @Nullable LogPosition position,
             @Nullable Throwable failure,
-            CompletableFuture<TermIndex> installed) {
+            CompletableFuture<@Nullable TermIndex> installed) {
         synchronized (applyLock) {
             installing = false;
             if (position != null) {

@@ -40,6 +40,7 @@ final class ReplicaStore {
     private final Path current;
     private final GroupId group;
 
+    private long lastIndexAtOpen = -1;
     private ReplicaFile file;
 
     private ReplicaStore(Path directory, ReplicaFile file) {
@@ -102,6 +103,7 @@ final class ReplicaStore {
         }
         checkVote();
         LogInspector.Result found = LogInspector.inspect(current, checkpoint.index());
+        lastIndexAtOpen = Math.max(found.lastIndex(), checkpoint.index());
         restoreMembers();
         log.info(
                 "{}: log from {} to {}, {} bytes cut off",
@@ -212,6 +214,11 @@ final class ReplicaStore {
 
     Path directory() {
         return directory;
+    }
+
+    /// The last index in the log that was found; -1 for a new replica.
+    long lastIndexAtOpen() {
+        return lastIndexAtOpen;
     }
 
     /// Where Ratis keeps its files.

@@ -269,7 +269,9 @@ final class PipelinedLogAppender extends LogAppenderBase {
         }
     }
 
-    private void send(AppendEntriesRequestProto request) {
+    private void send(AppendEntriesRequestProto made) {
+        AppendEntriesRequestProto request =
+                Bootstrapping.correct(getServer().getRaftConf(), getFollower(), made);
         int count = request.getEntriesCount();
         boolean heartbeat = count == 0;
         long first = heartbeat ? RaftLog.INVALID_LOG_INDEX : request.getEntries(0).getIndex();
