@@ -1,0 +1,44 @@
+package io.cistern.chaos;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+
+/// Jobs of fio that write blocks which carry their own CRC32C and then read all of them back. Any
+/// error, lost write or wrong byte ends them with a status other than 0.
+final class Fio {
+    /// Longer than any failover, restart and verification takes on a busy machine.
+    static final Duration LIMIT = Duration.ofMinutes(3);
+
+    private Fio() {}
+
+    /// Over NBD.
+    ///
+    /// @param mib how much is written, in random order
+    /// @param writesPerSecond slows the job down, so that faults meet it
+    static List<String> overNbd(String volume, Path socket, int mib, int writesPerSecond) {
+        return List.of(
+                "fio",
+                "--name=verified",
+                "--ioengine=nbd",
+                "--uri=" + LocalCluster.uri(volume, socket),
+                "--rw=randwrite",
+                "--bs=4k",
+                "--iodepth=16",
+                "--size=" + mib + "m",
+                "--rate_iops=," + writesPerSecond,
+                "--verify=crc32c",
+                "--verify_fatal=1",
+                "--do_verify=1");
+    }
+
+    /// In a guest, on its disk.
+    static String inGuest(int mib, int writesPerSecond) {
+        return "fio --name=verified --filename=/dev/vda --ioengine=libaio --direct=1 --rw=randwrite --bs=4k"
+                + " --iodepth=8 --size="
+                + mib
+                + "m --rate_iops=,"
+                + writesPerSecond
+                + " --verify=crc32c --verify_fatal=1 --do_verify=1";
+    }
+}

@@ -1,0 +1,246 @@
+package io.cistern.chaos;
+
+import static org.assertj.core.api.Assertions.fail;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// A Linux guest under QEMU's processor emulation. Its kernel and system are an initramfs; its disk
+/// `/dev/vda` is a volume behind a socket. Runs one command at a time.
+final class Guest implements AutoCloseable {
+    private static final Duration BUILD_LIMIT = Duration.ofMinutes(3);
+    private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final Programs.Running qemu;
+    private final Path dir;
+    private final SocketChannel agent;
+    private final BufferedReader answers;
+    private int lastId;
+
+    private Guest(Programs.Running qemu, Path dir) throws IOException {
+        this.qemu = qemu;
+        this.dir = dir;
+        this.agent = connect(dir.resolve("agent"));
+        this.answers = reader(agent);
+    }
+
+    /// Boots a guest and waits until it takes commands.
+    ///
+    /// @param dir for its sockets and its console
+    static Guest boot(Path dir, String volume, Path socket)
+            throws IOException, InterruptedException {
+        Path images = images(dir);
+        Programs.Running qemu =
+                Programs.start(
+                        dir,
+                        List.of(
+                                "qemu-system-x86_64",
+                                "-nodefaults",
+                                "-no-user-config",
+                                "-display",
+                                "none",
+                                "-no-reboot",
+                                "-machine",
+                                "pc,graphics=off",
+                                "-accel",
+                                "tcg",
+                                "-cpu",
+                                "max",
+                                "-m",
+                                "256",
+                                "-kernel",
+                                images.resolve("vmlinuz").toString(),
+                                "-initrd",
+                                images.resolve("initrd").toString(),
+                                "-append",
+                                "console=ttyS0 quiet panic=-1 mitigations=off nokaslr",
+                                "-serial",
+                                "file:" + dir.resolve("console"),
+                                "-chardev",
+                                "socket,id=agent,server=on,wait=on,path=" + dir.resolve("agent"),
+                                "-serial",
+                                "chardev:agent",
+                                "-qmp",
+                                "unix:" + dir.resolve("qmp") + ",server=on,wait=off",
+                                "-blockdev",
+                                "driver=nbd,node-name=disk,reconnect-delay=60,export="
+                                        + volume
+                                        + ",server.type=unix,server.path="
+                                        + socket,
+                                "-device",
+                                "virtio-blk-pci,drive=disk,id=vda"));
+        try {
+            Guest guest = new Guest(qemu, dir);
+            guest.answer("ready", BOOT_LIMIT);
+            return guest;
+        } catch (IOException | AssertionError e) {
+            qemu.close();
+            throw new AssertionError(
+                    "the guest did not come up: " + Files.readString(qemu.log()) + console(dir), e);
+        }
+    }
+
+    private static Path images(Path dir) throws IOException, InterruptedException {
+        Path script =
+                Path.of(System.getProperty("cistern.repo"), "chaos-tests/guest/build-initramfs.sh");
+        List<String> lines =
+                Programs.run(dir, BUILD_LIMIT, List.of("bash", script.toString()))
+                        .succeeded()
+                        .output()
+                        .lines()
+                        .toList();
+        return Path.of(lines.getLast());
+    }
+
+    /// Runs a shell command to its end.
+    Programs.Result run(String command, Duration limit) throws IOException {
+        return answer(send(command), limit);
+    }
+
+    /// Starts a shell command; its result comes when it has ended. Until then no other may run.
+    CompletableFuture<Programs.Result> start(String command, Duration limit) throws IOException {
+        String id = send(command);
+        CompletableFuture<Programs.Result> result = new CompletableFuture<>();
+        Thread.ofVirtual()
+                .start(() -> {
+                    try {
+                        result.complete(answer(id, limit));
+                    } catch (IOException | AssertionError e) {
+                        result.completeExceptionally(e);
+                    }
+                });
+        return result;
+    }
+
+    private String send(String command) throws IOException {
+        lastId++;
+        String encoded =
+                Base64.getEncoder().encodeToString(command.getBytes(StandardCharsets.UTF_8));
+        write(agent, "c" + lastId + " " + encoded + "\n");
+        return "c" + lastId;
+    }
+
+    private Programs.Result answer(String id, Duration limit) throws IOException {
+        CompletableFuture<String> line = new CompletableFuture<>();
+        Thread.ofVirtual()
+                .start(() -> {
+                    try {
+                        String next = answers.readLine();
+                        while (next != null && !next.startsWith(id + " ")) {
+                            next = answers.readLine();
+                        }
+                        line.complete(next == null ? "" : next);
+                    } catch (IOException e) {
+                        line.completeExceptionally(e);
+                    }
+                });
+        try {
+            String[] words = line.get(limit.toMillis(), TimeUnit.MILLISECONDS).split(" ", 3);
+            if (words.length < 2) {
+                return fail(
+                        "the guest has ended: %s%s", Files.readString(qemu.log()), console(dir));
+            }
+            String output =
+                    words.length < 3
+                            ? ""
+                            : new String(
+                                    Base64.getDecoder().decode(words[2]), StandardCharsets.UTF_8);
+            return new Programs.Result(Integer.parseInt(words[1]), output);
+        } catch (TimeoutException e) {
+            return fail("no answer from the guest within %s%s", limit, console(dir));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return fail("interrupted");
+        } catch (ExecutionException e) {
+            throw new IOException("the guest's serial port: " + e.getCause(), e);
+        }
+    }
+
+    /// Lines of the kernel's log that speak of trouble with a disk.
+    String diskErrors() throws IOException {
+        return run(
+                        "dmesg | grep -iE 'I/O error|blk_update_request|timeout|hung|blocked for more' || true",
+                        Duration.ofSeconds(30))
+                .succeeded()
+                .output();
+    }
+
+    /// Sends QEMU a command of its machine protocol; returns what it returned.
+    JsonNode qmp(String command) throws IOException {
+        try (SocketChannel channel = connect(dir.resolve("qmp"))) {
+            BufferedReader lines = reader(channel);
+            write(channel, "{\"execute\": \"qmp_capabilities\"}\n");
+            qmpAnswer(lines);
+            write(channel, command + "\n");
+            return qmpAnswer(lines);
+        }
+    }
+
+    private static JsonNode qmpAnswer(BufferedReader lines) throws IOException {
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            JsonNode message = JSON.readTree(line);
+            if (message.has("error")) {
+                return fail("QEMU: %s", message);
+            }
+            if (message.has("return")) {
+                return message.get("return");
+            }
+        }
+        return fail("QEMU closed its machine protocol");
+    }
+
+    /// Waits until QEMU has made the socket.
+    private static SocketChannel connect(Path socket) throws IOException {
+        await().atMost(BOOT_LIMIT)
+                .pollInterval(Duration.ofMillis(50))
+                .until(() -> Files.exists(socket));
+        SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+        channel.connect(UnixDomainSocketAddress.of(socket));
+        return channel;
+    }
+
+    private static BufferedReader reader(SocketChannel channel) {
+        return new BufferedReader(
+                new InputStreamReader(Channels.newInputStream(channel), StandardCharsets.UTF_8));
+    }
+
+    private static void write(SocketChannel channel, String line) throws IOException {
+        ByteBuffer bytes = ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8));
+        while (bytes.hasRemaining()) {
+            channel.write(bytes);
+        }
+    }
+
+    private static String console(Path dir) throws IOException {
+        Path file = dir.resolve("console");
+        return Files.exists(file)
+                ? "\nconsole: " + Files.readString(file, StandardCharsets.ISO_8859_1)
+                : "";
+    }
+
+    @Override
+    public void close() throws IOException, InterruptedException {
+        qemu.close();
+        agent.close();
+    }
+}

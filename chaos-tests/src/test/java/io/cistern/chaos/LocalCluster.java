@@ -1,0 +1,345 @@
+package io.cistern.chaos;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+
+/// A cluster of three node processes and a driver, as `cistern start --processes` makes it, on
+/// ports that were free, in a directory of its own. Nodes are killed, frozen and started again by
+/// process id. Closing it ends every process that names the directory.
+final class LocalCluster implements AutoCloseable {
+    static final int NODES = 3;
+    private static final Duration COMMAND_LIMIT = Duration.ofMinutes(3);
+    private static final Duration REQUEST_LIMIT = Duration.ofSeconds(10);
+    private static final int PORTS_PER_NODE = 100;
+    private static final int PORTS_USED = 3;
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final HttpClient http =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    private final Path dir;
+    private final Path home;
+    private final int portBase;
+
+    private LocalCluster(Path dir, int portBase) {
+        this.dir = dir;
+        this.home = dir.resolve("home");
+        this.portBase = portBase;
+    }
+
+    /// Makes a cluster and waits until it is healthy.
+    static LocalCluster start(Path dir) throws IOException, InterruptedException {
+        LocalCluster cluster = new LocalCluster(dir, freePortBase());
+        try {
+            cluster.startNodes();
+        } catch (AssertionError | IOException | InterruptedException e) {
+            cluster.close();
+            throw e;
+        }
+        return cluster;
+    }
+
+    /// Starts the nodes that do not run and returns when all is healthy.
+    void startNodes() throws IOException, InterruptedException {
+        cistern("start", "--processes", "--port-base", Integer.toString(portBase));
+    }
+
+    /// Runs a command of `cistern` that must succeed.
+    String cistern(String... arguments) throws IOException, InterruptedException {
+        Programs.Result result = command(arguments);
+        if (result.exit() != 0) {
+            fail("cistern %s: %s%s", String.join(" ", arguments), result.output(), logs());
+        }
+        return result.output();
+    }
+
+    /// Runs a command of `cistern`, whatever its result.
+    Programs.Result command(String... arguments) throws IOException, InterruptedException {
+        return Programs.start(dir, commandLine(arguments), environment()).end(COMMAND_LIMIT);
+    }
+
+    /// The command as the launcher would run it, from the classes under test.
+    private static List<String> commandLine(String... arguments) {
+        List<String> line =
+                new ArrayList<>(
+                        List.of(
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "--enable-native-access=ALL-UNNAMED",
+                                "--sun-misc-unsafe-memory-access=allow",
+                                "-XX:+UseSerialGC",
+                                "-XX:TieredStopAtLevel=1",
+                                "-Xmx128m",
+                                "-cp",
+                                System.getProperty(
+                                        "surefire.test.class.path",
+                                        System.getProperty("java.class.path")),
+                                "io.cistern.server.Main"));
+        line.addAll(List.of(arguments));
+        return line;
+    }
+
+    private Map<String, String> environment() {
+        return Map.of("CISTERN_HOME", home.toString(), "CISTERN_API", api(0));
+    }
+
+    String api(int node) {
+        return "http://127.0.0.1:" + (portBase + PORTS_PER_NODE * node);
+    }
+
+    Path home() {
+        return home;
+    }
+
+    /// The directory of a node's disk.
+    Path disk(String node) {
+        return home.resolve(node).resolve("disk");
+    }
+
+    // --- what the cluster says of itself
+
+    /// The status as the first node that answers sees it.
+    JsonNode status() throws InterruptedException {
+        return get("/v1/status");
+    }
+
+    JsonNode get(String path) throws InterruptedException {
+        return request("GET", path, null);
+    }
+
+    /// Sends a request to the first node that answers; the answer must be a success.
+    JsonNode request(String method, String path, @org.jspecify.annotations.Nullable String body)
+            throws InterruptedException {
+        List<String> tried = new ArrayList<>();
+        for (int node = 0; node < NODES; node++) {
+            HttpRequest.Builder request =
+                    HttpRequest.newBuilder(URI.create(api(node) + path)).timeout(REQUEST_LIMIT);
+            if (body == null) {
+                request.method(method, HttpRequest.BodyPublishers.noBody());
+            } else {
+                request.header("Content-Type", "application/json")
+                        .method(method, HttpRequest.BodyPublishers.ofString(body));
+            }
+            try {
+                HttpResponse<String> answer =
+                        http.send(request.build(), HttpResponse.BodyHandlers.ofString());
+                if (answer.statusCode() / 100 == 2) {
+                    return answer.body().isEmpty()
+                            ? JSON.createObjectNode()
+                            : JSON.readTree(answer.body());
+                }
+                tried.add(answer.statusCode() + " " + answer.body());
+            } catch (IOException e) {
+                tried.add(e.toString());
+            }
+        }
+        throw new AssertionError(method + " " + path + " failed everywhere: " + tried);
+    }
+
+    long volumeUsed(String volume) throws InterruptedException {
+        return get("/v1/volumes/" + volume).path("usedBytes").asLong();
+    }
+
+    /// The node that leads the group of a volume; waits until there is one other than `not`.
+    String leaderOf(String volume, String... not) {
+        return awaitStatus(
+                        Duration.ofSeconds(60),
+                        s -> {
+                            String leader = leader(s, volume);
+                            return !leader.isEmpty() && !Arrays.asList(not).contains(leader);
+                        })
+                .path("volumes")
+                .valueStream()
+                .filter(v -> v.path("name").asText().equals(volume))
+                .findFirst()
+                .orElseThrow()
+                .path("leader")
+                .asText();
+    }
+
+    private static String leader(JsonNode status, String volume) {
+        return status.path("volumes")
+                .valueStream()
+                .filter(v -> v.path("name").asText().equals(volume))
+                .map(v -> v.path("leader").isTextual() ? v.path("leader").asText() : "")
+                .findFirst()
+                .orElse("");
+    }
+
+    void awaitHealth(String health) {
+        awaitStatus(Duration.ofSeconds(120), s -> s.path("health").asText().equals(health));
+    }
+
+    /// Asks until the status is as wanted; the last one is in the failure's message.
+    JsonNode awaitStatus(Duration limit, Predicate<JsonNode> wanted) {
+        List<JsonNode> last = new ArrayList<>(List.of(JSON.createObjectNode()));
+        await().atMost(limit)
+                .pollInterval(Duration.ofMillis(200))
+                .ignoreExceptions()
+                .untilAsserted(() -> {
+                    JsonNode now = status();
+                    last.set(0, now);
+                    assertThat(wanted.test(now))
+                            .withFailMessage("status is still %s", now)
+                            .isTrue();
+                });
+        return last.getFirst();
+    }
+
+    // --- processes
+
+    /// The process of a node as `status` shows it, checked to be one of this cluster.
+    long pid(String node) throws InterruptedException {
+        long pid =
+                status().path("nodes")
+                        .valueStream()
+                        .filter(n -> n.path("name").asText().equals(node))
+                        .findFirst()
+                        .orElseThrow()
+                        .path("pid")
+                        .asLong();
+        assertThat(ownProcesses()).contains(pid);
+        return pid;
+    }
+
+    /// SIGKILL, and waits until the process is gone.
+    void kill(String node) throws InterruptedException {
+        long pid = pid(node);
+        ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
+        awaitGone(pid);
+    }
+
+    /// SIGTERM, and waits until the process is gone.
+    void terminate(String node) throws InterruptedException {
+        long pid = pid(node);
+        ProcessHandle.of(pid).ifPresent(ProcessHandle::destroy);
+        awaitGone(pid);
+    }
+
+    /// SIGSTOP.
+    void freeze(long pid) throws IOException, InterruptedException {
+        signal("-STOP", pid);
+    }
+
+    /// SIGCONT.
+    void thaw(long pid) throws IOException, InterruptedException {
+        signal("-CONT", pid);
+    }
+
+    private void signal(String signal, long pid) throws IOException, InterruptedException {
+        Programs.run(dir, REQUEST_LIMIT, List.of("kill", signal, Long.toString(pid))).succeeded();
+    }
+
+    private void awaitGone(long pid) {
+        await().atMost(Duration.ofSeconds(60)).until(() -> !ownProcesses().contains(pid));
+    }
+
+    /// Attaches a volume and returns its socket.
+    Path attach(String volume) throws IOException, InterruptedException {
+        Path socket = dir.resolve(volume + ".sock");
+        cistern("attach", volume, "--socket", socket.toString());
+        assertThat(socket).exists();
+        return socket;
+    }
+
+    /// The address of an attached volume for libnbd, qemu-img and fio.
+    static String uri(String volume, Path socket) {
+        return "nbd+unix:///" + volume + "?socket=" + socket;
+    }
+
+    /// Live processes that name this cluster's directory.
+    private List<Long> ownProcesses() {
+        try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
+            return all.map(ProcessHandle::pid).filter(this::own).toList();
+        }
+    }
+
+    private boolean own(long pid) {
+        Path proc = Path.of("/proc", Long.toString(pid));
+        try {
+            String line =
+                    new String(Files.readAllBytes(proc.resolve("cmdline")), StandardCharsets.UTF_8);
+            return line.contains(home + "/");
+        } catch (IOException e) {
+            return false; // it has ended in between
+        }
+    }
+
+    /// The last lines of every log, for the message of a failure.
+    String logs() throws IOException {
+        StringBuilder text = new StringBuilder();
+        try (Stream<Path> files = Files.exists(home) ? Files.walk(home, 3) : Stream.empty()) {
+            for (Path file :
+                    files.filter(f -> f.toString().matches(".*\\.(log|out)")).sorted().toList()) {
+                List<String> lines = Files.readAllLines(file, StandardCharsets.ISO_8859_1);
+                text.append("\n--- ").append(file).append('\n');
+                lines.subList(Math.max(0, lines.size() - 30), lines.size())
+                        .forEach(line -> text.append(line).append('\n'));
+            }
+        }
+        return text.toString();
+    }
+
+    @Override
+    public void close() throws IOException, InterruptedException {
+        for (long pid : ownProcesses()) {
+            signalQuietly(pid);
+        }
+        if (Files.exists(home)) {
+            command("stop");
+        }
+        ownProcesses()
+                .forEach(pid -> ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly));
+        ownProcesses().forEach(this::awaitGone);
+        http.close();
+    }
+
+    /// A frozen process would not hear SIGTERM.
+    private void signalQuietly(long pid) throws IOException, InterruptedException {
+        Programs.run(dir, REQUEST_LIMIT, List.of("kill", "-CONT", Long.toString(pid)));
+    }
+
+    private static int freePortBase() {
+        Random random = new Random();
+        for (int attempt = 0; attempt < 100; attempt++) {
+            int base = 20_000 + 100 * random.nextInt(100);
+            if (Stream.iterate(0, k -> k < NODES, k -> k + 1)
+                    .allMatch(k -> free(base + PORTS_PER_NODE * k))) {
+                return base;
+            }
+        }
+        return fail("no range of free ports");
+    }
+
+    private static boolean free(int first) {
+        for (int port = first; port < first + PORTS_USED; port++) {
+            try (ServerSocket socket = new ServerSocket()) {
+                socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+            } catch (IOException e) {
+                return false;
+            }
+        }
+        return true;
+    }
+}
