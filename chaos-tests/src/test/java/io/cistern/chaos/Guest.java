@@ -3,8 +3,6 @@ package io.cistern.chaos;
 import static org.assertj.core.api.Assertions.fail;
 import static org.awaitility.Awaitility.await;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -29,7 +27,6 @@ import java.util.concurrent.TimeoutException;
 final class Guest implements AutoCloseable {
     private static final Duration BUILD_LIMIT = Duration.ofMinutes(3);
     private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Programs.Running qemu;
     private final Path dir;
@@ -185,28 +182,9 @@ final class Guest implements AutoCloseable {
                 .output();
     }
 
-    /// Sends QEMU a command of its machine protocol; returns what it returned.
-    JsonNode qmp(String command) throws IOException {
-        try (SocketChannel channel = connect(dir.resolve("qmp"))) {
-            BufferedReader lines = reader(channel);
-            write(channel, "{\"execute\": \"qmp_capabilities\"}\n");
-            qmpAnswer(lines);
-            write(channel, command + "\n");
-            return qmpAnswer(lines);
-        }
-    }
-
-    private static JsonNode qmpAnswer(BufferedReader lines) throws IOException {
-        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-            JsonNode message = JSON.readTree(line);
-            if (message.has("error")) {
-                return fail("QEMU: %s", message);
-            }
-            if (message.has("return")) {
-                return message.get("return");
-            }
-        }
-        return fail("QEMU closed its machine protocol");
+    /// The socket of QEMU's monitor.
+    Path monitor() {
+        return dir.resolve("qmp");
     }
 
     /// Waits until QEMU has made the socket.

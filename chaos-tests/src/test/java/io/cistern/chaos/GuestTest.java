@@ -3,6 +3,7 @@ package io.cistern.chaos;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.cistern.vmdisk.QemuMonitor;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -63,14 +64,9 @@ class GuestTest {
             guest.run(Fio.inGuest(4, 100_000), Fio.LIMIT).succeeded();
 
             cluster.cistern("volume", "resize", "growing", "48MiB");
-            // QEMU learns of it when asked; it refuses sizes the volume does not have yet.
-            String resize =
-                    "{\"execute\": \"block_resize\", \"arguments\": {\"node-name\": \"disk\", \"size\": "
-                            + (48L << 20)
-                            + "}}";
-            await().atMost(QUICK)
-                    .pollInterval(Duration.ofMillis(500))
-                    .untilAsserted(() -> guest.qmp(resize));
+            try (QemuMonitor monitor = QemuMonitor.connect(guest.monitor())) {
+                assertThat(monitor.grow(socket, 48L << 20, QUICK)).isEqualTo(1);
+            }
             await().atMost(QUICK)
                     .untilAsserted(() -> assertThat(sizeInGuest(guest)).isEqualTo(48L << 20));
 

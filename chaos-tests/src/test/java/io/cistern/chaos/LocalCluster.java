@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -43,15 +44,24 @@ final class LocalCluster implements AutoCloseable {
     private final Path home;
     private final int portBase;
 
-    private LocalCluster(Path dir, int portBase) {
+    private final Map<String, String> extra;
+
+    private LocalCluster(Path dir, int portBase, Map<String, String> extra) {
         this.dir = dir;
+        this.extra = extra;
         this.home = dir.resolve("home");
         this.portBase = portBase;
     }
 
     /// Makes a cluster and waits until it is healthy.
     static LocalCluster start(Path dir) throws IOException, InterruptedException {
-        LocalCluster cluster = new LocalCluster(dir, freePortBase());
+        return start(dir, Map.of());
+    }
+
+    /// @param environment of its processes, beside what every process has
+    static LocalCluster start(Path dir, Map<String, String> environment)
+            throws IOException, InterruptedException {
+        LocalCluster cluster = new LocalCluster(dir, freePortBase(), environment);
         try {
             cluster.startNodes();
         } catch (AssertionError | IOException | InterruptedException e) {
@@ -101,7 +111,10 @@ final class LocalCluster implements AutoCloseable {
     }
 
     private Map<String, String> environment() {
-        return Map.of("CISTERN_HOME", home.toString(), "CISTERN_API", api(0));
+        Map<String, String> all = new HashMap<>(extra);
+        all.put("CISTERN_HOME", home.toString());
+        all.put("CISTERN_API", String.join(",", api(0), api(1), api(2)));
+        return all;
     }
 
     String api(int node) {
@@ -228,6 +241,16 @@ final class LocalCluster implements AutoCloseable {
         long pid = pid(node);
         ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
         awaitGone(pid);
+    }
+
+    /// SIGKILL of all nodes, as near to one instant as it gets; the driver goes on.
+    void killAll() throws InterruptedException {
+        List<Long> pids = new ArrayList<>();
+        for (int node = 0; node < NODES; node++) {
+            pids.add(pid("n" + node));
+        }
+        pids.forEach(pid -> ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly));
+        pids.forEach(this::awaitGone);
     }
 
     /// SIGTERM, and waits until the process is gone.

@@ -18,12 +18,20 @@ import java.util.concurrent.TimeUnit;
 final class Programs {
     private static final Map<String, String> PACKAGES =
             Map.of(
-                    "nbdcopy", "libnbd-bin",
-                    "nbdinfo", "libnbd-bin",
-                    "qemu-img", "qemu-utils",
-                    "qemu-system-x86_64", "qemu-system-x86",
-                    "fio", "fio",
-                    "bash", "bash");
+                    "nbdcopy",
+                    "libnbd-bin",
+                    "nbdinfo",
+                    "libnbd-bin",
+                    "qemu-img",
+                    "qemu-utils",
+                    "qemu-system-x86_64",
+                    "qemu-system-x86",
+                    "fio",
+                    "fio",
+                    "bash",
+                    "bash",
+                    "gcc",
+                    "gcc");
 
     private Programs() {}
 

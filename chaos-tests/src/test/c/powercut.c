@@ -1,0 +1,336 @@
+/*
+ * A disk cache that forgets: preloaded into a node's process, it notes what every write to a file whose path begins
+ * with POWERCUT_PREFIX replaces, and drops the notes of a file when that file is fsynced. After the process was killed, `powercut` (this
+ * same file, built as a program) takes back a random choice of the writes that were never fsynced, newest first, as
+ * a power cut would lose them: each one wholly, or from some sector on, or not at all.
+ *
+ * Notes are in POWERCUT_NOTES, one file per file, named by device and inode:
+ *     path length, path | { magic, kind, offset, length, old file size, old bytes } ...
+ * What a rename, create or unlink did is kept: only contents and lengths are taken back.
+ *
+ * gcc -shared -fPIC -o powercut.so powercut.c -ldl          gcc -DUNDO -o powercut powercut.c
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define MAGIC 0x43555421u
+#define SECTOR 512
+
+struct note {
+    uint32_t magic;
+    uint32_t reserved;
+    int64_t offset;   /* where the write begins */
+    int64_t length;   /* bytes it writes; 0 where it only changes the length */
+    int64_t old_size; /* the file's length before */
+    int64_t kept;     /* old bytes that follow */
+};
+
+static void die(const char *what, const char *path) {
+    fprintf(stderr, "powercut: %s %s: %s\n", what, path, strerror(errno));
+    abort();
+}
+
+#ifndef UNDO
+
+#define FILES 4096
+#define LOCKS 64
+
+static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
+static ssize_t (*real_write)(int, const void *, size_t);
+static ssize_t (*real_writev)(int, const struct iovec *, int);
+static ssize_t (*real_pwritev)(int, const struct iovec *, int, off_t);
+static int (*real_ftruncate)(int, off_t);
+static int (*real_fallocate)(int, off_t, off_t);
+static int (*real_fsync)(int);
+static int (*real_fdatasync)(int);
+static void *(*real_dlsym)(void *, const char *);
+static pthread_mutex_t locks[LOCKS];
+static char prefix[PATH_MAX], notes[PATH_MAX - 64];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void setup(void) {
+    const char *from = getenv("POWERCUT_PREFIX"), *to = getenv("POWERCUT_NOTES");
+    real_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+    real_pwrite = real_dlsym(RTLD_NEXT, "pwrite64");
+    real_write = real_dlsym(RTLD_NEXT, "write");
+    real_writev = real_dlsym(RTLD_NEXT, "writev");
+    real_pwritev = real_dlsym(RTLD_NEXT, "pwritev64");
+    real_ftruncate = real_dlsym(RTLD_NEXT, "ftruncate64");
+    real_fallocate = real_dlsym(RTLD_NEXT, "posix_fallocate64");
+    real_fsync = real_dlsym(RTLD_NEXT, "fsync");
+    real_fdatasync = real_dlsym(RTLD_NEXT, "fdatasync");
+    for (int i = 0; i < LOCKS; i++) pthread_mutex_init(&locks[i], NULL);
+    if (from) snprintf(prefix, sizeof prefix, "%s", from);
+    if (to) snprintf(notes, sizeof notes, "%s", to);
+}
+
+/* Is fd a regular file with that prefix? Its lock, its status and the name of its notes, if so. */
+static pthread_mutex_t *watched(int fd, struct stat *st, char *name, char *path) {
+    char link[64];
+    ssize_t n;
+    pthread_once(&once, setup);
+    if (!prefix[0] || fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_nlink == 0)
+        return NULL;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, path, PATH_MAX - 1);
+    if (n <= 0) return NULL;
+    path[n] = 0;
+    if (strncmp(path, prefix, strlen(prefix)) != 0) return NULL;
+    snprintf(name, PATH_MAX, "%s/%llx-%llx", notes, (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
+    return &locks[st->st_ino % LOCKS];
+}
+
+static void all_written(int fd, const void *bytes, size_t length, const char *name) {
+    for (size_t done = 0; done < length;) {
+        ssize_t n = real_write(fd, (const char *)bytes + done, length - done);
+        if (n <= 0) die("cannot write", name);
+        done += n;
+    }
+}
+
+/* Writes down what the range holds, before it changes. The caller has the file's lock. */
+static void keep(const struct stat *st, const char *name, const char *path, int64_t offset, int64_t length) {
+    int to = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), from;
+    int64_t end = offset + length, kept = 0;
+    struct note note = {MAGIC, 0, offset, length, st->st_size, 0};
+    char *record;
+    if (to < 0) die("cannot open", name);
+    /* Notes of a deleted file whose inode this one got are void. */
+    from = open(name, O_RDONLY | O_CLOEXEC);
+    if (from >= 0) {
+        char noted[PATH_MAX];
+        if (pread(from, noted, sizeof noted, sizeof(uint32_t)) > 0 && strncmp(noted, path, sizeof noted) != 0 &&
+            real_ftruncate(to, 0) != 0)
+            die("cannot cut", name);
+        close(from);
+    }
+    if (lseek(to, 0, SEEK_END) == 0) {
+        uint32_t size = strlen(path) + 1;
+        all_written(to, &size, sizeof size, name);
+        all_written(to, path, size, name);
+    }
+    if (end > st->st_size) end = st->st_size;
+    if (offset < end) kept = end - offset;
+    record = malloc(sizeof note + kept);
+    if (!record) die("no memory for", name);
+    if (kept > 0) {
+        from = open(path, O_RDONLY | O_CLOEXEC);
+        if (from < 0) die("cannot read", path);
+        for (int64_t done = 0; done < kept;) {
+            ssize_t n = pread(from, record + sizeof note + done, kept - done, offset + done);
+            if (n <= 0) die("cannot read", path);
+            done += n;
+        }
+        close(from);
+    }
+    note.kept = kept;
+    memcpy(record, &note, sizeof note);
+    all_written(to, record, sizeof note + kept, name);
+    free(record);
+    close(to);
+}
+
+static int64_t total(const struct iovec *iov, int count) {
+    int64_t sum = 0;
+    for (int i = 0; i < count; i++) sum += iov[i].iov_len;
+    return sum;
+}
+
+#define WATCH(fd)                                   \
+    struct stat st;                                 \
+    char name[PATH_MAX], path[PATH_MAX];            \
+    pthread_mutex_t *lock = watched(fd, &st, name, path)
+
+#define LOCKED(call, offset, length)                \
+    do {                                            \
+        pthread_mutex_lock(lock);                   \
+        if (fstat(fd, &st) != 0) die("stat", path); \
+        keep(&st, name, path, offset, length);      \
+        result = call;                              \
+        int saved = errno;                          \
+        pthread_mutex_unlock(lock);                 \
+        errno = saved;                              \
+    } while (0)
+
+static int64_t position(int fd, const struct stat *st) {
+    return fcntl(fd, F_GETFL) & O_APPEND ? st->st_size : lseek(fd, 0, SEEK_CUR);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t offset) {
+    ssize_t result;
+    WATCH(fd);
+    if (!lock) return real_pwrite(fd, bytes, length, offset);
+    LOCKED(real_pwrite(fd, bytes, length, offset), offset, length);
+    return result;
+}
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) { return pwrite64(fd, bytes, length, offset); }
+
+ssize_t write(int fd, const void *bytes, size_t length) {
+    ssize_t result;
+    WATCH(fd);
+    if (!lock) return real_write(fd, bytes, length);
+    LOCKED(real_write(fd, bytes, length), position(fd, &st), length);
+    return result;
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count) {
+    ssize_t result;
+    WATCH(fd);
+    if (!lock) return real_writev(fd, iov, count);
+    LOCKED(real_writev(fd, iov, count), position(fd, &st), total(iov, count));
+    return result;
+}
+
+ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset) {
+    ssize_t result;
+    WATCH(fd);
+    if (!lock) return real_pwritev(fd, iov, count, offset);
+    LOCKED(real_pwritev(fd, iov, count, offset), offset, total(iov, count));
+    return result;
+}
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset) { return pwritev64(fd, iov, count, offset); }
+
+int ftruncate64(int fd, off_t size) {
+    int result;
+    WATCH(fd);
+    if (!lock) return real_ftruncate(fd, size);
+    LOCKED(real_ftruncate(fd, size), size, size < st.st_size ? st.st_size - size : 0);
+    return result;
+}
+int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
+
+int posix_fallocate64(int fd, off_t offset, off_t length) {
+    int result;
+    WATCH(fd);
+    if (!lock) return real_fallocate(fd, offset, length);
+    LOCKED(real_fallocate(fd, offset, length), st.st_size, 0);
+    return result;
+}
+int posix_fallocate(int fd, off_t offset, off_t length) { return posix_fallocate64(fd, offset, length); }
+
+static int synced(int fd, int (*call)(int)) {
+    int result, saved;
+    WATCH(fd);
+    if (!lock) return call(fd);
+    pthread_mutex_lock(lock);
+    result = call(fd);
+    saved = errno;
+    if (result == 0 && unlink(name) != 0 && errno != ENOENT) die("cannot remove", name);
+    pthread_mutex_unlock(lock);
+    errno = saved;
+    return result;
+}
+int fsync(int fd) { pthread_once(&once, setup); return synced(fd, real_fsync); }
+int fdatasync(int fd) { pthread_once(&once, setup); return synced(fd, real_fdatasync); }
+
+/* Java looks its system calls up by name in a library of its own, past what is preloaded. */
+void *dlsym(void *handle, const char *symbol) {
+    static const struct { const char *name; void *function; } ours[] = {
+        {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
+        {"ftruncate", ftruncate64}, {"posix_fallocate", posix_fallocate64}, {"fsync", fsync}, {"fdatasync", fdatasync},
+    };
+    pthread_once(&once, setup);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (handle != RTLD_NEXT && strcmp(symbol, ours[i].name) == 0) return ours[i].function;
+    return real_dlsym(handle, symbol);
+}
+
+#else
+
+struct place { long at; struct note note; };
+
+/* Takes back what the notes of one file say. Returns how many writes were taken back, at least in part. */
+static int undo(const char *name, const char *prefix, int *others) {
+    FILE *in = fopen(name, "rb");
+    uint32_t size;
+    char path[PATH_MAX];
+    struct place *places = NULL;
+    int count = 0, undone = 0, fd;
+    if (!in) die("cannot open", name);
+    if (fread(&size, sizeof size, 1, in) != 1 || size > sizeof path || fread(path, size, 1, in) != 1) { fclose(in); return 0; }
+    if (strncmp(path, prefix, strlen(prefix)) != 0) { *others = 1; fclose(in); return 0; }
+    fd = open(path, O_RDWR);
+    if (fd < 0) { fclose(in); return 0; } /* it was deleted or replaced since */
+    for (;;) {
+        struct note note;
+        struct stat st;
+        long at;
+        if (fread(&note, sizeof note, 1, in) != 1 || note.magic != MAGIC) break;
+        at = ftell(in);
+        if (fseek(in, 0, SEEK_END) != 0 || ftell(in) < at + note.kept) break; /* killed while it was noted */
+        if (fseek(in, at + note.kept, SEEK_SET) != 0 || fstat(fd, &st) != 0) break;
+        places = realloc(places, (count + 1) * sizeof *places);
+        if (!places) die("no memory for", name);
+        places[count++] = (struct place){at, note};
+    }
+    /* Lengths shrink only as far as every later write is gone too. */
+    int all_later_gone = 1;
+    for (int i = count - 1; i >= 0; i--) {
+        struct note *note = &places[i].note;
+        int choice = random() % 4; /* 0: it reached the disk; 1: its first sectors did; else: lost */
+        int64_t from = 0;
+        char *bytes;
+        if (choice == 0) { all_later_gone = 0; continue; }
+        if (choice == 1 && note->length > SECTOR) from = random() % (note->length / SECTOR) * SECTOR;
+        undone++;
+        if (from < note->kept) {
+            bytes = malloc(note->kept);
+            if (!bytes || fseek(in, places[i].at, SEEK_SET) != 0 || fread(bytes, note->kept, 1, in) != 1) die("cannot read", name);
+            if (pwrite(fd, bytes + from, note->kept - from, note->offset + from) != note->kept - from) die("cannot write", path);
+            free(bytes);
+        }
+        if (note->offset + note->length > note->old_size) { /* it made the file longer */
+            int64_t keep_to = note->offset + from > note->old_size ? note->offset + from : note->old_size;
+            if (all_later_gone) {
+                if (ftruncate(fd, keep_to) != 0) die("cannot cut", path);
+            } else { /* the length got there before the contents: zeros */
+                int64_t end = note->offset + note->length;
+                bytes = calloc(1, end - keep_to);
+                if (!bytes || pwrite(fd, bytes, end - keep_to, keep_to) != end - keep_to) die("cannot write", path);
+                free(bytes);
+            }
+        }
+        if (from > 0) all_later_gone = 0;
+    }
+    if (undone) printf("%s: %d of %d writes lost\n", path, undone, count);
+    fsync(fd);
+    close(fd);
+    fclose(in);
+    free(places);
+    return undone;
+}
+
+int main(int argc, char **argv) {
+    DIR *dir;
+    struct dirent *entry;
+    int lost = 0;
+    if (argc != 4) { fprintf(stderr, "usage: powercut NOTES SEED PREFIX\n"); return 2; }
+    srandom(strtoul(argv[2], NULL, 10));
+    dir = opendir(argv[1]);
+    if (!dir) die("cannot open", argv[1]);
+    while ((entry = readdir(dir))) {
+        char name[PATH_MAX];
+        if (entry->d_name[0] == '.') continue;
+        snprintf(name, sizeof name, "%s/%s", argv[1], entry->d_name);
+        int others = 0;
+        lost += undo(name, argv[3], &others);
+        if (!others && unlink(name) != 0) die("cannot remove", name);
+    }
+    closedir(dir);
+    printf("lost %d\n", lost);
+    return 0;
+}
+
+#endif
