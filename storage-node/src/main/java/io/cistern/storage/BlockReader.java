@@ -22,6 +22,8 @@ final class BlockReader {
             ByteBuffer.allocateDirect(Slots.SLOT_BYTES).asReadOnlyBuffer();
     private static final ThreadLocal<ByteBuffer> SCRATCH =
             ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(BLOCK));
+    private static final ThreadLocal<ByteBuffer> GRANULE =
+            ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(Slots.SLOT_BYTES));
 
     private final BlockMap map;
     private final Table table;
@@ -263,9 +265,11 @@ final class BlockReader {
     /// Reads a row's blocks, verified, one behind the other.
     ///
     /// @param bits which; all valid
-    /// @return the data, or null with the damaged bits in `bad[0]`
+    /// @return the data, good until this thread's next call, or null with the damaged bits in
+    ///   `bad[0]`
     @Nullable ByteBuffer rowData(Row row, int bits, int[] bad) {
-        ByteBuffer data = ByteBuffer.allocateDirect(Integer.bitCount(bits) * BLOCK);
+        ByteBuffer data = GRANULE.get().clear();
+        int total = Integer.bitCount(bits) * BLOCK;
         bad[0] = 0;
         for (int b = 0; b < Slots.BLOCKS; b++) {
             int from = b;
@@ -276,10 +280,10 @@ final class BlockReader {
                 data.limit(data.position() + (b - from) * BLOCK);
                 int end = data.limit();
                 bad[0] |= blocks(row, from, data, false);
-                data.limit(data.capacity()).position(end);
+                data.limit(total).position(end);
             }
         }
-        return bad[0] == 0 ? data.flip() : null;
+        return bad[0] == 0 ? data.limit(total).position(0) : null;
     }
 
     /// Writes blocks that stand one behind the other in `data` to their places in a slot.

@@ -120,6 +120,7 @@ final class Exporter implements StoreExport {
                 valid &= ~bad[0];
                 data = reader.rowData(row, valid, bad);
             }
+            ByteBuffer copy = data == null ? ByteBuffer.allocate(0) : copy(data);
             int[] crcs = new int[Integer.bitCount(valid)];
             int n = 0;
             for (int b = 0; b < Slots.BLOCKS; b++) {
@@ -128,10 +129,14 @@ final class Exporter implements StoreExport {
                 }
             }
             return new RowExport(
-                    key, valid, row.zero(), row.lastIndex(), digest(row, valid), crcs, data);
+                    key, valid, row.zero(), row.lastIndex(), digest(row, valid), crcs, copy);
         } finally {
             lock.unlock();
         }
+    }
+
+    private static ByteBuffer copy(ByteBuffer data) {
+        return ByteBuffer.allocate(data.remaining()).put(data).flip();
     }
 
     private static long digest(Row row, int valid) {

@@ -25,7 +25,7 @@ final class GroupStore implements Store {
     static final long DUE_NANOS = 30_000_000_000L;
 
     /// So many changed rows wait for the checkpoint under way: bounds memory.
-    static final int MOST_ROWS = 256 << 10;
+    static final int MOST_ROWS = 128 << 10;
 
     private final Disk disk;
     private final long group;

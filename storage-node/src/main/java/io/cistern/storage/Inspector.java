@@ -204,7 +204,7 @@ final class Inspector {
 
     GranuleData readGranule(View view, long granule, long appliedIndex) {
         Branch branch = reader.branch(view);
-        ByteBuffer all = ByteBuffer.allocateDirect(Slots.SLOT_BYTES);
+        ByteBuffer all = ByteBuffer.allocate(Slots.SLOT_BYTES);
         ReentrantLock lock = map.lock(granule);
         lock.lock();
         try {

@@ -48,8 +48,9 @@ final class SnapshotList extends AbstractList<Snapshot> implements RandomAccess 
     }
 
     SnapshotList without(Snapshot snapshot) {
+        // The very object: comparing 100,000 names would take long.
         for (int i = 0; i < size; i++) {
-            if (snapshot.equals(array[i])) {
+            if (snapshot == array[i]) {
                 @Nullable Snapshot[] copy = new Snapshot[size - 1 + 8];
                 System.arraycopy(array, 0, copy, 0, i);
                 System.arraycopy(array, i + 1, copy, i, size - 1 - i);
