@@ -2,8 +2,10 @@ package io.cistern.storage;
 
 import io.cistern.block.ErrorCode;
 import java.nio.ByteBuffer;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +15,9 @@ final class Model {
     static final int BLOCK = 4096;
 
     final Map<Long, Content> volumes = new TreeMap<>();
+
+    /// Writes that took effect: they must not do so again.
+    private final Set<String> executed = new HashSet<>();
 
     static final class Content {
         long size;
@@ -56,6 +61,9 @@ final class Model {
     @Nullable ErrorCode apply(long index, Command command) {
         switch (command) {
             case Command.Write w -> {
+                if (!executed.add(w.origin().attachment() + "/" + w.origin().seq())) {
+                    return null;
+                }
                 for (int i = 0; i < w.crcs().length; i++) {
                     volume(w.volume())
                             .blocks

@@ -25,6 +25,9 @@ class StoreModelTest {
     private static final int BLOCKS = 40 * Slots.BLOCKS;
     private static final int MOST_VOLUMES = 5;
 
+    /// Writes that a client leaves open.
+    private static final int OPEN = 20;
+
     private static final class Run implements AutoCloseable {
         final Random random;
         final List<Entry> log = new ArrayList<>();
@@ -80,7 +83,8 @@ class StoreModelTest {
         }
 
         Origin origin(long volume) {
-            return new Origin(model.volume(volume).attachment, index + 1, index);
+            return new Origin(
+                    model.volume(volume).attachment, index + 1, Math.max(1, index - OPEN));
         }
 
         /// Blocks to write: mostly a few, sometimes many.
@@ -107,6 +111,32 @@ class StoreModelTest {
                             first * Model.BLOCK,
                             Crc32c.ofBlocks(data),
                             data));
+        }
+
+        /// Sends a write again that was executed not long ago, with other bytes.
+        void repeat() {
+            for (int i = log.size() - 1; i >= Math.max(0, log.size() - OPEN); i--) {
+                if (log.get(i).command() instanceof Command.Write w
+                        && model.volumes.containsKey(w.volume())
+                        && model.volume(w.volume()).attachment == w.origin().attachment()
+                        && random.nextInt(3) == 0) {
+                    ByteBuffer data = ByteBuffer.allocate(w.data().remaining());
+                    while (data.hasRemaining()) {
+                        Model.fill(data, ++stamps);
+                    }
+                    data.flip();
+                    assertThat(rig.store.executed(w.volume(), w.origin())).isNotNull();
+                    apply(
+                            new Command.Write(
+                                    w.volume(),
+                                    w.origin(),
+                                    0,
+                                    w.offset(),
+                                    Crc32c.ofBlocks(data),
+                                    data));
+                    return;
+                }
+            }
         }
 
         void zero() {
@@ -248,7 +278,9 @@ class StoreModelTest {
             int what = random.nextInt(alone ? 100 : 87);
             if (what < 35) {
                 write();
-            } else if (what < 45) {
+            } else if (what < 38) {
+                repeat();
+            } else if (what < 46) {
                 zero();
             } else if (what < 53) {
                 snapshot();
