@@ -147,6 +147,18 @@ class NbdToolsTest {
     }
 
     @Test
+    void qemuNbdListsTheExport() throws Exception {
+        try (Served served = new Served(8 * MIB)) {
+            String list =
+                    Tool.run("qemu-nbd", "--list", "--socket=" + served.socket())
+                            .succeeded()
+                            .output();
+            assertThat(list)
+                    .contains("export: 'disk'", "size:  8388608", "base:allocation", "fast-zero");
+        }
+    }
+
+    @Test
     void readOnlyExportsRefuseWrites() throws Exception {
         MemoryBlockDevice device = new MemoryBlockDevice(4 * MIB);
         try (Served served = new Served(device, true, NbdLimits.DEFAULT)) {
