@@ -8,6 +8,7 @@ import io.cistern.raft.ratis.RatisTransport;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -106,6 +107,9 @@ public final class RaftHost implements AutoCloseable {
                 throw new IOException("no replica in " + directory);
             }
             store.voted();
+        } catch (ClosedByInterruptException e) {
+            // The replica is being closed, and nobody hears of a vote that is not durable.
+            throw new UncheckedIOException(e);
         } catch (IOException e) {
             config.halt().halt("cannot make the vote in " + directory + " durable", e);
             throw new UncheckedIOException(e);

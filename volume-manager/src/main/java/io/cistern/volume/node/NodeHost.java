@@ -147,6 +147,7 @@ public final class NodeHost implements ClusterNode {
                                 Duration.ofMillis(election * 9L / 5),
                                 Duration.ofMillis(election * 2L / 5),
                                 RaftTimings.DEFAULT.request()))
+                .withTls(Formations.tls(config))
                 .withHalt(halt);
     }
 
