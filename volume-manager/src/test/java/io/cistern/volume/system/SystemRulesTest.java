@@ -1,0 +1,250 @@
+package io.cistern.volume.system;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.LogPosition;
+import io.cistern.storage.Command.Limits;
+import io.cistern.volume.system.SystemCodec.Checkpoint;
+import io.cistern.volume.system.SystemCommand.Place;
+import io.cistern.volume.system.SystemRules.Step;
+import io.cistern.volume.system.SystemState.Disk;
+import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Role;
+import io.cistern.volume.system.SystemState.Settings;
+import io.cistern.volume.system.SystemState.Source;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Random;
+import java.util.Set;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import org.junit.jupiter.api.Test;
+
+/// The rules of the system group, driven by random commands, and its formats.
+class SystemRulesTest {
+    private static final List<String> NODES = List.of("n0", "n1", "n2", "n3", "n4");
+
+    static Node node(String name) {
+        return new Node(
+                name,
+                "default",
+                "http://" + name,
+                name + ":1",
+                name + ":2",
+                null,
+                null,
+                false,
+                1,
+                1,
+                List.of(new Disk(0, "/d/" + name, 0, false)));
+    }
+
+    private static SystemCommand.Form form() {
+        return new SystemCommand.Form(
+                "form",
+                "c1",
+                Settings.DEFAULT,
+                NODES.stream().map(SystemRulesTest::node).toList(),
+                NODES.subList(0, 3));
+    }
+
+    private static SystemCommand random(Random r, int i) {
+        String request = r.nextInt(20) == 0 ? "r" + r.nextInt(i + 1) : "r" + i;
+        String node = NODES.get(r.nextInt(NODES.size()));
+        long group = r.nextInt(4);
+        String peer = node + "." + r.nextInt(12);
+        long volume = r.nextInt(12);
+        return switch (r.nextInt(18)) {
+            case 0 -> new SystemCommand.CreateGroup(request, places(r));
+            case 1 -> new SystemCommand.GroupReady(request, group);
+            case 2 -> new SystemCommand.AddReplica(request, group, new Place(node, r.nextInt(2)));
+            case 3 -> new SystemCommand.PromoteReplica(request, group, peer, null);
+            case 4 -> new SystemCommand.RetireReplica(request, group, peer);
+            case 5 -> new SystemCommand.RemoveReplica(request, group, peer);
+            case 6, 7, 8 ->
+                    new SystemCommand.CreateVolume(
+                            request,
+                            "v" + r.nextInt(6),
+                            group,
+                            512,
+                            Limits.NONE,
+                            r.nextBoolean() ? null : new Source(volume, "v", "s"),
+                            i);
+            case 9 -> new SystemCommand.VolumeReady(request, volume);
+            case 10 -> new SystemCommand.RenameVolume(request, volume, "v" + r.nextInt(6));
+            case 11 -> new SystemCommand.DeleteVolume(request, volume);
+            case 12 -> new SystemCommand.RemoveVolume(request, volume);
+            case 13 -> new SystemCommand.KeepVolume(request, volume);
+            case 14 -> new SystemCommand.AddDisk(request, node, "/e/" + r.nextInt(3), 0);
+            case 15 -> new SystemCommand.RemoveDisk(request, node, r.nextInt(3));
+            case 16 -> new SystemCommand.DrainNode(request, node, r.nextBoolean());
+            default -> new SystemCommand.RemoveNode(request, node);
+        };
+    }
+
+    private static List<Place> places(Random r) {
+        List<Place> places = new ArrayList<>();
+        int count = 1 + 2 * r.nextInt(2);
+        for (int i = 0; i < count; i++) {
+            places.add(new Place(NODES.get((i + r.nextInt(2)) % NODES.size()), 0));
+        }
+        return places;
+    }
+
+    @Property(tries = 200)
+    void invariantsHoldAndReplicasAgree(@ForAll long seed) {
+        Random random = new Random(seed);
+        SystemState state = SystemRules.apply(SystemState.EMPTY, form()).state();
+        SystemState other = state;
+        Set<String> peersEver = peers(state);
+        Set<Long> volumesEver = new HashSet<>();
+        for (int i = 0; i < 120; i++) {
+            SystemCommand command = random(random, i);
+            Set<String> before = peers(state);
+            Set<Long> volumesBefore = state.volumes().keySet();
+            Step step = SystemRules.apply(state, command);
+            Step again = SystemRules.apply(other, SystemCodec.decode(SystemCodec.encode(command)));
+            assertThat(again.outcome()).isEqualTo(step.outcome());
+            assertThat(again.state()).isEqualTo(step.state());
+            assertThat(SystemRules.apply(step.state(), command).outcome())
+                    .isEqualTo(step.outcome());
+            assertThat(SystemRules.apply(step.state(), command).state()).isEqualTo(step.state());
+            for (String peer : peers(step.state())) {
+                assertThat(before.contains(peer) || peersEver.add(peer)).as(peer).isTrue();
+            }
+            for (Long id : step.state().volumes().keySet()) {
+                assertThat(volumesBefore.contains(id) || volumesEver.add(id)).isTrue();
+            }
+            state = step.state();
+            other = again.state();
+            check(state);
+        }
+        Checkpoint checkpoint = new Checkpoint(new LogPosition(3, 99), state);
+        assertThat(SystemCodec.decodeCheckpoint(SystemCodec.encode(checkpoint), "test"))
+                .isEqualTo(checkpoint);
+    }
+
+    private static Set<String> peers(SystemState state) {
+        Set<String> peers = new HashSet<>();
+        state.groups()
+                .values()
+                .forEach(g -> g.replicas().forEach(r -> peers.add(g.id() + "/" + r.peer())));
+        return peers;
+    }
+
+    private static void check(SystemState state) {
+        Set<String> names = new HashSet<>();
+        state.volumes().values().forEach(v -> assertThat(names.add(v.name())).isTrue());
+        state.volumes().values().forEach(v -> assertThat(state.groups()).containsKey(v.group()));
+        for (Group group : state.groups().values()) {
+            assertThat(group.voters()).isNotEmpty();
+            assertThat(group.replicas().stream().filter(r -> r.role() == Role.LEARNER).count())
+                    .isLessThanOrEqualTo(1);
+            group.replicas()
+                    .forEach(r -> {
+                        Node node = state.nodes().get(r.node());
+                        assertThat(node).as(r.toString()).isNotNull();
+                        assertThat(Objects.requireNonNull(node).disks())
+                                .anyMatch(d -> d.number() == r.disk());
+                    });
+        }
+    }
+
+    @Test
+    void aTokenAdmitsOneNodeOnce() {
+        SystemState state = SystemRules.apply(SystemState.EMPTY, form()).state();
+        state = SystemRules.apply(state, new SystemCommand.AddToken("t", "hash", 1000, 0)).state();
+        Step late =
+                SystemRules.apply(state, new SystemCommand.JoinNode("a", "hash", 1001, node("x")));
+        assertThat(late.outcome().error()).isEqualTo(ErrorCode.UNAUTHORIZED);
+        Step joined =
+                SystemRules.apply(state, new SystemCommand.JoinNode("b", "hash", 999, node("x")));
+        assertThat(joined.outcome().error()).isNull();
+        assertThat(joined.state().nodes()).containsKey("x");
+        Step second =
+                SystemRules.apply(
+                        joined.state(), new SystemCommand.JoinNode("c", "hash", 999, node("y")));
+        assertThat(second.outcome().error()).isEqualTo(ErrorCode.UNAUTHORIZED);
+    }
+
+    private static Checkpoint sample() {
+        SystemState state = SystemRules.apply(SystemState.EMPTY, form()).state();
+        for (SystemCommand command :
+                List.of(
+                        new SystemCommand.AddToken("t", "0a1b", 5000, 0),
+                        new SystemCommand.CreateGroup(
+                                "g",
+                                List.of(
+                                        new Place("n0", 0),
+                                        new Place("n1", 0),
+                                        new Place("n2", 0))),
+                        new SystemCommand.GroupReady("h", 1),
+                        new SystemCommand.CreateVolume(
+                                "v", "web1", 1, 1 << 30, new Limits(100, 0), null, 77),
+                        new SystemCommand.VolumeReady("w", 1),
+                        new SystemCommand.CreateVolume(
+                                "x",
+                                "copy",
+                                1,
+                                1 << 30,
+                                Limits.NONE,
+                                new Source(1, "web1", "monday"),
+                                78),
+                        new SystemCommand.AddReplica("y", 1, new Place("n3", 0)))) {
+            state = SystemRules.apply(state, command).state();
+        }
+        return new Checkpoint(new LogPosition(4, 1234), state);
+    }
+
+    /// The committed file of version 1 is read, and is what this version writes.
+    @Test
+    void readsAndWritesTheGoldenCheckpoint() throws IOException {
+        try (InputStream in =
+                Objects.requireNonNull(
+                        SystemRulesTest.class.getResourceAsStream("system-v1.ckpt"))) {
+            byte[] golden = in.readAllBytes();
+            assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(sample());
+            assertThat(SystemCodec.encode(sample())).isEqualTo(golden);
+        }
+    }
+
+    @Test
+    void damageAndNewerVersionsAreToldApart() {
+        byte[] sound = SystemCodec.encode(sample());
+        for (int i = 0; i < sound.length; i++) {
+            byte[] damaged = sound.clone();
+            damaged[i] ^= 0x20;
+            assertThatThrownBy(() -> SystemCodec.decodeCheckpoint(damaged, "x"))
+                    .isInstanceOf(CisternException.class);
+        }
+        byte[] newer = sound.clone();
+        newer[11] = 9;
+        assertThatThrownBy(() -> SystemCodec.decodeCheckpoint(newer, "x"))
+                .hasMessageContaining("newer")
+                .satisfies(e ->
+                        assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.INVALID));
+        byte[] shorter = Arrays.copyOf(sound, sound.length / 2);
+        assertThatThrownBy(() -> SystemCodec.decodeCheckpoint(shorter, "x"))
+                .satisfies(e ->
+                        assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.CORRUPT));
+    }
+
+    @Property(tries = 300)
+    void garbageIsNoCommand(@ForAll byte[] garbage) {
+        try {
+            SystemCodec.decode(ByteBuffer.wrap(garbage));
+        } catch (CisternException refused) {
+            assertThat(refused.code()).isIn(ErrorCode.CORRUPT, ErrorCode.INVALID);
+        }
+    }
+}
