@@ -25,6 +25,7 @@ bytes() {
     else printf '%d.%d GiB\n' $((n / 1073741824)) $((n % 1073741824 * 10 / 1073741824)); fi
 }
 
+exec 9>&1    # what people see, also from where output is redirected
 STEP=0
 STEP_NAME=start
 # step TITLE WHY
@@ -51,7 +52,7 @@ note() { printf '                  %s\n' "$1"; printf '%s\n' "$1" >> "$LOG"; }
 
 # fail TEXT: says what went wrong in which step and ends the demo
 fail() {
-    printf '    %sFAILED%s      %s\n' "$RED" "$PLAIN" "$1"
+    printf '    %sFAILED%s      %s\n' "$RED" "$PLAIN" "$1" >&9
     printf 'FAILED in step %d (%s): %s\n' "$STEP" "$STEP_NAME" "$1" >> "$LOG"
     exit 1
 }
