@@ -18,7 +18,6 @@ import io.cistern.storage.Command.SetLimits;
 import io.cistern.storage.Command.Write;
 import io.cistern.storage.Command.Zero;
 import io.cistern.storage.Volume.Holder;
-import io.cistern.storage.VolumeState.Attachment;
 import io.cistern.storage.VolumeState.Parent;
 import io.cistern.storage.VolumeState.Snapshot;
 import java.util.HashSet;
@@ -55,8 +54,8 @@ final class Commands {
             case CreateSnapshots c -> createSnapshots(c);
             case DeleteSnapshot c -> deleteSnapshot(c);
             case Rollback c -> rollback(c);
-            case Attach c -> attach(index, c);
-            case Detach c -> detach(c);
+            case Attach c -> Attachments.attach(table, index, c);
+            case Detach c -> Attachments.detach(table, c);
         };
     }
 
@@ -336,81 +335,9 @@ final class Commands {
         return Outcome.DONE;
     }
 
-    // ---- attachments
-
-    private Outcome attach(long index, Attach c) {
-        Volume volume = table.volumes.get(c.volume());
-        if (volume == null) {
-            return noVolume(c.volume());
-        }
-        for (Holder h : volume.holders) {
-            Attachment a = h.attachment;
-            if (a.nonceHigh() == c.nonceHigh() && a.nonceLow() == c.nonceLow()) {
-                return Outcome.of(a.id());
-            }
-        }
-        if (volume.holder(index) != null) {
-            return Outcome.refused(
-                    ErrorCode.UNAVAILABLE, "another attach is in the same log entry: try again");
-        }
-        Set<Holder> ended = new HashSet<>();
-        for (Holder h : volume.holders) {
-            AttachMode mode = h.attachment.mode();
-            boolean ends =
-                    switch (c.mode()) {
-                        case EXCLUSIVE -> mode != AttachMode.READ_ONLY;
-                        case SHARED -> mode == AttachMode.EXCLUSIVE;
-                        case READ_ONLY -> false;
-                    };
-            if (ends) {
-                ended.add(h);
-            }
-        }
-        if (volume.holders.size() - ended.size() >= VolumeState.MAX_ATTACHMENTS) {
-            return Outcome.refused(
-                    ErrorCode.LIMIT,
-                    "volume "
-                            + volume.id
-                            + " has "
-                            + VolumeState.MAX_ATTACHMENTS
-                            + " attachments: detach one first");
-        }
-        ended.forEach(h -> end(volume, h));
-        volume.holders.add(
-                new Holder(
-                        new Attachment(
-                                index,
-                                c.mode(),
-                                c.nonceHigh(),
-                                c.nonceLow(),
-                                c.holder(),
-                                c.timeMillis()),
-                        new Window()));
-        table.changed(volume);
-        return Outcome.of(index);
-    }
-
-    private Outcome detach(Detach c) {
-        Volume volume = table.volumes.get(c.volume());
-        if (volume == null) {
-            return noVolume(c.volume());
-        }
-        Holder holder = volume.holder(c.attachment());
-        if (holder != null) {
-            end(volume, holder);
-            table.changed(volume);
-        }
-        return Outcome.DONE;
-    }
-
-    private void end(Volume volume, Holder holder) {
-        table.dropWindow(volume, holder);
-        volume.holders.remove(holder);
-    }
-
     // ---- refusals
 
-    private static Outcome noVolume(long volume) {
+    static Outcome noVolume(long volume) {
         return Outcome.refused(ErrorCode.NOT_FOUND, "volume " + volume + " does not exist");
     }
 

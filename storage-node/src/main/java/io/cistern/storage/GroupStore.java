@@ -9,7 +9,6 @@ import java.nio.ByteBuffer;
 import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -35,22 +34,15 @@ final class GroupStore implements Store {
     private final BlockReader reader;
     private final Checkpointer checkpointer;
     private final Collector collector;
-    private final Importer importer;
-    private final Damage damage;
+    private final Copies copies;
     private final Inspector inspector;
     private final SpaceLedger ledger;
     private final Mark mark;
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition entryEnded = lock.newCondition();
+    private final StoreState state;
+    private final ReentrantLock lock;
 
-    private volatile LogPosition applied;
-    private volatile long latestIndex;
-    private volatile long readableFrom;
-    private volatile boolean importing;
-    private volatile boolean closed;
     private volatile long bytesSince;
     private volatile long begunNanos = System.nanoTime();
-    private int exports;
 
     GroupStore(Disk disk, long group, StoreParts parts, Mark mark) {
         this.disk = disk;
@@ -58,18 +50,14 @@ final class GroupStore implements Store {
         this.map = parts.map;
         this.table = parts.table;
         this.mark = mark;
-        Header header = parts.header;
-        applied = header.position();
-        latestIndex = applied.index();
-        importing = header.importing();
-        readableFrom = header.readableFrom();
+        this.state = new StoreState(group, parts.header);
+        this.lock = state.lock;
         commands = new Commands(table, new BlockWriter(map), this::epochMoved);
         reader = new BlockReader(map, table);
-        checkpointer = new Checkpointer(map, table, mark, lock, disk, header.position());
+        checkpointer = new Checkpointer(map, table, mark, lock, disk, parts.header.position());
         collector = new Collector(map, table, reader);
-        importer = new Importer(map, table, lock);
-        damage = new Damage(map, table);
-        inspector = new Inspector(map, reader, damage);
+        copies = new Copies(state, map, table, reader, this::checkpointNow);
+        inspector = new Inspector(map, reader, new Damage(map, table));
         ledger = new SpaceLedger(map, table);
     }
 
@@ -77,22 +65,22 @@ final class GroupStore implements Store {
 
     @Override
     public Outcome apply(long index, long term, Command command) {
-        if (latestIndex == applied.index()) {
+        if (state.betweenEntries()) {
             waitForMemory();
         }
         lock.lock();
         try {
-            if (importing || index <= applied.index()) {
+            if (state.importing || index <= state.applied.index()) {
                 throw new IllegalStateException(
                         "group "
                                 + group
                                 + ": entry "
                                 + index
                                 + " after "
-                                + applied.index()
-                                + (importing ? ", in an import" : ""));
+                                + state.applied.index()
+                                + (state.importing ? ", in an import" : ""));
             }
-            latestIndex = index;
+            state.latestIndex = index;
             if (command instanceof Command.Write w) {
                 long bytes = bytesSince;
                 bytesSince = bytes + w.data().remaining();
@@ -107,13 +95,13 @@ final class GroupStore implements Store {
     public void advance(long index, long term) {
         lock.lock();
         try {
-            if (index <= applied.index()) {
+            if (index <= state.applied.index()) {
                 throw new IllegalStateException(
-                        "group " + group + ": entry " + index + " after " + applied.index());
+                        "group " + group + ": entry " + index + " after " + state.applied.index());
             }
-            latestIndex = index;
-            applied = new LogPosition(term, index);
-            entryEnded.signalAll();
+            state.latestIndex = index;
+            state.applied = new LogPosition(term, index);
+            state.entryEnded.signalAll();
         } finally {
             lock.unlock();
         }
@@ -121,7 +109,7 @@ final class GroupStore implements Store {
 
     /// While the map is newer than the table a new epoch may have rows already.
     private void epochMoved() {
-        if (latestIndex <= readableFrom) {
+        if (state.latestIndex <= state.readableFrom) {
             map.invalidateAll();
         }
     }
@@ -156,24 +144,24 @@ final class GroupStore implements Store {
 
     @Override
     public LogPosition applied() {
-        return applied;
+        return state.applied;
     }
 
     @Override
     public long readableFrom() {
-        return readableFrom;
+        return state.readableFrom;
     }
 
     // ---- checkpoints
 
     @Override
     public LogPosition checkpointed() {
-        return importing ? LogPosition.START : checkpointer.durable();
+        return state.importing ? LogPosition.START : checkpointer.durable();
     }
 
     @Override
     public boolean checkpointDue() {
-        if (checkpointer.running() != null || importing || closed) {
+        if (checkpointer.running() != null || state.importing || state.closed) {
             return false;
         }
         return map.dirtyRows() >= DUE_ROWS
@@ -182,16 +170,19 @@ final class GroupStore implements Store {
                 || (System.nanoTime() - begunNanos >= DUE_NANOS
                         && (map.dirtyRows() > 0
                                 || map.freedSlots() > 0
-                                || !applied.equals(checkpointer.durable())));
+                                || !state.applied.equals(checkpointer.durable())));
     }
 
     @Override
     public CompletableFuture<LogPosition> checkpoint() {
         lock.lock();
         try {
-            if (latestIndex != applied.index()) {
+            if (!state.betweenEntries()) {
                 throw new IllegalStateException(
-                        "group " + group + ": checkpoint in the middle of entry " + latestIndex);
+                        "group "
+                                + group
+                                + ": checkpoint in the middle of entry "
+                                + state.latestIndex);
             }
             CompletableFuture<LogPosition> running = checkpointer.running();
             return running == null ? begin() : running;
@@ -204,7 +195,7 @@ final class GroupStore implements Store {
     void checkpointIfDue() {
         if (checkpointDue() && lock.tryLock()) {
             try {
-                if (latestIndex == applied.index() && checkpointDue()) {
+                if (state.betweenEntries() && checkpointDue()) {
                     begin();
                 }
             } finally {
@@ -217,7 +208,7 @@ final class GroupStore implements Store {
         begunNanos = System.nanoTime();
         bytesSince = 0;
         collector.checkpointBegun();
-        return checkpointer.begin(new Header(applied, table.nextBranch, importing, readableFrom));
+        return checkpointer.begin(state.header(table));
     }
 
     /// A checkpoint that holds everything done before the call. Blocks.
@@ -244,8 +235,8 @@ final class GroupStore implements Store {
 
     @Override
     public View headView(long volume) {
-        VolumeState state = known(volume);
-        return new View(state.branch(), state.epoch());
+        VolumeState known = known(volume);
+        return new View(known.branch(), known.epoch());
     }
 
     @Override
@@ -267,49 +258,37 @@ final class GroupStore implements Store {
     }
 
     private VolumeState known(long volume) {
-        VolumeState state = volume(volume);
-        if (state == null) {
+        VolumeState found = volume(volume);
+        if (found == null) {
             throw new CisternException(
                     ErrorCode.NOT_FOUND, "volume " + volume + " does not exist in group " + group);
         }
-        return state;
+        return found;
     }
 
     // ---- reading
 
-    private void checkReadable() {
-        if (importing || applied.index() < readableFrom) {
-            throw new CisternException(
-                    ErrorCode.STALE,
-                    "this replica of group "
-                            + group
-                            + " is catching up: it has applied "
-                            + applied.index()
-                            + (importing ? " and is being copied" : " of " + readableFrom));
-        }
-    }
-
     @Override
     public boolean tryRead(View view, long offset, ByteBuffer dst) {
-        checkReadable();
+        state.checkReadable();
         return reader.tryRead(view, offset, dst);
     }
 
     @Override
     public void read(View view, long offset, ByteBuffer dst) {
-        checkReadable();
+        state.checkReadable();
         reader.read(view, offset, dst);
     }
 
     @Override
     public List<Extent> extents(View view, long offset, long length, int max) {
-        checkReadable();
+        state.checkReadable();
         return inspector.extents(view, offset, length, max);
     }
 
     @Override
     public List<Range> diff(View a, View b, long offset, long length, int max) {
-        checkReadable();
+        state.checkReadable();
         return inspector.diff(a, b, offset, length, max);
     }
 
@@ -321,7 +300,7 @@ final class GroupStore implements Store {
                 disk.capacityBytes(),
                 disk.freeBytes(),
                 map.heldSlots() * Slots.SLOT_BYTES,
-                applied.index());
+                state.applied.index());
     }
 
     @Override
@@ -333,8 +312,8 @@ final class GroupStore implements Store {
 
     @Override
     public GranuleData readGranule(View view, long granule) {
-        checkReadable();
-        return inspector.readGranule(view, granule, latestIndex);
+        state.checkReadable();
+        return inspector.readGranule(view, granule, state.latestIndex);
     }
 
     @Override
@@ -349,92 +328,32 @@ final class GroupStore implements Store {
 
     @Override
     public StoreExport export() {
-        lock.lock();
-        try {
-            while (latestIndex != applied.index()) {
-                entryEnded.awaitUninterruptibly();
-            }
-            checkReadable();
-            exports++;
-            ByteBuffer copy = TableCopy.encode(table, applied);
-            return new Exporter(
-                    damage, reader, applied, copy, () -> latestIndex, this::exportClosed);
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private void exportClosed() {
-        lock.lock();
-        try {
-            exports--;
-        } finally {
-            lock.unlock();
-        }
+        return copies.export();
     }
 
     @Override
     public void importBegin() {
-        lock.lock();
-        try {
-            importing = true;
-            map.invalidateAll();
-        } finally {
-            lock.unlock();
-        }
-        checkpointNow();
+        copies.begin();
     }
 
     @Override
     public boolean importing() {
-        return importing;
+        return state.importing;
     }
 
     @Override
     public List<RowKey> importPage(ExportPage page) {
-        checkImporting();
-        List<RowKey> wanted = importer.page(page, this::checkpointNow);
-        relieve();
-        return wanted;
+        return copies.page(page);
     }
 
     @Override
     public void importRows(List<RowExport> rows) {
-        checkImporting();
-        importer.rows(rows, this::checkpointNow);
-        relieve();
-    }
-
-    private void checkImporting() {
-        if (!importing) {
-            throw new IllegalStateException("group " + group + ": no import has begun");
-        }
-    }
-
-    /// Writes out what an import has brought before it takes too much memory.
-    private void relieve() {
-        if (map.dirtyRows() >= DUE_ROWS || map.freedSlots() >= DUE_FREED) {
-            checkpointNow();
-        }
+        copies.rows(rows);
     }
 
     @Override
     public LogPosition importEnd(ByteBuffer tableCopy, long newest) {
-        checkImporting();
-        TableCopy copy = TableCopy.decode(tableCopy, group);
-        lock.lock();
-        try {
-            importer.install(copy);
-            applied = copy.position();
-            latestIndex = applied.index();
-            readableFrom = newest > applied.index() ? newest : -1;
-            importing = false;
-            map.invalidateAll();
-        } finally {
-            lock.unlock();
-        }
-        checkpointNow();
-        return applied;
+        return copies.end(tableCopy, newest);
     }
 
     // ---- garbage
@@ -444,10 +363,9 @@ final class GroupStore implements Store {
         lock.lock();
         try {
             boolean allowed =
-                    exports == 0
-                            && !importing
-                            && !closed
-                            && applied.index() >= readableFrom
+                    state.exports == 0
+                            && !state.closed
+                            && !state.catchingUp()
                             && map.dirtyRows() < MOST_ROWS / 2;
             return allowed && collector.step(maxNanos);
         } finally {
@@ -459,10 +377,10 @@ final class GroupStore implements Store {
     public void close() {
         lock.lock();
         try {
-            if (closed) {
+            if (state.closed) {
                 return;
             }
-            closed = true;
+            state.closed = true;
         } finally {
             lock.unlock();
         }

@@ -48,15 +48,23 @@ final class SnapshotList extends AbstractList<Snapshot> implements RandomAccess 
     }
 
     SnapshotList without(Snapshot snapshot) {
-        // The very object: comparing 100,000 names would take long.
-        for (int i = 0; i < size; i++) {
-            if (snapshot == array[i]) {
-                @Nullable Snapshot[] copy = new Snapshot[size - 1 + 8];
-                System.arraycopy(array, 0, copy, 0, i);
-                System.arraycopy(array, i + 1, copy, i, size - 1 - i);
-                return new SnapshotList(copy, size - 1);
+        // The very object: comparing 100,000 names would take long. Mostly it is one of the oldest
+        // or one of the newest.
+        for (int i = 0, j = size - 1; i <= j; i++, j--) {
+            if (array[i] == snapshot) {
+                return without(i);
+            }
+            if (array[j] == snapshot) {
+                return without(j);
             }
         }
         return this;
+    }
+
+    private SnapshotList without(int index) {
+        @Nullable Snapshot[] copy = new Snapshot[size - 1 + 8];
+        System.arraycopy(array, 0, copy, 0, index);
+        System.arraycopy(array, index + 1, copy, index, size - 1 - index);
+        return new SnapshotList(copy, size - 1);
     }
 }

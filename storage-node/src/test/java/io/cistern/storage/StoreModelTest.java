@@ -117,6 +117,7 @@ class StoreModelTest {
         void repeat() {
             for (int i = log.size() - 1; i >= Math.max(0, log.size() - OPEN); i--) {
                 if (log.get(i).command() instanceof Command.Write w
+                        && w.origin().seq() >= index - OPEN
                         && model.volumes.containsKey(w.volume())
                         && model.volume(w.volume()).attachment == w.origin().attachment()
                         && random.nextInt(3) == 0) {
@@ -249,6 +250,10 @@ class StoreModelTest {
                         after = page.last();
                         for (int i = random.nextInt(4); i > 0; i--) {
                             step(false);
+                        }
+                        if (random.nextInt(4) == 0) {
+                            deleteSnapshot();
+                            rig.collectAll();
                         }
                         if (++pages % 50 == 20) {
                             interrupted = true;
