@@ -78,15 +78,14 @@ final class Memberships {
         if (learner == null) {
             begin(state, group, reports);
         } else if (caughtUp(group, learner, leader, reports)) {
-            Replica leaving = leaving(state, group, reports);
-            boolean grows = group.voters().size() < wanted(state, group);
+            Replica replaced = replaced(state, group, learner, reports);
             log.info("{} of g{} votes from now on", learner.peer(), group.id());
             propose(
                     new SystemCommand.PromoteReplica(
                             Cluster.request(),
                             group.id(),
                             learner.peer(),
-                            leaving == null || grows ? null : leaving.peer()));
+                            replaced == null ? null : replaced.peer()));
         }
     }
 
@@ -205,6 +204,19 @@ final class Memberships {
             }
         }
         return draining;
+    }
+
+    /// The voter whose place the learner takes: the one on its own node, whose files are gone since
+    /// the learner was opened there; else the one that should leave, unless the group grows.
+    private @Nullable Replica replaced(
+            SystemState state, Group group, Replica learner, Map<String, NodeReport> reports) {
+        for (Replica voter : group.voters()) {
+            if (voter.node().equals(learner.node())) {
+                return voter;
+            }
+        }
+        boolean grows = group.voters().size() < wanted(state, group);
+        return grows ? null : leaving(state, group, reports);
     }
 
     private static boolean drains(SystemState state, Replica replica) {

@@ -13,7 +13,9 @@ import io.cistern.volume.node.NodeFile.LocalReplica;
 import io.cistern.volume.node.NodeReport.DiskReport;
 import io.cistern.volume.node.NodeReport.ReplicaReport;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Says how this node is.
@@ -39,6 +41,7 @@ final class Reporter {
             addWork(running, status, "copy", status.copy());
             addWork(running, status, "scrub", status.scrub());
         }
+        addOpening(replicas);
         return new NodeReport(
                 local.file().name(),
                 ProcessHandle.current().pid(),
@@ -91,14 +94,29 @@ final class Reporter {
                             0,
                             0));
         } else if (mine != null) {
-            replicas.add(quarantined(0, mine.peer(), local.systemQuarantine()));
+            replicas.add(closed(0, mine.peer(), local.systemQuarantine()));
         }
     }
 
-    private static ReplicaReport quarantined(long group, String peer, @Nullable String reason) {
-        String why = reason == null ? "not open" : reason;
+    /// Replicas whose files are here and that are not open yet: a node that starts answers before
+    /// it has read its logs, and must not be taken for one that has lost them.
+    private void addOpening(List<ReplicaReport> replicas) {
+        Set<String> reported = new HashSet<>();
+        replicas.forEach(r -> reported.add(r.peer()));
+        for (LocalReplica known : local.file().replicas()) {
+            if (known.group() != 0
+                    && !reported.contains(known.peer())
+                    && local.disks().containsKey(known.disk())) {
+                replicas.add(closed(known.group(), known.peer(), null));
+            }
+        }
+    }
+
+    /// @param quarantined why it is out of use; null where it is about to be opened
+    private static ReplicaReport closed(long group, String peer, @Nullable String quarantined) {
+        boolean opening = quarantined == null;
         return new ReplicaReport(
-                group, peer, false, null, 0, -1, -1, List.of(), false, null, why, 0, 0);
+                group, peer, false, null, 0, -1, -1, List.of(), opening, null, quarantined, 0, 0);
     }
 
     private static List<String> ids(@Nullable RaftGroup raft) {
