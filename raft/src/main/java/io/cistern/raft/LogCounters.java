@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.stream.Stream;
@@ -17,29 +18,44 @@ final class LogCounters {
 
     private final Path directory;
     private final LongAdder bytes = new LongAdder();
+    private final LongAdder commands = new LongAdder();
 
     LogCounters(Path directory) {
         this.directory = directory;
     }
 
     /// An entry of this size went through the log.
-    void logged(int entryBytes) {
+    void applied(int entryBytes, int commandCount) {
         bytes.add(entryBytes + FRAME_BYTES);
+        commands.add(commandCount);
     }
 
-    RaftGroup.Stats stats(
-            RaftServer.Division division,
-            long commands,
-            Map<String, RaftGroup.Stats.Follower> followers) {
+    RaftGroup.Stats stats(RaftServer.Division division) {
         var raftLog = division.getRaftLog();
         return new RaftGroup.Stats(
                 RatisMeters.syncs(division.getMemberId().toString()),
                 raftLog.getNextIndex(),
-                commands,
+                commands.sum(),
                 bytesOnDisk(),
                 bytes.sum(),
-                raftLog.getStartIndex() - 1,
-                followers);
+                Math.max(raftLog.getStartIndex(), 0) - 1,
+                followers(division));
+    }
+
+    private static Map<String, RaftGroup.Stats.Follower> followers(RaftServer.Division division) {
+        Map<String, RaftGroup.Stats.Follower> followers = new HashMap<>();
+        long[] matched =
+                division.getInfo().isLeader() ? division.getInfo().getFollowerMatchIndices() : null;
+        if (matched != null) {
+            var heard = division.getInfo().getRoleInfoProto().getLeaderInfo().getFollowerInfoList();
+            for (int i = 0; i < Math.min(matched.length, heard.size()); i++) {
+                followers.put(
+                        heard.get(i).getId().getId().toStringUtf8(),
+                        new RaftGroup.Stats.Follower(
+                                matched[i], heard.get(i).getLastRpcElapsedTimeMs()));
+            }
+        }
+        return Map.copyOf(followers);
     }
 
     /// Bytes of all files of the replica's directory.

@@ -102,10 +102,10 @@ public final class RaftHost implements AutoCloseable {
 
     private void makeVoteDurable(Path directory) {
         ReplicaStore store = stores.get(directory.toAbsolutePath().normalize());
+        if (store == null) {
+            throw new IllegalStateException("the replica in " + directory + " is closed");
+        }
         try {
-            if (store == null) {
-                throw new IOException("no replica in " + directory);
-            }
             store.voted();
         } catch (ClosedByInterruptException e) {
             // The replica is being closed, and nobody hears of a vote that is not durable.

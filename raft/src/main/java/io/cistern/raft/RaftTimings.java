@@ -17,7 +17,7 @@ public record RaftTimings(
     public static final RaftTimings DEFAULT =
             new RaftTimings(
                     Duration.ofMillis(500),
-                    Duration.ofMillis(900),
+                    Duration.ofMillis(800),
                     Duration.ofMillis(200),
                     Duration.ofSeconds(3));
 

@@ -6,27 +6,20 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.atomic.LongAdder;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
 import org.apache.ratis.protocol.ClientId;
-import org.apache.ratis.protocol.Message;
-import org.apache.ratis.protocol.RaftClientAsynchronousProtocol;
-import org.apache.ratis.protocol.RaftClientReply;
-import org.apache.ratis.protocol.RaftClientRequest;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.protocol.RaftPeer;
 import org.apache.ratis.protocol.RaftPeerId;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
-import org.apache.ratis.thirdparty.com.google.protobuf.UnsafeByteOperations;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,6 +27,7 @@ import org.slf4j.LoggerFactory;
 /// A replica on Ratis. One Ratis server per replica: its peer id and directory are its own.
 final class RatisGroup implements RaftGroup {
     private static final Logger log = LoggerFactory.getLogger(RatisGroup.class);
+    private static final int LEASE_ATTEMPTS = 3;
 
     private final GroupId id;
     private final Peer self;
@@ -49,7 +43,6 @@ final class RatisGroup implements RaftGroup {
     private final Batcher batcher;
     private final ReplicaStore store;
     private final LogCounters counters;
-    private final LongAdder commands = new LongAdder();
     private final Runnable onClose;
     private final RatisStateMachine adapter;
 
@@ -144,15 +137,26 @@ final class RatisGroup implements RaftGroup {
         if (!leadership.current().ready()) {
             return CompletableFuture.failedFuture(notLeader());
         }
+        return renewLease(LEASE_ATTEMPTS);
+    }
+
+    /// An entry that takes longer than the lease renews nothing: on a busy machine that happens.
+    private CompletableFuture<Void> renewLease(int attempts) {
         return batcher.touch()
-                .thenAccept(applied -> {
-                    if (!leadership.leaseValid()) {
-                        throw new CisternException(
-                                ErrorCode.UNAVAILABLE,
-                                "this replica could not renew its lease as the leader of "
-                                        + id
-                                        + " in time; ask again");
+                .thenCompose(applied -> {
+                    if (leadership.leaseValid()) {
+                        return CompletableFuture.completedFuture(null);
                     }
+                    if (attempts > 1 && leadership.current().ready()) {
+                        return renewLease(attempts - 1);
+                    }
+                    return CompletableFuture.failedFuture(
+                            new CisternException(
+                                    ErrorCode.UNAVAILABLE,
+                                    "this replica could not renew its lease as the leader"
+                                            + " of "
+                                            + id
+                                            + " in time; ask again"));
                 });
     }
 
@@ -199,7 +203,7 @@ final class RatisGroup implements RaftGroup {
         if (mine == null) {
             return new Stats(0, 0, 0, 0, 0, -1, Map.of());
         }
-        return counters.stats(mine, commands.sum(), followers(mine));
+        return counters.stats(mine);
     }
 
     @Override
@@ -234,8 +238,7 @@ final class RatisGroup implements RaftGroup {
 
     /// @param bytes what the entry takes in the log
     void applied(LogPosition position, int bytes, List<@Nullable Object> results) {
-        commands.add(results.size());
-        counters.logged(bytes);
+        counters.applied(bytes, results.size());
         waiters.advanceTo(position.index());
     }
 
@@ -361,40 +364,14 @@ final class RatisGroup implements RaftGroup {
 
     private CompletableFuture<@Nullable Throwable> submit(long callId, byte[] entry) {
         RaftServer.Division mine = division;
-        if (mine == null) {
-            return CompletableFuture.completedFuture(notLeader());
-        }
-        RaftClientRequest request =
-                RaftClientRequest.newBuilder()
-                        .setClientId(clientId)
-                        .setServerId(mine.getId())
-                        .setGroupId(ratisId)
-                        .setCallId(callId)
-                        .setMessage(Message.valueOf(UnsafeByteOperations.unsafeWrap(entry)))
-                        .setType(RaftClientRequest.writeRequestType())
-                        .build();
-        try {
-            // The server's own submit would pass this through another thread and wait for it.
-            return ((RaftClientAsynchronousProtocol) mine)
-                    .submitClientRequestAsync(request)
-                    .thenApply(RaftClientReply::getException);
-        } catch (IOException e) {
-            return CompletableFuture.completedFuture(e);
-        }
+        return mine == null
+                ? CompletableFuture.completedFuture(notLeader())
+                : RatisSubmission.submit(mine, clientId, callId, entry);
     }
 
-    private Map<String, Stats.Follower> followers(RaftServer.Division mine) {
-        Map<String, Stats.Follower> followers = new HashMap<>();
-        if (mine.getInfo().isLeader()) {
-            long[] matched = mine.getInfo().getFollowerMatchIndices();
-            var heard = mine.getInfo().getRoleInfoProto().getLeaderInfo().getFollowerInfoList();
-            for (int i = 0; matched != null && i < Math.min(matched.length, heard.size()); i++) {
-                followers.put(
-                        heard.get(i).getId().getId().toStringUtf8(),
-                        new Stats.Follower(matched[i], heard.get(i).getLastRpcElapsedTimeMs()));
-            }
-        }
-        return Map.copyOf(followers);
+    /// Requests that Ratis remembers.
+    long retryCacheSize() {
+        return division().getRetryCache().getStatistics().size();
     }
 
     private void callback(Runnable call) {

@@ -69,6 +69,23 @@ class RaftGroupTest {
         }
     }
 
+    /// At Ratis' default each request is remembered for a minute.
+    @Test
+    void whatRatisRemembersOfRequestsIsBounded() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RaftGroup leader = cluster.leader();
+            for (int i = 0; i < 300; i++) {
+                Cluster.propose(leader, "c" + i);
+            }
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> {
+                        // Only a new request makes it drop what is too old.
+                        Cluster.propose(leader, "tick");
+                        return ((RatisGroup) leader).retryCacheSize() < 100;
+                    });
+        }
+    }
+
     @Test
     void leadershipMovesOnRequest() throws Exception {
         try (Cluster cluster = Cluster.of(directory, 3)) {
