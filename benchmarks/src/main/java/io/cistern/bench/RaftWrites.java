@@ -8,7 +8,9 @@ import io.cistern.raft.ratis.RatisTransport;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -185,6 +187,7 @@ public final class RaftWrites {
         ByteString data = ByteString.copyFrom(new byte[4096]);
         long[] micros = new long[seconds * 20_000];
         int count = 0;
+        long switches = contextSwitches();
         long start = System.nanoTime();
         long end = start + TimeUnit.SECONDS.toNanos(seconds);
         for (long at = start; at < end && count < micros.length; count++) {
@@ -197,8 +200,32 @@ public final class RaftWrites {
         long[] sorted = Arrays.copyOf(micros, count);
         Arrays.sort(sorted);
         System.out.printf(
-                " 1 outstanding: %6.0f writes/s, p50 %d us, p99 %d us%n",
-                count / took, sorted[count / 2], sorted[count * 99 / 100]);
+                " 1 outstanding: %6.0f writes/s, p50 %d us, p99 %d us, %d waits per write%n",
+                count / took,
+                sorted[count / 2],
+                sorted[count * 99 / 100],
+                (contextSwitches() - switches) / Math.max(count, 1));
+    }
+
+    /// How often threads of this process have waited for something, or 0 where that is not known.
+    private static long contextSwitches() throws IOException {
+        Path tasks = Path.of("/proc/self/task");
+        if (!Files.isDirectory(tasks)) {
+            return 0;
+        }
+        long sum = 0;
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(tasks)) {
+            for (Path thread : threads) {
+                for (String line : Files.readAllLines(thread.resolve("status"))) {
+                    if (line.startsWith("voluntary_ctxt_switches:")) {
+                        sum += Long.parseLong(line.substring(line.indexOf(':') + 1).strip());
+                    }
+                }
+            }
+        } catch (NoSuchFileException ended) {
+            return sum;
+        }
+        return sum;
     }
 
     private static void outstanding(RaftServer leader, int seconds) throws Exception {
