@@ -66,6 +66,8 @@ public final class RpcServer implements AutoCloseable {
                         .option(ChannelOption.SO_REUSEADDR, true)
                         .option(ChannelOption.SO_BACKLOG, 128)
                         .childOption(ChannelOption.TCP_NODELAY, true)
+                        // A peer that vanished without a word must not hold its place for good.
+                        .childOption(ChannelOption.SO_KEEPALIVE, true)
                         .childHandler(
                                 new ChannelInitializer<Channel>() {
                                     @Override

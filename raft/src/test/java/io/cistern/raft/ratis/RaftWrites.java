@@ -1,10 +1,7 @@
-package io.cistern.bench;
+package io.cistern.raft.ratis;
 
 import io.cistern.raft.net.RpcIdentity;
 import io.cistern.raft.net.RpcLoops;
-import io.cistern.raft.ratis.LinkFilter;
-import io.cistern.raft.ratis.MetadataSync;
-import io.cistern.raft.ratis.RatisTransport;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
