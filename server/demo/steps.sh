@@ -175,8 +175,8 @@ within 90 caught_up || fail "$LEADER did not catch up within 90 s"
 wait "$RESTART" || fail "cistern start, run again: $(tail -n 1 "$LOG")"
 CATCHUP_MS=$(($(now_ms) - AWAY_MS))
 # The node's process is new, so its counters hold what it got since: log entries, and copies if it needed any.
-RESENT=$(metric "$LEADER_NO" cistern_raft_written_bytes_total) || fail "node $LEADER shows no metric of its log"
-COPIED=$(metric "$LEADER_NO" cistern_catch_up_bytes_total) || COPIED=0
+RESENT=$(metric "$LEADER_NO" cistern_raft_log_written_bytes_total) || fail "node $LEADER shows no metric of its log"
+COPIED=$(metric "$LEADER_NO" cistern_copied_bytes_total) || COPIED=0
 ok "$LEADER runs and has caught up; it was seen $MOST_BEHIND log entries behind at most"
 note "resent to it: $(bytes "$RESENT") of log, $(bytes "$COPIED") of copied blocks; cistern status: OK"
 
