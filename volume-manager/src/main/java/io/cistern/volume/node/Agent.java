@@ -159,6 +159,9 @@ final class Agent {
             return; // its files are lost: the leader replaces it
         }
         if (here != null) {
+            if (!spent(state, group, here)) {
+                return;
+            }
             drop(here);
         }
         LocalReplica added =
@@ -174,6 +177,29 @@ final class Agent {
         } else {
             local.openData(added, host);
         }
+    }
+
+    /// True where a replica here may be deleted to make place for another of its group: it is out
+    /// of use or out of the group, or its disk is to be emptied.
+    private boolean spent(SystemState state, Group group, LocalReplica here) {
+        Replica known = group.replica(here.peer());
+        if (known == null) {
+            return true;
+        }
+        Node me = state.nodes().get(config.name());
+        boolean emptied =
+                me != null
+                        && me.disks().stream()
+                                .anyMatch(d -> d.number() == here.disk() && d.draining());
+        boolean damaged =
+                here.group() == 0
+                        ? local.systemQuarantine() != null
+                        : local.diskErrors().containsKey(here.disk())
+                                || host.status().stream()
+                                        .anyMatch(s ->
+                                                s.peer().equals(here.peer())
+                                                        && s.quarantined() != null);
+        return emptied || damaged;
     }
 
     private void drop(LocalReplica replica) {

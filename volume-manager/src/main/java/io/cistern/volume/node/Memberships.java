@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,14 +35,14 @@ final class Memberships {
     /// A learner this close to its leader may vote.
     private static final long CLOSE_ENTRIES = 1000;
 
-    /// Rounds that a replica has to be missing on a node that is up before it counts as lost.
-    private static final int MISSING_ROUNDS = 10;
+    /// How long a replica has to be missing on a node that is up before it counts as lost.
+    private static final long MISSING_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     private static final int SYSTEM_MEMBERS = 3;
 
     private final Cluster cluster;
     private final Map<Long, NodeOrder.SetMembers> confirmed = new HashMap<>();
-    private final Map<String, Integer> missing = new HashMap<>();
+    private final Map<String, Long> missingSince = new HashMap<>();
 
     Memberships(Cluster cluster) {
         this.cluster = cluster;
@@ -50,7 +51,7 @@ final class Memberships {
     /// Forgets what it has seen: this node does not lead.
     void reset() {
         confirmed.clear();
-        missing.clear();
+        missingSince.clear();
     }
 
     void step(SystemState state, Group group, Map<String, NodeReport> reports) {
@@ -97,9 +98,9 @@ final class Memberships {
         for (Replica replica : group.replicas()) {
             NodeReport report = reports.get(replica.node());
             if (report != null && report.replica(replica.peer(), group.id()) == null) {
-                missing.merge(replica.peer() + "/" + group.id(), 1, Integer::sum);
-            } else if (report != null) {
-                missing.remove(replica.peer() + "/" + group.id());
+                missingSince.putIfAbsent(replica.peer() + "/" + group.id(), System.nanoTime());
+            } else {
+                missingSince.remove(replica.peer() + "/" + group.id());
             }
         }
     }
@@ -108,8 +109,8 @@ final class Memberships {
         NodeReport report = reports.get(replica.node());
         ReplicaReport mine = report == null ? null : report.replica(replica.peer(), group.id());
         boolean quarantined = mine != null && mine.quarantined() != null;
-        return quarantined
-                || missing.getOrDefault(replica.peer() + "/" + group.id(), 0) >= MISSING_ROUNDS;
+        Long since = missingSince.get(replica.peer() + "/" + group.id());
+        return quarantined || (since != null && System.nanoTime() - since >= MISSING_NANOS);
     }
 
     private static boolean hopeless(Group group, Replica learner, Map<String, NodeReport> reports) {

@@ -153,8 +153,6 @@ public final class NodeHost implements ClusterNode {
 
     private void run(Formations.Start start) {
         SystemParts system = new SystemParts(raft, this::fetchState, catalog::wake);
-        host.register(server);
-        service.register(server);
         Agent.Self addresses =
                 new Agent.Self(Addresses.text(self.wire()), Addresses.text(self.raft()));
         for (LocalReplica replica : local.file().replicas()) {
@@ -164,6 +162,10 @@ public final class NodeHost implements ClusterNode {
                 local.openData(replica, host);
             }
         }
+        // Only now: a node that does not answer yet is starting, one that answers without a replica
+        // has lost it.
+        host.register(server);
+        service.register(server);
         catalog.start();
         Agent agent = new Agent(config, addresses, local, cluster, new Agent.Hosts(host, system));
         Reconciler reconciler = new Reconciler(local, cluster, start.form());
