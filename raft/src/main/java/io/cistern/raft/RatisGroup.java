@@ -203,7 +203,12 @@ final class RatisGroup implements RaftGroup {
         if (mine == null) {
             return new Stats(0, 0, 0, 0, 0, -1, Map.of());
         }
-        return counters.stats(mine);
+        try {
+            return counters.stats(mine);
+        } catch (IllegalStateException closed) {
+            // Ratis closes the log of a replica that has been taken out of its group.
+            return new Stats(0, 0, 0, 0, 0, -1, Map.of());
+        }
     }
 
     @Override
