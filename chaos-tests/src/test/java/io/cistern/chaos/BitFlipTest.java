@@ -2,6 +2,7 @@ package io.cistern.chaos;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
+import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -33,8 +34,9 @@ class BitFlipTest {
     void start() throws Exception {
         cluster = LocalCluster.start(dir);
         image = NodeKillTest.randomImage(dir.resolve("image.raw"), IMAGE_BYTES);
-        cluster.cistern("volume", "import", "v", image.toString());
+        cluster.cistern("volume", "create", "v", "24MiB");
         uri = LocalCluster.uri("v", cluster.attach("v"));
+        Programs.run(dir, Fio.LIMIT, List.of("nbdcopy", image.toString(), uri)).succeeded();
     }
 
     @AfterAll
@@ -47,9 +49,11 @@ class BitFlipTest {
     /// @param files which files of the disk, by a pattern of their path
     /// @param flips how many bits, in sectors that hold data
     @ParameterizedTest
-    @CsvSource({"data, .*/(data|slots)[^/]*, 20", "map, .*/.*\\.sst, 1", "log, .*/log_.*, 1"})
+    @CsvSource({"data, .*/data/.*\\.slots, 20", "map, .*/map/.*\\.sst, 1", "log, .*/raft/g1/.*/log_.*, 1"})
     void damageOnOneNodeHeals(String what, String files, int flips) throws Exception {
         String node = "n" + (victim++ % LocalCluster.NODES);
+        // The map's files appear with the first checkpoint.
+        await().atMost(Fio.LIMIT).until(() -> !matching(cluster.disk(node), files).isEmpty());
         cluster.terminate(node);
         long seed = System.nanoTime();
         System.out.println("bit flips in " + what + " of " + node + ", seed " + seed);
@@ -82,17 +86,19 @@ class BitFlipTest {
 
     private static void flip(Path disk, String pattern, int flips, Random random)
             throws IOException {
-        List<Path> candidates;
-        try (Stream<Path> all = Files.walk(disk)) {
-            candidates =
-                    all.filter(f -> Files.isRegularFile(f) && f.toString().matches(pattern))
-                            .filter(f -> f.toFile().length() > 0)
-                            .sorted()
-                            .toList();
-        }
+        List<Path> candidates = matching(disk, pattern);
         assertThat(candidates).as("files like %s in %s", pattern, disk).isNotEmpty();
         for (int i = 0; i < flips; i++) {
             flipOne(candidates.get(random.nextInt(candidates.size())), random);
+        }
+    }
+
+    private static List<Path> matching(Path disk, String pattern) throws IOException {
+        try (Stream<Path> all = Files.walk(disk)) {
+            return all.filter(f -> Files.isRegularFile(f) && f.toString().matches(pattern))
+                    .filter(f -> f.toFile().length() > 0)
+                    .sorted()
+                    .toList();
         }
     }
 
