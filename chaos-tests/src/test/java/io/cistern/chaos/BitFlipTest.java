@@ -49,7 +49,11 @@ class BitFlipTest {
     /// @param files which files of the disk, by a pattern of their path
     /// @param flips how many bits, in sectors that hold data
     @ParameterizedTest
-    @CsvSource({"data, .*/data/.*\\.slots, 20", "map, .*/map/.*\\.sst, 1", "log, .*/raft/g1/.*/log_.*, 1"})
+    @CsvSource({
+        "data, .*/data/.*\\.slots, 20",
+        "map, .*/map/.*\\.sst, 1",
+        "log, .*/raft/g1/.*/log_.*, 1"
+    })
     void damageOnOneNodeHeals(String what, String files, int flips) throws Exception {
         String node = "n" + (victim++ % LocalCluster.NODES);
         // The map's files appear with the first checkpoint.
