@@ -92,7 +92,7 @@ public final class Client implements ClusterClient {
         VolumeState state = Waits.get(control(route, group -> group.describe(volume)), openTimeout);
         Device device =
                 new Device(
-                        new Device.Opened(
+                        new Opened(
                                 name, volume, null, holder.mode, granted.value(), granted.index()),
                         this,
                         route,
@@ -114,7 +114,7 @@ public final class Client implements ClusterClient {
                                         "there is no snapshot '" + name + "'"));
         Device device =
                 new Device(
-                        new Device.Opened(name, volume, snapshot, AttachMode.READ_ONLY, 0, -1),
+                        new Opened(name, volume, snapshot, AttachMode.READ_ONLY, 0, -1),
                         this,
                         route,
                         sized(state, found.sizeBytes()));
@@ -210,7 +210,7 @@ public final class Client implements ClusterClient {
         }
     }
 
-    void closed(Device device, Device.Opened opened, GroupRoute route) {
+    void closed(Device device, Opened opened, GroupRoute route) {
         devices.remove(device);
         if (opened.attachment() != 0) {
             CompletableFuture<Receipt> detached =
@@ -225,7 +225,17 @@ public final class Client implements ClusterClient {
 
     @Override
     public void close() {
-        List.copyOf(devices).forEach(Device::close);
+        List<Thread> closing =
+                List.copyOf(devices).stream()
+                        .map(device -> Thread.ofVirtual().start(device::close))
+                        .toList();
+        for (Thread thread : closing) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
         timer.shutdownNow();
         CisternException reason =
                 new CisternException(ErrorCode.UNAVAILABLE, "the client was closed");

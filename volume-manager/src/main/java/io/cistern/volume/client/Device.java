@@ -28,19 +28,6 @@ final class Device implements VolumeDevice {
 
     private static final long LIMIT_PAUSE_MILLIS = 5;
 
-    /// What was opened.
-    ///
-    /// @param snapshot its name, null for the volume itself
-    /// @param attachment 0 for a snapshot
-    /// @param index log index of the attachment, -1 for a snapshot
-    record Opened(
-            String name,
-            long volume,
-            @Nullable String snapshot,
-            AttachMode mode,
-            long attachment,
-            long index) {}
-
     private final Opened opened;
     private final Client client;
     private final GroupRoute route;
@@ -62,7 +49,7 @@ final class Device implements VolumeDevice {
         this.opened = opened;
         this.client = client;
         this.route = route;
-        this.seenIndex = new AtomicLong(opened.index);
+        this.seenIndex = new AtomicLong(opened.index());
         this.admission = client.newAdmission();
         this.sizeBytes = state.sizeBytes();
         apply(state);
@@ -72,22 +59,22 @@ final class Device implements VolumeDevice {
 
     @Override
     public String name() {
-        return opened.name;
+        return opened.name();
     }
 
     @Override
     public long volumeId() {
-        return opened.volume;
+        return opened.volume();
     }
 
     @Override
     public long attachment() {
-        return opened.attachment;
+        return opened.attachment();
     }
 
     @Override
     public AttachMode mode() {
-        return opened.mode;
+        return opened.mode();
     }
 
     @Override
@@ -97,7 +84,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public boolean readOnly() {
-        return opened.mode == AttachMode.READ_ONLY;
+        return opened.mode() == AttachMode.READ_ONLY;
     }
 
     @Override
@@ -143,7 +130,8 @@ final class Device implements VolumeDevice {
                 dst.remaining(),
                 PART_BYTES,
                 (at, from, length, result) ->
-                        new Requests.Read(this, at, part(dst, from, length), result, nanoTime()));
+                        new Requests.Read(
+                                this, at, Parts.slice(dst, from, length), result, nanoTime()));
     }
 
     @Override
@@ -157,7 +145,8 @@ final class Device implements VolumeDevice {
                 src.remaining(),
                 PART_BYTES,
                 (at, from, length, result) ->
-                        new Requests.Write(this, at, part(src, from, length), result, nanoTime()));
+                        new Requests.Write(
+                                this, at, Parts.slice(src, from, length), result, nanoTime()));
     }
 
     @Override
@@ -211,7 +200,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<Void> refresh() {
-        return client.control(route, group -> group.describe(opened.volume))
+        return client.control(route, group -> group.describe(opened.volume()))
                 .handle((state, failure) -> {
                     if (failure == null) {
                         apply(state);
@@ -241,42 +230,9 @@ final class Device implements VolumeDevice {
         client.closed(this, opened, route);
     }
 
-    // ---- parts
-
-    private interface Part {
-        Request make(long at, long from, long length, CompletableFuture<Void> result);
-    }
-
-    /// Submits `[offset, offset + length)` cut at multiples of `part`.
-    private CompletableFuture<Void> inParts(long offset, long length, long part, Part maker) {
-        CompletableFuture<Void> whole = new CompletableFuture<>();
-        long first = Math.min(length, part - offset % part);
-        if (first == length) {
-            if (length == 0) {
-                return CompletableFuture.completedFuture(null);
-            }
-            admission.submit(maker.make(offset, 0, length, whole));
-            return whole;
-        }
-        int count = 1 + (int) ((length - first + part - 1) / part);
-        CompletableFuture<?>[] results = new CompletableFuture<?>[count];
-        long from = 0;
-        for (int i = 0; i < count; i++) {
-            long size = i == 0 ? first : Math.min(part, length - from);
-            CompletableFuture<Void> result = new CompletableFuture<>();
-            results[i] = result;
-            admission.submit(maker.make(offset + from, from, size, result));
-            from += size;
-        }
-        return CompletableFuture.allOf(results)
-                .exceptionallyCompose(
-                        failure -> CompletableFuture.failedFuture(CisternException.of(failure)));
-    }
-
-    private static ByteBuffer part(ByteBuffer whole, long from, long length) {
-        return from == 0 && length == whole.remaining()
-                ? whole.duplicate()
-                : whole.slice(whole.position() + (int) from, (int) length);
+    private CompletableFuture<Void> inParts(
+            long offset, long length, long part, Parts.Maker maker) {
+        return Parts.submit(admission, new Parts.Cut(offset, length, part), maker);
     }
 
     private @Nullable CisternException refusal(long offset, long length) {
@@ -323,17 +279,17 @@ final class Device implements VolumeDevice {
     }
 
     Origin origin(long seq) {
-        return new Origin(opened.attachment, seq, admission.doneBelow());
+        return new Origin(opened.attachment(), seq, admission.doneBelow());
     }
 
     /// What reads have to show: an exclusive holder all that it has seen itself, others all that
     /// anyone was told is done.
     ReadRequest readRequest() {
         long index =
-                opened.snapshot != null || opened.mode == AttachMode.EXCLUSIVE
+                opened.snapshot() != null || opened.mode() == AttachMode.EXCLUSIVE
                         ? seenIndex.get()
                         : ReadRequest.LEADER_LEASE;
-        return new ReadRequest(opened.volume, opened.snapshot, opened.attachment, index);
+        return new ReadRequest(opened.volume(), opened.snapshot(), opened.attachment(), index);
     }
 
     /// Who serves a read: the replica in this process where it is new enough, else the leader;
@@ -403,7 +359,7 @@ final class Device implements VolumeDevice {
 
     /// Asks for the volume's state unless that is under way.
     void poll() {
-        if (opened.snapshot != null || closed || !refreshing.compareAndSet(false, true)) {
+        if (opened.snapshot() != null || closed || !refreshing.compareAndSet(false, true)) {
             return;
         }
         refresh().whenComplete((done, failure) -> refreshing.set(false));
@@ -416,7 +372,7 @@ final class Device implements VolumeDevice {
                 return;
             }
             version = state.version();
-            if (opened.snapshot != null) {
+            if (opened.snapshot() != null) {
                 return;
             }
             grown = state.sizeBytes() != sizeBytes;
@@ -429,7 +385,7 @@ final class Device implements VolumeDevice {
         if (grown) {
             resizeListeners.forEach(listener -> listener.accept(state.sizeBytes()));
         }
-        if (state.attachments().stream().noneMatch(a -> a.id() == opened.attachment)) {
+        if (state.attachments().stream().noneMatch(a -> a.id() == opened.attachment())) {
             end(new CisternException(ErrorCode.FENCED, name() + " is held by another now"));
         }
     }

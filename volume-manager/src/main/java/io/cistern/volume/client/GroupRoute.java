@@ -85,6 +85,9 @@ final class GroupRoute {
             if (leader == member) {
                 leader = null;
             }
+            if (leader != null) {
+                return;
+            }
         }
         search();
     }

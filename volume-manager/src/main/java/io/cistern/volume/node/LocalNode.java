@@ -202,7 +202,7 @@ final class LocalNode implements AutoCloseable {
         systemQuarantine = null;
         raft.remove(GroupId.SYSTEM);
         if (open != null) {
-            open.machine().close();
+            open.machine().discard();
         }
         store(file.without(replica.peer()));
     }

@@ -36,12 +36,14 @@ import io.netty.buffer.Unpooled;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Deque;
 import java.util.List;
-import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -50,8 +52,8 @@ import org.slf4j.LoggerFactory;
 public final class NodeHost implements ClusterNode {
     private static final Logger log = LoggerFactory.getLogger(NodeHost.class);
     private static final Duration FETCH = Duration.ofSeconds(30);
-    private static final Duration HAND_OVER = Duration.ofSeconds(2);
-    private static final long PERIOD_MILLIS = 300;
+    private static final long PERIOD_MILLIS = 200;
+    private static final long IDLE_MILLIS = 1000;
 
     private final NodeConfig config;
     private final String clusterId;
@@ -64,15 +66,17 @@ public final class NodeHost implements ClusterNode {
     private final GroupHost host;
     private final Catalog catalog;
     private final SystemClient systemClient;
-    private final NodeLinks links;
     private final Client client;
     private final Cluster cluster;
-    private final Work work;
     private final Reporter reporter;
     private final WireService service;
     private final AdminService admin;
     private final ImageService images;
     private final List<Thread> threads = new ArrayList<>();
+
+    /// What is to be closed, the last first.
+    private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+
     private volatile boolean closed;
 
     /// Starts a node; failures of writing halt the process.
@@ -90,48 +94,72 @@ public final class NodeHost implements ClusterNode {
 
     private NodeHost(NodeConfig config, ReplicaHalt halt) {
         this.config = config;
-        Path home = config.disks().getFirst().path();
-        Formations.Start start = Formations.prepare(config, home);
-        this.clusterId = start.file().clusterId();
-        this.local = new LocalNode(home, start.file(), config, halt);
-        UUID id = UUID.fromString(clusterId);
-        this.loops = new RpcLoops("wire-" + config.name(), 2);
-        RpcIdentity identity = new RpcIdentity(RpcIdentity.SERVICE_NODE, id, config.name());
-        NodeLinks.Wire wire =
-                new NodeLinks.Wire(identity, RpcLimits.DEFAULT, Formations.tls(config), loops);
-        this.server = new RpcServer(identity, RpcLimits.DEFAULT, wire.tls(), loops);
-        this.rpc = wire.client();
-        this.raft = RaftHost.start(raftConfig(home, halt));
-        InetSocketAddress bound = server.bind(config.wire());
-        this.self =
-                new InitialNode(config.name(), config.zone(), bound, raft.address(), config.api());
-        this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
-        NodePeers peers = new NodePeers(rpc, catalog::wire, GroupTuning.DEFAULT.peerTimeout());
-        this.host =
-                new GroupHost(
-                        config.name(),
-                        raft,
-                        peers,
-                        GroupTuning.DEFAULT.withCheckpointLogBytes(
-                                config.tuning().checkpointBytes()),
-                        new GroupHost.Cluster(new Neighbours(), halt));
-        this.systemClient = new SystemClient(rpc, catalog::systemMembers);
+        try {
+            Path home = config.disks().getFirst().path();
+            Formations.Start start = Formations.prepare(config, home);
+            this.clusterId = start.file().clusterId();
+            this.loops = opened(new RpcLoops("wire-" + config.name(), 2));
+            this.local = opened(new LocalNode(home, start.file(), config, halt));
+            NodeLinks.Wire wire =
+                    new NodeLinks.Wire(
+                            new RpcIdentity(
+                                    RpcIdentity.SERVICE_NODE,
+                                    UUID.fromString(clusterId),
+                                    config.name()),
+                            NodeLinks.LIMITS,
+                            Formations.tls(config),
+                            loops);
+            this.rpc = opened(wire.client());
+            this.raft = opened(RaftHost.start(raftConfig(home, halt)));
+            this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
+            this.systemClient = new SystemClient(rpc, catalog::systemMembers);
+            this.host = opened(newHost(halt));
+            this.server =
+                    opened(new RpcServer(wire.identity(), RpcLimits.DEFAULT, wire.tls(), loops));
+            InetSocketAddress bound = server.bind(config.wire());
+            this.self =
+                    new InitialNode(
+                            config.name(), config.zone(), bound, raft.address(), config.api());
+            this.client = opened(newClient(wire));
+            this.cluster = new Cluster(catalog, systemClient, rpc, client);
+            Work work = new Work(config.name());
+            this.reporter = new Reporter(local, host, catalog, work);
+            this.service = opened(new WireService(local, host, reporter::report));
+            this.admin = new AdminService(cluster, clusterId);
+            this.images = new ImageService(admin, client, work::run);
+            run(start);
+        } catch (RuntimeException e) {
+            closed = true;
+            threads.forEach(Thread::interrupt);
+            closeParts();
+            throw e;
+        }
+    }
+
+    private <T extends AutoCloseable> T opened(T part) {
+        parts.push(part);
+        return part;
+    }
+
+    private GroupHost newHost(ReplicaHalt halt) {
+        return new GroupHost(
+                config.name(),
+                raft,
+                new NodePeers(rpc, catalog::wire, GroupTuning.DEFAULT.peerTimeout()),
+                GroupTuning.DEFAULT.withCheckpointLogBytes(config.tuning().checkpointBytes()),
+                new GroupHost.Cluster(new Neighbours(), halt));
+    }
+
+    private Client newClient(NodeLinks.Wire wire) {
         ClientConfig how = ClientConfig.of(List.of(), clusterId);
-        this.links =
+        NodeLinks links =
                 new NodeLinks(
                         wire,
                         catalog,
                         how.requestTimeout(),
                         name -> Cluster.location(fresh(), name),
                         host);
-        this.client = new Client(links, how, links::close);
-        this.cluster = new Cluster(catalog, systemClient, rpc, client);
-        this.work = new Work(config.name());
-        this.reporter = new Reporter(local, host, catalog, work);
-        this.service = new WireService(local, host, reporter::report);
-        this.admin = new AdminService(cluster, clusterId);
-        this.images = new ImageService(admin, client, work::run);
-        run(start);
+        return new Client(links, how, links::close);
     }
 
     private SystemState fresh() {
@@ -171,6 +199,7 @@ public final class NodeHost implements ClusterNode {
         Reconciler reconciler = new Reconciler(local, cluster, start.form());
         regularly("agent", () -> agent.step(catalog.state()));
         regularly("reconciler", reconciler::step);
+        catalog.onChange(() -> threads.forEach(LockSupport::unpark));
         log.info("node {} of cluster {} is up: wire {}", config.name(), clusterId, self.wire());
     }
 
@@ -182,14 +211,19 @@ public final class NodeHost implements ClusterNode {
                             while (!closed) {
                                 try {
                                     step.run();
-                                    Thread.sleep(PERIOD_MILLIS);
-                                } catch (InterruptedException stopping) {
-                                    return;
+                                    rest();
                                 } catch (RuntimeException e) {
                                     failed(what, e);
                                 }
                             }
                         }));
+    }
+
+    /// Until something changes, or for a while.
+    private void rest() {
+        LockSupport.parkNanos(
+                TimeUnit.MILLISECONDS.toNanos(
+                        Reconciler.settled(catalog.state()) ? IDLE_MILLIS : PERIOD_MILLIS));
     }
 
     private void failed(String what, RuntimeException e) {
@@ -336,41 +370,19 @@ public final class NodeHost implements ClusterNode {
             closed = true;
         }
         threads.forEach(Thread::interrupt);
-        handOver();
-        client.close();
+        Handover.all(raft);
         catalog.close();
-        service.close();
-        server.close();
-        host.close();
-        SystemGroup system = local.system();
-        if (system != null) {
-            system.raft().close();
-        }
-        raft.close();
-        local.close();
-        rpc.close();
-        loops.close();
+        closeParts();
         log.info("node {} has stopped", config.name());
     }
 
-    /// Gives up leadership where another replica is up to date, so that nobody waits for an
-    /// election.
-    private void handOver() {
-        Map<String, CompletableFuture<Void>> transfers = new HashMap<>();
-        raft.groups()
-                .forEach(group -> {
-                    if (group.leadership().ready()) {
-                        group.stats().followerIndexes().entrySet().stream()
-                                .filter(f -> f.getValue().lastHeardMillis() < 1000)
-                                .max(
-                                        java.util.Comparator.comparingLong(
-                                                f -> f.getValue().matchIndex()))
-                                .ifPresent(f ->
-                                        transfers.put(
-                                                group.id().toString(),
-                                                group.transferLeadership(f.getKey(), HAND_OVER)));
-                    }
-                });
-        transfers.values().forEach(transfer -> Waits.quietly(transfer, HAND_OVER));
+    private void closeParts() {
+        for (AutoCloseable part = parts.poll(); part != null; part = parts.poll()) {
+            try {
+                part.close();
+            } catch (Exception e) {
+                log.warn("closing a part of node {}", config.name(), e);
+            }
+        }
     }
 }

@@ -28,6 +28,10 @@ import org.jspecify.annotations.Nullable;
 /// The members of all groups as one client reaches them: replicas in this process directly, others
 /// over connections of its own, one per node.
 final class NodeLinks implements ClusterMap, AutoCloseable {
+    /// Enough for several devices with full queues to one node; each device has a bound of its own.
+    static final RpcLimits LIMITS =
+            RpcLimits.DEFAULT.withInFlight(16_384, 256L << 20).withMaxOutboundBytes(256L << 20);
+
     /// How this client presents itself on the wire.
     record Wire(RpcIdentity identity, RpcLimits limits, @Nullable TlsConfig tls, RpcLoops loops) {
         RpcClient client() {

@@ -123,6 +123,13 @@ final class Reconciler {
         }
     }
 
+    /// True where the cluster is formed and no group is being made or changed.
+    static boolean settled(SystemState state) {
+        return state.groups().size() > 1
+                && state.groups().values().stream()
+                        .allMatch(g -> g.ready() && g.voters().size() == g.replicas().size());
+    }
+
     // ---- volumes
 
     private void finishVolumes(SystemState state) {

@@ -3,7 +3,6 @@ package io.cistern.volume.node;
 import io.cistern.block.CisternException;
 import io.cistern.raft.net.RpcClient;
 import io.cistern.raft.net.RpcIdentity;
-import io.cistern.raft.net.RpcLimits;
 import io.cistern.raft.net.RpcLoops;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.ClientConfig;
@@ -40,8 +39,7 @@ public final class RemoteCluster implements ClusterClient {
                 new RpcIdentity(
                         RpcIdentity.SERVICE_NODE, UUID.fromString(config.clusterId()), name);
         NodeLinks.Wire wire =
-                new NodeLinks.Wire(
-                        identity, RpcLimits.DEFAULT, Formations.tls(config.tls()), loops);
+                new NodeLinks.Wire(identity, NodeLinks.LIMITS, Formations.tls(config.tls()), loops);
         RpcClient rpc = wire.client();
         Map<String, InetSocketAddress> seeds = new HashMap<>();
         config.seeds().forEach(seed -> seeds.put(Addresses.text(seed), seed));

@@ -13,7 +13,6 @@ import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.VolumeSpec;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCommand;
-import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
@@ -34,14 +33,15 @@ import org.jspecify.annotations.Nullable;
 /// Volumes and attachments, see [ClusterAdmin].
 final class VolumeAdmin {
     private static final Duration DESCRIBE = Duration.ofSeconds(2);
-    private static final Duration GROUP_READY = Duration.ofSeconds(20);
 
     private final Cluster cluster;
     private final Volumes volumes;
+    private final GroupChoice groups;
 
     VolumeAdmin(Cluster cluster) {
         this.cluster = cluster;
         this.volumes = new Volumes(cluster);
+        this.groups = new GroupChoice(cluster);
     }
 
     // ---- creating and deleting
@@ -55,8 +55,8 @@ final class VolumeAdmin {
         }
         int replicas = spec.replicas() == 0 ? Reconciler.defaultReplicas(state) : spec.replicas();
         Map<String, NodeReport> reports = cluster.reports();
-        Group group = group(state, reports, replicas);
-        checkFits(spec.sizeBytes(), group, reports);
+        Group group = groups.choose(state, reports, replicas);
+        groups.checkFits(spec.sizeBytes(), group, reports);
         return finish(
                 new SystemCommand.CreateVolume(
                         Cluster.request(),
@@ -109,82 +109,6 @@ final class VolumeAdmin {
         }
     }
 
-    private static void checkFits(long bytes, Group group, Map<String, NodeReport> reports) {
-        long smallest = Long.MAX_VALUE;
-        for (SystemState.Replica voter : group.voters()) {
-            NodeReport report = reports.get(voter.node());
-            if (report != null) {
-                for (NodeReport.DiskReport disk : report.disks()) {
-                    if (disk.number() == voter.disk()) {
-                        smallest = Math.min(smallest, disk.totalBytes());
-                    }
-                }
-            }
-        }
-        if (bytes / VolumeSpec.OVERCOMMIT > smallest) {
-            throw new CisternException(
-                    ErrorCode.NO_SPACE,
-                    Size.format(bytes)
-                            + " is more than "
-                            + VolumeSpec.OVERCOMMIT
-                            + " times what a disk of group g"
-                            + group.id()
-                            + " can hold ("
-                            + Size.format(smallest)
-                            + "); add larger disks or ask for less");
-        }
-    }
-
-    /// The group for a new volume; made where there is none yet.
-    private Group group(SystemState state, Map<String, NodeReport> reports, int replicas) {
-        if (replicas != 1 && replicas != 3 && replicas != 5) {
-            throw new CisternException(
-                    ErrorCode.INVALID, "a volume has 1, 3 or 5 replicas, not " + replicas);
-        }
-        Group best = best(state, reports, replicas);
-        if (best != null) {
-            return best;
-        }
-        boolean pending =
-                state.groups().values().stream()
-                        .anyMatch(g -> g.id() != 0 && g.wanted() == replicas);
-        if (!pending) {
-            List<Place> places = Placement.forGroup(state, reports, replicas);
-            if (places == null) {
-                throw new CisternException(
-                        ErrorCode.INVALID,
-                        replicas
-                                + " replicas need as many nodes that are up; there are "
-                                + reports.size());
-            }
-            cluster.system()
-                    .propose(
-                            new SystemCommand.CreateGroup(Cluster.request(), places),
-                            Cluster.CONTROL);
-        }
-        long deadline = System.nanoTime() + GROUP_READY.toNanos();
-        while (best == null) {
-            if (System.nanoTime() - deadline >= 0) {
-                throw new CisternException(
-                        ErrorCode.UNAVAILABLE,
-                        "the group for " + replicas + " replicas is not ready yet; try again");
-            }
-            SystemClient.pause();
-            best = best(cluster.fresh(), reports, replicas);
-        }
-        return best;
-    }
-
-    private static @Nullable Group best(
-            SystemState state, Map<String, NodeReport> reports, int replicas) {
-        return state.groups().values().stream()
-                .filter(g -> g.id() != 0 && g.ready() && g.wanted() == replicas)
-                .max(
-                        Comparator.comparingLong((Group g) -> Placement.free(state, reports, g))
-                                .thenComparing(Group::id, Comparator.reverseOrder()))
-                .orElse(null);
-    }
-
     void delete(String name) {
         SystemState state = cluster.fresh();
         Volume volume = Cluster.ready(state, name);
@@ -228,7 +152,7 @@ final class VolumeAdmin {
                             + " and cannot shrink to "
                             + Size.format(sizeBytes));
         }
-        checkFits(
+        groups.checkFits(
                 sizeBytes,
                 Objects.requireNonNull(state.groups().get(volume.group())),
                 cluster.reports());

@@ -203,6 +203,17 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
         changed.run();
     }
 
+    /// Deletes the checkpoint: the replica is gone for good.
+    public void discard() {
+        writer.close();
+        try {
+            Files.deleteIfExists(directory.resolve(FILE));
+            Files.deleteIfExists(directory);
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "cannot delete " + directory + ": " + e, e);
+        }
+    }
+
     /// Writes a last checkpoint. Call once nothing is applied any more.
     @Override
     public void close() {
