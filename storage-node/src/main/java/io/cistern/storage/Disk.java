@@ -108,6 +108,16 @@ public final class Disk implements AutoCloseable {
         return open(config);
     }
 
+    /// Makes a damaged disk an empty one and opens it; its contents go to `damaged/` beside. The
+    /// replicas that were on it are lost: they must be rebuilt under new identities, since they may
+    /// have acknowledged what is gone.
+    ///
+    /// @throws CisternException IO
+    public static Disk replace(DiskConfig config) {
+        DiskFiles.replace(config);
+        return open(config);
+    }
+
     /// Opens a disk that was formatted before. Reads the whole map.
     ///
     /// @throws CisternException NOT_FOUND: no disk there; INVALID: another cluster's or node's

@@ -11,7 +11,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.slf4j.LoggerFactory;
@@ -27,7 +26,8 @@ final class DiskFiles {
     /// something that may be formatted again.
     private static final String FORMATTING = "cistern.formatting";
 
-    private static final Set<String> OURS = Set.of(DATA, MAP, MARKS, LOGS, FORMATTING);
+    /// Where the contents of a damaged disk go.
+    private static final String DAMAGED = "damaged";
 
     private DiskFiles() {}
 
@@ -40,36 +40,66 @@ final class DiskFiles {
             Files.createDirectories(directory);
             checkEmpty(directory);
             Files.write(directory.resolve(FORMATTING), new byte[0]);
-            for (String name : List.of(DATA, MAP, MARKS)) {
-                delete(directory.resolve(name));
-            }
-            Files.createDirectory(directory.resolve(DATA));
-            Files.createDirectory(directory.resolve(MARKS));
-            MapDb.create(directory.resolve(MAP), config.halt()).close();
-            Superblock superblock =
-                    new Superblock(
-                            config.cluster(),
-                            UUID.randomUUID(),
-                            config.node(),
-                            config.extentBytes(),
-                            System.currentTimeMillis());
-            Path fresh = directory.resolve(Superblock.FILE + ".new");
-            try (FileChannel channel =
-                    FileChannel.open(
-                            fresh,
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.WRITE,
-                            StandardOpenOption.TRUNCATE_EXISTING)) {
-                superblock.write(channel);
-            }
-            NativeFile.syncDirectory(directory);
-            Files.move(fresh, directory.resolve(Superblock.FILE), StandardCopyOption.ATOMIC_MOVE);
-            Files.delete(directory.resolve(FORMATTING));
-            NativeFile.syncDirectory(directory);
+            fill(config);
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot make " + directory + " a disk: " + e.getMessage(), e);
         }
+    }
+
+    /// Moves what a damaged disk holds to `damaged/` in it and formats it anew. What was set aside
+    /// before is deleted. Logs stay: the caller gives up the replicas they belong to.
+    static void replace(DiskConfig config) {
+        Path directory = config.directory();
+        Path aside = directory.resolve(DAMAGED);
+        try {
+            Files.write(directory.resolve(FORMATTING), new byte[0]);
+            delete(aside);
+            Files.createDirectory(aside);
+            // The superblock goes last: until then a crash leaves a damaged disk, then an empty
+            // one.
+            for (String name : List.of(DATA, MAP, MARKS, Superblock.FILE)) {
+                if (Files.exists(directory.resolve(name))) {
+                    Files.move(directory.resolve(name), aside.resolve(name));
+                }
+            }
+            fill(config);
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO,
+                    "cannot set aside what is damaged in " + directory + ": " + e.getMessage(),
+                    e);
+        }
+    }
+
+    private static void fill(DiskConfig config) throws IOException {
+        Path directory = config.directory();
+        for (String name : List.of(DATA, MAP, MARKS)) {
+            delete(directory.resolve(name));
+        }
+        Files.createDirectory(directory.resolve(DATA));
+        Files.createDirectory(directory.resolve(MARKS));
+        MapDb.create(directory.resolve(MAP), config.halt()).close();
+        Superblock superblock =
+                new Superblock(
+                        config.cluster(),
+                        UUID.randomUUID(),
+                        config.node(),
+                        config.extentBytes(),
+                        System.currentTimeMillis());
+        Path fresh = directory.resolve(Superblock.FILE + ".new");
+        try (FileChannel channel =
+                FileChannel.open(
+                        fresh,
+                        StandardOpenOption.CREATE,
+                        StandardOpenOption.WRITE,
+                        StandardOpenOption.TRUNCATE_EXISTING)) {
+            superblock.write(channel);
+        }
+        NativeFile.syncDirectory(directory);
+        Files.move(fresh, directory.resolve(Superblock.FILE), StandardCopyOption.ATOMIC_MOVE);
+        Files.delete(directory.resolve(FORMATTING));
+        NativeFile.syncDirectory(directory);
     }
 
     private static void checkEmpty(Path directory) throws IOException {
@@ -77,16 +107,13 @@ final class DiskFiles {
             throw new CisternException(
                     ErrorCode.INVALID, directory + " is a Cistern disk already: it is not wiped");
         }
-        boolean interrupted = Files.exists(directory.resolve(FORMATTING));
+        if (Files.exists(directory.resolve(FORMATTING))) {
+            return; // it was accepted before, when formatting began
+        }
         try (Stream<Path> list = Files.list(directory)) {
             for (Path path : list.toList()) {
                 String name = path.getFileName().toString();
-                boolean harmless =
-                        name.equals(LOGS)
-                                || (interrupted
-                                        && (OURS.contains(name)
-                                                || name.equals(Superblock.FILE + ".new")));
-                if (!harmless) {
+                if (!name.equals(LOGS)) {
                     throw new CisternException(
                             ErrorCode.INVALID,
                             directory

@@ -14,6 +14,8 @@ import io.cistern.volume.NodeConfig;
 import io.cistern.volume.node.NodeFile.LocalDisk;
 import io.cistern.volume.node.NodeFile.LocalReplica;
 import io.cistern.volume.system.SystemStateMachine;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -77,7 +79,43 @@ final class LocalNode implements AutoCloseable {
     private void openDisk(LocalDisk disk) {
         DiskConfig how =
                 diskConfig(file, disk).withCache(config.tuning().cacheBytes()).withHalt(halt);
-        disks.put(disk.number(), Disk.isDisk(how.directory()) ? Disk.open(how) : Disk.format(how));
+        disks.put(disk.number(), Disk.isDisk(how.directory()) ? open(disk, how) : Disk.format(how));
+    }
+
+    private Disk open(LocalDisk disk, DiskConfig how) {
+        try {
+            return Disk.open(how);
+        } catch (CisternException e) {
+            if (e.code() != ErrorCode.CORRUPT) {
+                throw e;
+            }
+            log.error(
+                    "disk {} is damaged and set aside, its replicas will be rebuilt from the others: {}",
+                    disk.path(),
+                    e.getMessage());
+            giveUp(disk);
+            return Disk.replace(how);
+        }
+    }
+
+    /// Forgets the replicas of data groups that were on a disk, and sets their logs aside: they
+    /// never come back under their old identities.
+    private void giveUp(LocalDisk disk) {
+        for (LocalReplica replica : file.replicas()) {
+            if (replica.group() != 0 && replica.disk() == disk.number()) {
+                store(file.without(replica.peer()));
+                GroupId group = new GroupId(replica.group());
+                Path path = home.resolve("raft").resolve(group.toString()).resolve(replica.peer());
+                try {
+                    if (Files.exists(path)) {
+                        Files.move(path, path.resolveSibling(replica.peer() + ".quarantine-disk"));
+                    }
+                } catch (IOException e) {
+                    throw new CisternException(
+                            ErrorCode.IO, "cannot set " + path + " aside: " + e, e);
+                }
+            }
+        }
     }
 
     NodeFile file() {
