@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 /// Searching asks every member at once, in rounds.
 final class GroupRoute {
     private static final long FIRST_PAUSE_MILLIS = 10;
-    private static final long MAX_PAUSE_MILLIS = 200;
+    private static final long MAX_PAUSE_MILLIS = 50;
 
     /// How long to wait for a member's answer before asking it once more.
     private static final long ASK_AGAIN_NANOS = TimeUnit.SECONDS.toNanos(1);

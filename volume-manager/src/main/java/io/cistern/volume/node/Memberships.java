@@ -148,8 +148,8 @@ final class Memberships {
         NodeOrder.SetMembers goal =
                 new NodeOrder.SetMembers(
                         group.id(),
-                        Agent.places(state, group.voters()),
-                        Agent.places(state, learners));
+                        Caretaker.places(state, group.voters()),
+                        Caretaker.places(state, learners));
         Set<String> members = new HashSet<>();
         goal.voters().forEach(p -> members.add(p.peer()));
         goal.learners().forEach(p -> members.add(p.peer()));

@@ -181,8 +181,8 @@ public final class NodeHost implements ClusterNode {
 
     private void run(Formations.Start start) {
         SystemParts system = new SystemParts(raft, this::fetchState, catalog::wake);
-        Agent.Self addresses =
-                new Agent.Self(Addresses.text(self.wire()), Addresses.text(self.raft()));
+        Caretaker.Self addresses =
+                new Caretaker.Self(Addresses.text(self.wire()), Addresses.text(self.raft()));
         for (LocalReplica replica : local.file().replicas()) {
             if (replica.group() == 0) {
                 local.openSystem(replica, system);
@@ -195,9 +195,10 @@ public final class NodeHost implements ClusterNode {
         host.register(server);
         service.register(server);
         catalog.start();
-        Agent agent = new Agent(config, addresses, local, cluster, new Agent.Hosts(host, system));
+        Caretaker caretaker =
+                new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));
         Reconciler reconciler = new Reconciler(local, cluster, start.form());
-        regularly("agent", () -> agent.step(catalog.state()));
+        regularly("caretaker", () -> caretaker.step(catalog.state()));
         regularly("reconciler", reconciler::step);
         catalog.onChange(() -> threads.forEach(LockSupport::unpark));
         log.info("node {} of cluster {} is up: wire {}", config.name(), clusterId, self.wire());

@@ -1,4 +1,4 @@
-/// A node's assembly: its disks, replicas, agent, and the leader's work for the cluster.
+/// A node's assembly: its disks, replicas, caretaker, and the leader's work for the cluster.
 @NullMarked
 package io.cistern.volume.node;
 

@@ -27,8 +27,8 @@ import org.slf4j.LoggerFactory;
 
 /// Makes this node what the system state says it should be: announces itself, opens and deletes
 /// replicas and disks. Steps are idempotent; one that fails is tried again at the next.
-final class Agent {
-    private static final Logger log = LoggerFactory.getLogger(Agent.class);
+final class Caretaker {
+    private static final Logger log = LoggerFactory.getLogger(Caretaker.class);
 
     private final NodeConfig config;
     private final Self self;
@@ -44,7 +44,7 @@ final class Agent {
     /// The replicas' hosts.
     record Hosts(GroupHost data, SystemParts system) {}
 
-    Agent(NodeConfig config, Self self, LocalNode local, Cluster cluster, Hosts hosts) {
+    Caretaker(NodeConfig config, Self self, LocalNode local, Cluster cluster, Hosts hosts) {
         this.config = config;
         this.self = self;
         this.local = local;
