@@ -62,7 +62,8 @@ final class LogCounters {
     long bytesOnDisk() {
         try (Stream<Path> files = Files.walk(directory)) {
             return files.filter(Files::isRegularFile).mapToLong(LogCounters::size).sum();
-        } catch (NoSuchFileException e) {
+        } catch (NoSuchFileException | UncheckedIOException e) {
+            // Closed and deleted, or a file went away while they were listed: not worth a failure.
             return 0;
         } catch (IOException e) {
             throw new UncheckedIOException(e);

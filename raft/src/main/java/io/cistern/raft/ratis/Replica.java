@@ -16,6 +16,7 @@ import org.apache.ratis.proto.RaftProtos.ReadIndexRequestProto;
 import org.apache.ratis.proto.RaftProtos.RequestVoteReplyProto;
 import org.apache.ratis.proto.RaftProtos.RequestVoteRequestProto;
 import org.apache.ratis.proto.RaftProtos.StartLeaderElectionRequestProto;
+import org.apache.ratis.proto.RaftProtos.TermIndexProto;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.server.DivisionInfo;
 import org.apache.ratis.server.RaftServer;
@@ -37,6 +38,9 @@ final class Replica {
     private final ExecutorService blocking;
     private final Strand appends;
     private final Strand control;
+
+    /// The largest first index any leader's request to install has named. On `control` only.
+    private @Nullable TermIndexProto installFrom;
 
     Replica(
             RaftServer server,
@@ -153,7 +157,27 @@ final class Replica {
     }
 
     void installSnapshot(InstallSnapshotRequestProto request, Responder responder) {
-        control.execute(() -> answer(responder, () -> server.installSnapshot(request)));
+        control.execute(() -> answer(responder, () -> server.installSnapshot(raised(request))));
+    }
+
+    /// Ratis forgets that it told the state machine to install only when the leader asks again. If
+    /// that leader is gone, and the log of the new one begins earlier, Ratis refuses its request
+    /// for good ("is not eligible"). The state being installed reaches further than the new leader
+    /// asks for, so its request stands for the earlier one.
+    private InstallSnapshotRequestProto raised(InstallSnapshotRequestProto request) {
+        if (!request.hasNotification()) {
+            return request;
+        }
+        TermIndexProto first = request.getNotification().getFirstAvailableTermIndex();
+        TermIndexProto before = installFrom;
+        if (before == null || first.getIndex() >= before.getIndex()) {
+            installFrom = first;
+            return request;
+        }
+        return request.toBuilder()
+                .setNotification(
+                        request.getNotification().toBuilder().setFirstAvailableTermIndex(before))
+                .build();
     }
 
     void readIndex(ReadIndexRequestProto request, Responder responder) {
