@@ -304,6 +304,11 @@ final class GroupStore implements Store {
     }
 
     @Override
+    public int slotsNeeded(long volume, long offset, long length) {
+        return inspector.slotsNeeded(headView(volume), offset, length);
+    }
+
+    @Override
     public List<VolumeSpace> space() {
         return ledger.of(volumes());
     }

@@ -300,4 +300,17 @@ final class Inspector {
             lock.unlock();
         }
     }
+
+    /// Granules of the range for which `head`'s epoch has no slot.
+    int slotsNeeded(View head, long offset, long length) {
+        int needed = 0;
+        long last = (offset + length - 1) / Slots.SLOT_BYTES;
+        for (long granule = offset / Slots.SLOT_BYTES; granule <= last; granule++) {
+            Row own = map.get(new RowKey(head.branch(), granule, head.epoch()));
+            if (own == null || !own.hasSlot()) {
+                needed++;
+            }
+        }
+        return needed;
+    }
 }

@@ -35,6 +35,12 @@ final class CopyReceiver {
     /// Largest table accepted.
     private static final long MAX_TABLE_BYTES = 1L << 30;
 
+    /// What has arrived is made durable after this much of it or this long, so that a copy that is
+    /// interrupted goes on from about there.
+    private static final long DURABLE_BYTES = 64L << 20;
+
+    private static final long DURABLE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
     private final GroupId group;
     private final Store store;
     private final NodeParts node;
@@ -125,6 +131,8 @@ final class CopyReceiver {
         RowKey after = null;
         long newest = stream.opened.position().index();
         long seen = 0;
+        long durable = copiedBytes.sum();
+        long durableNanos = System.nanoTime();
         while (true) {
             checkStopped();
             long beganNanos = System.nanoTime();
@@ -149,6 +157,13 @@ final class CopyReceiver {
                 return newest;
             }
             after = page.last();
+            long fresh = copiedBytes.sum() - durable;
+            if (fresh >= DURABLE_BYTES
+                    || (fresh > 0 && System.nanoTime() - durableNanos >= DURABLE_NANOS)) {
+                NodePeers.await(store.checkpoint());
+                durable += fresh;
+                durableNanos = System.nanoTime();
+            }
             throttle(received, beganNanos);
         }
     }

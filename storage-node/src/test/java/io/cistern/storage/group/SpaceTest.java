@@ -1,0 +1,110 @@
+package io.cistern.storage.group;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command;
+import io.cistern.storage.Command.AttachMode;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// A pool that runs full.
+class SpaceTest {
+    private static final long CAPACITY = 32L << 20;
+    private static final int STEP = 1 << 20;
+    private static final int GRANULE = 64 << 10;
+
+    @TempDir Path directory;
+    private TestCluster cluster;
+    private TestClient client;
+
+    @BeforeEach
+    void start() {
+        cluster =
+                new TestCluster(
+                        directory, TestCluster.Options.of(3).capacity(CAPACITY).smallLogs());
+        client = new TestClient(cluster, 1).create(1 << 30).attach(AttachMode.SHARED);
+    }
+
+    @AfterEach
+    void stop() {
+        client.close();
+        cluster.close();
+        assertThat(cluster.halts).isEmpty();
+    }
+
+    /// Writes until it is refused, and returns how many bytes fitted.
+    private long fill(long from) {
+        byte[] data = new byte[STEP];
+        Arrays.fill(data, (byte) 7);
+        long offset = from;
+        while (data.length > 4096) {
+            try {
+                client.write(offset, data);
+                offset += Math.max(GRANULE, data.length);
+            } catch (CisternException e) {
+                assertThat(e.code()).isEqualTo(ErrorCode.NO_SPACE);
+                data = Arrays.copyOf(data, data.length / 2);
+            }
+        }
+        return offset - from;
+    }
+
+    @Test
+    void aFullPoolRefusesNewDataAndNothingElse() {
+        long filled = fill(0);
+        assertThat(filled).isBetween(CAPACITY * 85 / 100, CAPACITY * 95 / 100);
+        assertThat(cluster.leader().disk().freeBytes()).isGreaterThanOrEqualTo(CAPACITY / 20);
+        // Overwrites, of whole and of part blocks, go on.
+        byte[] other = new byte[STEP];
+        Arrays.fill(other, (byte) 8);
+        client.write(0, other);
+        client.write(4 * STEP + 512, new byte[512]);
+        assertThat(client.read(0, STEP)).isEqualTo(other);
+        // Reports that were behind while it filled may have hidden a little.
+        assertThat(filled + fill(64 << 20)).isLessThanOrEqualTo(CAPACITY * 95 / 100);
+        // So do snapshots and deleting them; after one, an overwrite takes new space.
+        client.execute(
+                new Command.CreateSnapshots(
+                        List.of(new Command.CreateSnapshots.Target(1, "s")), 1));
+        assertThatThrownBy(() -> client.write(0, new byte[8 * STEP]))
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.NO_SPACE))
+                .hasMessageContaining("delete snapshots or volumes");
+        client.execute(new Command.DeleteSnapshot(1, "s"));
+        client.zero(0, 8L * STEP, true);
+        cluster.await(
+                "space freed by a discard",
+                () -> {
+                    // Log, so that a checkpoint releases what was discarded.
+                    client.write(16L * STEP, other);
+                    try {
+                        client.write(128 << 20, other);
+                        return true;
+                    } catch (CisternException e) {
+                        return false;
+                    }
+                });
+        client.execute(new Command.CreateVolume(2, STEP, Command.Limits.NONE, 1));
+        client.execute(new Command.DeleteVolume(2));
+    }
+
+    @Test
+    void aSilentMemberCountsWithItsLastReport() {
+        TestCluster.Node away = cluster.follower();
+        client.write(0, new byte[STEP]);
+        away.stop();
+        assertThat(fill(0)).isLessThanOrEqualTo(CAPACITY * 95 / 100);
+        away.restart();
+        cluster.awaitEven();
+        assertThat(away.disk().freeBytes()).isPositive();
+    }
+}
