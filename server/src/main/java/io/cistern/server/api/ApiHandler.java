@@ -63,10 +63,6 @@ final class ApiHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
             send(context, failure(400, ErrorCode.INVALID, "not an HTTP request"), false);
             return;
         }
-        if (working) { // pipelined behind a request that is in work
-            send(context, failure(429, ErrorCode.LIMIT, "one request at a time"), false);
-            return;
-        }
         FullHttpResponse refused = refusal(request);
         if (refused != null) {
             send(context, refused, keepAlive);

@@ -21,6 +21,7 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.flow.FlowControlHandler;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.timeout.IdleStateHandler;
@@ -158,6 +159,7 @@ public final class ApiServer implements AutoCloseable {
                                         .setMaxInitialLineLength(MAX_LINE_BYTES)
                                         .setMaxHeaderSize(MAX_HEADER_BYTES)),
                         new HttpObjectAggregator(config.maxBodyBytes()),
+                        new FlowControlHandler(), // hands on one request of those sent in a row
                         new ApiHandler(config, router, pages, threads, this::count));
     }
 

@@ -32,10 +32,7 @@ public final class Json {
     private Json() {}
 
     private static ObjectMapper strict() {
-        ObjectMapper mapper =
-                BASE.copy()
-                        .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                        .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES);
+        ObjectMapper mapper = BASE.copy().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
         mapper.getFactory()
                 .setStreamReadConstraints(
                         StreamReadConstraints.builder()

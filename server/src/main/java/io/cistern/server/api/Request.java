@@ -1,6 +1,7 @@
 package io.cistern.server.api;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonMappingException;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
@@ -38,11 +39,18 @@ record Request(Map<String, String> path, Map<String, String> query, byte[] body)
             RequiredParts.check(value);
             return value;
         } catch (JsonProcessingException e) {
-            String what = e.getOriginalMessage().lines().findFirst().orElse("not JSON");
+            String what = where(e) + e.getOriginalMessage().lines().findFirst().orElse("not JSON");
             throw new CisternException(
                     ErrorCode.INVALID, "the body is not as expected: " + what, e);
         } catch (IOException e) {
             throw new CisternException(ErrorCode.INVALID, "cannot read the body: " + e, e);
         }
+    }
+
+    private static String where(JsonProcessingException e) {
+        if (!(e instanceof JsonMappingException mapping) || mapping.getPath().isEmpty()) {
+            return "";
+        }
+        return "'" + mapping.getPath().getLast().getFieldName() + "': ";
     }
 }

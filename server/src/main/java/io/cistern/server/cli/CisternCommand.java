@@ -2,6 +2,7 @@ package io.cistern.server.cli;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.server.Version;
 import io.cistern.server.api.RestAdmin;
 import io.cistern.server.api.RestClient;
 import io.cistern.server.local.LocalHome;
@@ -20,7 +21,7 @@ import picocli.CommandLine.Spec;
 /// The root command: the options that every command takes, and what follows from them.
 @Command(
         name = "cistern",
-        version = "cistern 0.1.0",
+        version = "cistern " + Version.TEXT,
         description = "Replicated block volumes for virtual machines.%n",
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
@@ -32,9 +33,12 @@ import picocli.CommandLine.Spec;
             VolumeCommands.class,
             SnapshotCommands.class,
             SnapshotCommands.CloneVolume.class,
+            AttachCommands.Attach.class,
+            AttachCommands.Detach.class,
             CheckCommands.Scrub.class,
             CheckCommands.Verify.class,
             CompletionCommand.class,
+            AttachCommands.Driver.class,
         },
         footer = {
             "",
@@ -45,6 +49,8 @@ import picocli.CommandLine.Spec;
             "A tour:",
             "  cistern start --processes              three nodes on this machine",
             "  cistern volume create vm1 20GiB        a thin, replicated volume",
+            "  cistern volume import golden disk.qcow2 a volume from an image",
+            "  cistern attach vm1                     prints QEMU arguments and libvirt XML",
             "  cistern snapshot create vm1@monday     in milliseconds",
             "  cistern clone vm1@monday vm2           a writable copy that shares its blocks",
             "  cistern snapshot rollback vm1@monday   what was there stays as a snapshot",

@@ -7,7 +7,12 @@ import picocli.CommandLine.Command;
 @Command(
         name = "completion",
         description = "Prints shell completion for bash and zsh.",
-        footer = {"", "Example:", "  source <(cistern completion)"})
+        footer = {
+            "",
+            "Example:",
+            "  cistern completion > ~/.local/share/bash-completion/completions/cistern",
+            "  source <(cistern completion)"
+        })
 final class CompletionCommand extends BaseCommand {
     @Override
     void execute() {

@@ -72,6 +72,7 @@ final class LocalCommands {
                     cluster.start(new LocalCluster.StartRequest(nodes, portBase, processes));
             RestAdmin admin = new RestAdmin(new RestClient(home.endpoints(), null));
             ClusterStatus status = awaitHealthy(cluster, admin, started);
+            LocalDriver.resume(home);
             print(
                     Map.of(
                             "home",
@@ -146,9 +147,10 @@ final class LocalCommands {
         @Override
         void execute() {
             LocalHome home = root().home();
+            boolean driver = LocalDriver.stop(home);
             Stopped stopped = new LocalCluster(home).stop();
             String text =
-                    stopped.stopped() == 0
+                    stopped.stopped() == 0 && !driver
                             ? "nothing runs from " + home.path()
                             : "stopped; data stays in " + home.path();
             List<String> killed = stopped.killed();

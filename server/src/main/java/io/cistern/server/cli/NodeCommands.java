@@ -2,12 +2,14 @@ package io.cistern.server.cli;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.server.NodeDaemon;
 import io.cistern.server.api.RestAdmin;
 import io.cistern.server.api.RestClient;
 import io.cistern.server.local.LocalCluster;
 import io.cistern.server.local.LocalHome;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.ClusterStatus.NodeState;
+import io.cistern.volume.node.NodeHost;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +26,7 @@ import picocli.CommandLine.Parameters;
         name = "node",
         description = "Runs, lists, adds, drains and removes nodes.",
         subcommands = {
+            NodeCommands.Run.class,
             NodeCommands.ListAll.class,
             NodeCommands.Token.class,
             NodeCommands.Add.class,
@@ -32,6 +35,25 @@ import picocli.CommandLine.Parameters;
         },
         footer = {"", "Example:", "  cistern node list"})
 final class NodeCommands extends BaseCommand.Group {
+
+    @Command(
+            name = "run",
+            description =
+                    "Runs a node in the foreground until SIGTERM, as a service manager starts it.",
+            footer = {"", "Example:", "  cistern node run --config /etc/cistern/node.toml"})
+    static final class Run extends BaseCommand {
+        @Option(
+                names = "--config",
+                paramLabel = "FILE",
+                required = true,
+                description = "The node's configuration; several for several nodes in one process")
+        private List<Path> files = List.of();
+
+        @Override
+        void execute() throws InterruptedException {
+            NodeDaemon.run(files, NodeHost::start);
+        }
+    }
 
     @Command(
             name = "list",

@@ -1,6 +1,7 @@
 package io.cistern.server.cli;
 
 import io.cistern.block.Size;
+import io.cistern.server.api.RestAdmin;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
@@ -92,13 +93,11 @@ final class SnapshotCommands extends BaseCommand.Group {
             }
             List<DiffRange> ranges = new ArrayList<>();
             long changed = 0;
+            RestAdmin admin = admin();
             for (long offset = 0; offset >= 0; ) {
                 Diff part =
-                        admin().diff(
-                                        a.volume(),
-                                        a.snapshot(),
-                                        b == null ? null : b.snapshot(),
-                                        offset);
+                        admin.diff(
+                                a.volume(), a.snapshot(), b == null ? null : b.snapshot(), offset);
                 ranges.addAll(part.ranges());
                 changed += part.changedBytes();
                 offset = part.nextOffset();

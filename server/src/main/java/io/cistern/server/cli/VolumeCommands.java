@@ -22,6 +22,8 @@ import picocli.CommandLine.Parameters;
             VolumeCommands.SetLimits.class,
             VolumeCommands.Rename.class,
             VolumeCommands.Delete.class,
+            ImageCommands.Import.class,
+            ImageCommands.Export.class,
         },
         footer = {"", "Example:", "  cistern volume create vm1 20GiB"})
 final class VolumeCommands extends BaseCommand.Group {

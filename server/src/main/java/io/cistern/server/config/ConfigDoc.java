@@ -73,7 +73,7 @@ public final class ConfigDoc {
             authority = "/etc/cistern/ca.pem"
 
             [cluster]
-            id = "6f1c0a7be3d24d1f9a0b5c8e7d3f2a10"
+            id = "6f1c0a7b-e3d2-4d1f-9a0b-5c8e7d3f2a10"
 
             [[cluster.node]]
             name = "n0"

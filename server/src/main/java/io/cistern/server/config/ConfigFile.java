@@ -149,8 +149,8 @@ public final class ConfigFile {
         if (id.isEmpty() && members.isEmpty()) {
             return null;
         }
-        if (!id.matches("[0-9a-f]{32}")) {
-            throw cluster.wrong(CLUSTER_ID, "must be 32 hex digits: 0-9, a-f");
+        if (!id.matches("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")) {
+            throw cluster.wrong(CLUSTER_ID, "must be a UUID in lower case, as uuidgen prints");
         }
         if (members.stream().noneMatch(m -> m.name().equals(self))) {
             throw invalid(

@@ -83,7 +83,7 @@ public enum ConfigKey {
             "id",
             Type.TEXT,
             "",
-            "32 hex digits, the same on every node that forms the cluster. Empty where the node joins one."),
+            "A random UUID, as `uuidgen` prints, the same on every node that forms the cluster. Empty where the node joins one."),
     CLUSTER_JOIN_TOKEN_FILE(
             "cluster",
             "join-token-file",

@@ -47,7 +47,7 @@ final class NodeFiles {
 
     /// Writes the files of a cluster that nodes `n0`, `n1` … form.
     static void form(LocalHome home, int nodes, int portBase) {
-        String id = UUID.randomUUID().toString().replace("-", "");
+        String id = UUID.randomUUID().toString();
         StringBuilder members = new StringBuilder("[cluster]\nid = \"" + id + "\"\n");
         for (int k = 0; k < nodes; k++) {
             Ports ports = Ports.ofNode(portBase, k);

@@ -13,79 +13,47 @@ public enum Metric {
             "cistern_group_leader",
             "1 where this node leads the group, else 0.",
             "group"),
-    GROUP_TERM(Kind.GAUGE, "cistern_group_term", "Raft term as this replica knows it.", "group"),
-    RAFT_APPLIED_INDEX(
-            Kind.GAUGE, "cistern_raft_applied_index", "Last log entry applied here.", "group"),
-    RAFT_PURGED_INDEX(
+    GROUP_APPLIED_INDEX(
+            Kind.GAUGE, "cistern_group_applied_index", "Last log entry applied here.", "group"),
+    GROUP_USED_BYTES(
             Kind.GAUGE,
-            "cistern_raft_purged_index",
-            "Log entries up to here are dropped.",
+            "cistern_group_used_bytes",
+            "Bytes of slots that this node's replica holds.",
             "group"),
-    RAFT_LOG_BYTES(Kind.GAUGE, "cistern_raft_log_bytes", "Bytes of the log now on disk.", "group"),
+    REPLICA_QUARANTINED(
+            Kind.GAUGE,
+            "cistern_replica_quarantined",
+            "1 where this replica is damaged and to be replaced, else 0.",
+            "group"),
+
     RAFT_FSYNCS(Kind.COUNTER, "cistern_raft_fsyncs_total", "Log syncs of this replica.", "group"),
-    RAFT_ENTRIES(
-            Kind.COUNTER,
-            "cistern_raft_entries_total",
-            "Entries appended to this replica's log.",
-            "group"),
     RAFT_COMMANDS(Kind.COUNTER, "cistern_raft_commands_total", "Commands applied here.", "group"),
-    RAFT_WRITTEN_BYTES(
+    RAFT_LOG_WRITTEN_BYTES(
             Kind.COUNTER,
-            "cistern_raft_written_bytes_total",
+            "cistern_raft_log_written_bytes_total",
             "Bytes appended to this replica's log.",
             "group"),
-    RAFT_FOLLOWER_LAG(
-            Kind.GAUGE,
-            "cistern_raft_follower_lag_entries",
-            "On the leader: log entries that the member has not confirmed.",
-            "group",
-            "peer"),
-    RAFT_FOLLOWER_SILENCE(
-            Kind.GAUGE,
-            "cistern_raft_follower_silence_seconds",
-            "On the leader: time since the member last answered.",
-            "group",
-            "peer"),
+    RAFT_LOG_BYTES(Kind.GAUGE, "cistern_raft_log_bytes", "Bytes of the log now on disk.", "group"),
 
-    VOLUME_READS(Kind.COUNTER, "cistern_volume_reads_total", "Reads served here.", "volume"),
-    VOLUME_READ_BYTES(
-            Kind.COUNTER, "cistern_volume_read_bytes_total", "Bytes read here.", "volume"),
-    VOLUME_WRITES(
+    BLOCKS_DAMAGED(
             Kind.COUNTER,
-            "cistern_volume_writes_total",
-            "Writes led here to completion.",
-            "volume"),
-    VOLUME_WRITTEN_BYTES(
-            Kind.COUNTER, "cistern_volume_written_bytes_total", "Bytes written here.", "volume"),
+            "cistern_blocks_damaged_total",
+            "Blocks whose checksum did not match, found by reads, scrub and verify.",
+            "group"),
+    BLOCKS_REPAIRED(
+            Kind.COUNTER,
+            "cistern_blocks_repaired_total",
+            "Damaged blocks rewritten from another replica.",
+            "group"),
+    COPIED_BYTES(
+            Kind.COUNTER,
+            "cistern_copied_bytes_total",
+            "Bytes received from other replicas to catch up where the log did not reach.",
+            "group"),
 
-    DISK_BYTES(Kind.GAUGE, "cistern_disk_bytes", "Bytes of data the disk can hold.", "disk"),
+    DISK_TOTAL_BYTES(
+            Kind.GAUGE, "cistern_disk_total_bytes", "Bytes of data the disk can hold.", "disk"),
     DISK_FREE_BYTES(Kind.GAUGE, "cistern_disk_free_bytes", "Bytes left for new slots.", "disk"),
-    DISK_READ_BYTES(
-            Kind.COUNTER, "cistern_disk_read_bytes_total", "Bytes read from slots.", "disk"),
-    DISK_WRITTEN_BYTES(
-            Kind.COUNTER, "cistern_disk_written_bytes_total", "Bytes written to slots.", "disk"),
-    CHECKPOINTS(Kind.COUNTER, "cistern_checkpoints_total", "Checkpoints made.", "group"),
-
-    CHECKSUM_FAILURES(
-            Kind.COUNTER,
-            "cistern_checksum_failures_total",
-            "Blocks read whose checksum did not match.",
-            "group"),
-    REPAIRED_BLOCKS(
-            Kind.COUNTER,
-            "cistern_repaired_blocks_total",
-            "Blocks rewritten from another replica.",
-            "group"),
-    SCRUBBED_BYTES(
-            Kind.COUNTER,
-            "cistern_scrubbed_bytes_total",
-            "Bytes read and checked by scrub.",
-            "group"),
-    CATCH_UP_BYTES(
-            Kind.COUNTER,
-            "cistern_catch_up_bytes_total",
-            "Bytes received from other replicas to catch up.",
-            "group"),
 
     API_REQUESTS(
             Kind.COUNTER, "cistern_api_requests_total", "Requests to this REST API.", "status"),

@@ -72,7 +72,9 @@ public final class MetricsPage {
         Metric metric = Metric.byName(sample.name());
         List<Tag> tags = new ArrayList<>();
         for (int i = 0; i + 1 < sample.labels().size(); i += 2) {
-            tags.add(Tag.of(sample.labels().get(i), sample.labels().get(i + 1)));
+            if (!sample.labels().get(i).equals("node")) {
+                tags.add(Tag.of(sample.labels().get(i), sample.labels().get(i + 1)));
+            }
         }
         if (metric == null || !metric.labels().equals(tags.stream().map(Tag::getKey).toList())) {
             if (unknown.size() < 100 && unknown.add(sample.name())) {

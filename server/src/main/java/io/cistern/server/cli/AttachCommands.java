@@ -1,0 +1,166 @@
+package io.cistern.server.cli;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.block.Size;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.vmdisk.AttachmentView;
+import io.cistern.vmdisk.DriverClient;
+import io.cistern.vmdisk.LibvirtXml;
+import io.cistern.vmdisk.QemuArguments;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/// Attaching volumes to sockets of this host.
+final class AttachCommands {
+    private AttachCommands() {}
+
+    /// @param uri for NBD clients
+    /// @param qemu arguments to append to QEMU's
+    /// @param libvirt a `<disk>` element
+    record Attached(
+            String volume,
+            AttachMode mode,
+            String socket,
+            long sizeBytes,
+            String uri,
+            List<String> qemu,
+            String libvirt) {}
+
+    @Command(
+            name = "attach",
+            description = {
+                "Offers a volume, or read-only a snapshot, on a Unix socket of this host.",
+                "Returns when the socket answers, and prints how QEMU and libvirt use it. An exclusive",
+                "attachment ends every earlier one: its holder can write no more."
+            },
+            footer = {
+                "",
+                "Examples:",
+                "  cistern attach vm1",
+                "  cistern attach vm1 --socket /run/vm1.sock --shared",
+                "  cistern attach vm1@monday --read-only"
+            })
+    static final class Attach extends BaseCommand {
+        @Parameters(paramLabel = "VOLUME", description = "VOLUME or VOLUME@SNAP")
+        private @Nullable String volume;
+
+        @Option(
+                names = "--socket",
+                paramLabel = "PATH",
+                description = "Default: one in the driver's folder of --home")
+        private @Nullable Path socket;
+
+        @Option(
+                names = "--transport",
+                paramLabel = "nbd|vhost-user",
+                description = "Default and, in this build, only choice: nbd")
+        private String transport = "nbd";
+
+        @Option(names = "--shared", description = "Other hosts may write as well")
+        private boolean shared;
+
+        @Option(names = "--read-only", description = "Never writes, ends nobody's attachment")
+        private boolean readOnly;
+
+        @Override
+        void execute() {
+            if (transport.equals("vhost-user")) {
+                throw wrong("this build offers --transport nbd only");
+            }
+            if (!transport.equals("nbd")) {
+                throw wrong("--transport must be nbd, not '" + transport + "'");
+            }
+            if (shared && readOnly) {
+                throw wrong("give --shared or --read-only, not both");
+            }
+            String name = given(volume);
+            boolean snapshot = name.contains("@");
+            AttachMode mode =
+                    readOnly || snapshot
+                            ? AttachMode.READ_ONLY
+                            : shared ? AttachMode.SHARED : AttachMode.EXCLUSIVE;
+            DriverClient driver = LocalDriver.ensure(root().home(), admin().status());
+            AttachmentView view = driver.attach(name, mode, socket);
+            Attached attached = describe(view, mode);
+            print(attached, text(attached));
+        }
+
+        private static Attached describe(AttachmentView view, AttachMode mode) {
+            Path path = Path.of(view.socket());
+            boolean readOnly = mode == AttachMode.READ_ONLY;
+            return new Attached(
+                    view.volume(),
+                    mode,
+                    view.socket(),
+                    view.sizeBytes(),
+                    "nbd+unix:///" + view.volume() + "?socket=" + view.socket(),
+                    QemuArguments.of(view.volume(), path, readOnly),
+                    LibvirtXml.disk(
+                            view.volume(), path, "vda", readOnly, mode == AttachMode.SHARED));
+        }
+
+        private static String text(Attached a) {
+            boolean readOnly = a.mode() == AttachMode.READ_ONLY;
+            return a.volume()
+                    + ", "
+                    + Size.format(a.sizeBytes())
+                    + ", is attached ("
+                    + Texts.word(a.mode())
+                    + ") at "
+                    + a.socket()
+                    + "\n\nQEMU:\n  "
+                    + QemuArguments.line(a.volume(), Path.of(a.socket()), readOnly)
+                    + "\n\nNBD clients:\n  "
+                    + a.uri()
+                    + "\n\nlibvirt:\n"
+                    + a.libvirt().indent(2);
+        }
+    }
+
+    @Command(
+            name = "detach",
+            description =
+                    "Ends this host's attachment of a volume, or, where it has none, everybody's.",
+            footer = {"", "Example:", "  cistern detach vm1"})
+    static final class Detach extends BaseCommand {
+        @Parameters(paramLabel = "VOLUME")
+        private @Nullable String volume;
+
+        @Option(names = "--force", description = "Also while clients are connected to the socket")
+        private boolean force;
+
+        @Override
+        void execute() {
+            String name = given(volume);
+            DriverClient driver = LocalDriver.running(root().home());
+            boolean here =
+                    driver != null && driver.list().stream().anyMatch(v -> v.volume().equals(name));
+            int ended =
+                    driver != null && here
+                            ? driver.detach(name, null, force)
+                            : admin().detach(name);
+            if (ended == 0) {
+                throw new CisternException(
+                        ErrorCode.NOT_FOUND, "volume " + name + " is not attached");
+            }
+            print(Map.of("volume", name, "detached", ended), "detached " + name);
+        }
+    }
+
+    @Command(
+            name = "driver",
+            hidden = true,
+            description = "Runs the driver process of --home; 'cistern attach' starts it.")
+    static final class Driver extends BaseCommand {
+        @Override
+        void execute() throws InterruptedException {
+            LocalDriver.run(root().home());
+        }
+    }
+}

@@ -1,0 +1,302 @@
+package io.cistern.server.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.cistern.server.api.TestApi;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.volume.ClusterStatus.Health;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/// The command line against the real REST server over a fake cluster. What it prints is compared
+/// with `src/test/resources/golden/NAME.txt`; run with `-Dcistern.golden.write=true` to write
+/// these.
+class CliTest {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir Path folder;
+
+    private final TestApi api = new TestApi();
+    private String out = "";
+    private String err = "";
+
+    @AfterEach
+    void close() {
+        api.close();
+    }
+
+    private int run(String... words) {
+        List<String> all = new ArrayList<>(List.of(words));
+        all.addAll(List.of("--api", api.url(), "--home", folder.toString()));
+        return bare(all.toArray(String[]::new));
+    }
+
+    private int bare(String... words) {
+        ByteArrayOutputStream stdout = new ByteArrayOutputStream();
+        ByteArrayOutputStream stderr = new ByteArrayOutputStream();
+        int status =
+                Cli.run(
+                        words,
+                        new PrintStream(stdout, true, StandardCharsets.UTF_8),
+                        new PrintStream(stderr, true, StandardCharsets.UTF_8));
+        out = stdout.toString(StandardCharsets.UTF_8);
+        err = stderr.toString(StandardCharsets.UTF_8);
+        return status;
+    }
+
+    private void done(String line) {
+        assertThat(run(line.split(" "))).as(line + ": " + err).isZero();
+        assertThat(err).isEmpty();
+    }
+
+    private JsonNode json(String line) throws IOException {
+        done(line + " -o json");
+        return JSON.readTree(out);
+    }
+
+    @Test
+    void wholeTour() throws IOException {
+        StringBuilder transcript = new StringBuilder();
+        for (String line :
+                List.of(
+                        "volume list",
+                        "volume create vm1 20GiB --replicas 3 --iops 2000",
+                        "volume create db 1.5TiB",
+                        "volume list",
+                        "volume show vm1",
+                        "volume resize vm1 40GiB",
+                        "volume set vm1 --bandwidth 100MiB",
+                        "snapshot list vm1",
+                        "snapshot create vm1@monday db@monday",
+                        "snapshot list vm1",
+                        "snapshot diff vm1@monday",
+                        "snapshot rollback vm1@monday",
+                        "clone vm1@monday vm2",
+                        "volume rename vm2 vm3",
+                        "snapshot delete vm1@monday",
+                        "volume delete vm3",
+                        "node list",
+                        "node token",
+                        "node drain n2",
+                        "node remove n2",
+                        "disk list",
+                        "disk add n1 /srv/disk2 --size 500GiB",
+                        "disk remove n1/1",
+                        "scrub vm1",
+                        "scrub",
+                        "verify",
+                        "verify vm1",
+                        "status")) {
+            done(line);
+            transcript.append("$ cistern ").append(line).append('\n').append(out);
+        }
+        golden("tour", transcript.toString());
+        assertThat(api.admin.log())
+                .containsExactly("rollback vm1@monday", "drain n2", "scrub vm1", "scrub null");
+    }
+
+    @Test
+    void degradedStatusSaysWhy() throws IOException {
+        done("volume create vm1 1GiB");
+        api.admin.attach("vm1", AttachMode.EXCLUSIVE);
+        api.admin.health(Health.DEGRADED);
+        done("status");
+        golden("degraded", out);
+    }
+
+    private void golden(String name, String text) throws IOException {
+        String shown = text.replaceAll("\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d", "TIME");
+        Path file = Path.of("src/test/resources/golden", name + ".txt");
+        if (System.getenv("CISTERN_GOLDEN_WRITE") != null) {
+            Files.createDirectories(file.toAbsolutePath().getParent());
+            Files.writeString(file, shown);
+        }
+        assertThat(shown).isEqualTo(Files.readString(file));
+    }
+
+    /// Scripts rely on these names.
+    @Test
+    void statusAsJson() throws IOException {
+        done("volume create vm1 1GiB");
+        JsonNode status = json("status");
+        assertThat(status.path("health").asText()).isEqualTo("OK");
+        assertThat(status.path("nodes")).hasSize(3);
+        for (JsonNode node : status.path("nodes")) {
+            for (String key : List.of("name", "pid", "state", "api", "iscsi", "nfs", "leads")) {
+                assertThat(node.has(key)).as(key).isTrue();
+            }
+            assertThat(node.path("leads").isArray()).isTrue();
+        }
+        assertThat(status.path("nodes").get(0).path("name").asText()).isEqualTo("n0");
+        assertThat(status.path("nodes").get(0).path("pid").asLong()).isEqualTo(100);
+        JsonNode volume = status.path("volumes").get(0);
+        assertThat(volume.path("name").asText()).isEqualTo("vm1");
+        assertThat(volume.path("group").asText()).isEqualTo("g1");
+        assertThat(volume.path("leader").asText()).isEqualTo("n1");
+        JsonNode work = status.path("work").get(0);
+        assertThat(work.path("done").asLong()).isEqualTo(1L << 30);
+        assertThat(work.path("total").asLong()).isEqualTo(4L << 30);
+    }
+
+    @Test
+    void everythingThatPrintsPrintsJson() throws IOException {
+        assertThat(json("volume create vm1 1GiB").path("sizeBytes").asLong()).isEqualTo(1 << 30);
+        assertThat(json("volume list")).hasSize(1);
+        assertThat(json("volume resize vm1 2GiB").path("sizeBytes").asLong()).isEqualTo(2L << 30);
+        assertThat(json("volume set vm1 --iops 5").at("/limits/iops").asLong()).isEqualTo(5);
+        assertThat(json("snapshot create vm1@a").get(0).path("name").asText()).isEqualTo("a");
+        assertThat(json("snapshot diff vm1@a").path("changedBytes").asLong()).isEqualTo(12288);
+        assertThat(json("snapshot diff vm1@a").path("ranges")).hasSize(2);
+        assertThat(json("snapshot rollback vm1@a").path("safetySnapshot").asText())
+                .isEqualTo("before-a");
+        assertThat(json("clone vm1@a vm2 --iops 7").path("parent").asText()).isEqualTo("vm1@a");
+        assertThat(json("node token").path("token").asText()).isEqualTo("secret-join-token");
+        assertThat(json("disk list")).hasSize(3);
+        assertThat(json("verify").path("bytesRead").asLong()).isEqualTo(8192);
+        assertThat(json("scrub").path("scrubbing").asText()).isEqualTo("every volume");
+        assertThat(json("volume delete vm2").path("deleted").asText()).isEqualTo("vm2");
+        assertThat(json("stop").path("stopped").asInt()).isZero();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "volume show none             | cistern: there is no volume none",
+                "volume create A 1GiB         | 'A' cannot be a volume name",
+                "volume create a 100          | multiple of 512",
+                "volume delete none           | there is no volume none",
+                "snapshot delete a@b          | there is no volume a",
+                "disk remove n7/0             | there is no disk n7/0",
+                "node remove n7               | there is no node n7",
+                "verify none                  | there is no volume none",
+                "status --api http://127.0.0.1:1 | no Cistern node answers at",
+                "status --api nonsense        | is not an API address",
+                "node add --join-file /none/x | cannot read the token file",
+                "status --token-file /none/x  | cannot read the token file",
+            })
+    void failuresAreOneLineAndStatusOne(String line, String message) {
+        List<String> words = new ArrayList<>(List.of(line.strip().split("\\s+")));
+        if (!words.contains("--api")) {
+            words.addAll(List.of("--api", api.url()));
+        }
+        words.addAll(List.of("--home", folder.toString()));
+        assertThat(bare(words.toArray(String[]::new))).isEqualTo(Cli.FAILED);
+        assertThat(err.lines()).hasSize(1);
+        assertThat(err).startsWith("cistern: ").contains(message);
+        assertThat(out).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "volume                   | a command is missing, one of create, list",
+                "volume crate a 1GiB      | did you mean 'create'?",
+                "volume create a          | Missing required parameter: 'SIZE'",
+                "volume create a much     | 'much' is not a size",
+                "volume create a 1GiB -x  | Unknown option: '-x'",
+                "volume create a 1GiB --replicas x | '--replicas'",
+                "volume set a             | give --iops, --bandwidth or both",
+                "volume set a --iops -1   | not a whole number",
+                "snapshot create a        | names no snapshot: write VOLUME@SNAPSHOT",
+                "snapshot diff a@b c@d    | of one volume",
+                "status -o yaml           | yaml",
+                "disk add n0 relative     | PATH must begin with '/'",
+                "node add                 | --join",
+                "start --nodes 0          | --nodes must be 1 to 9",
+                "start --port-base 99999  | --port-base",
+                "frobnicate               | frobnicate",
+            })
+    void wrongUsageIsOneLineAndStatusTwo(String line, String message) {
+        assertThat(run(line.strip().split("\\s+"))).isEqualTo(Cli.USAGE);
+        assertThat(err.lines()).hasSize(1);
+        assertThat(err).startsWith("cistern: ").contains(message).contains("--help'");
+        assertThat(out).isEmpty();
+    }
+
+    @Test
+    void noCommandIsWrongUsage() {
+        assertThat(bare()).isEqualTo(Cli.USAGE);
+        assertThat(err).isEqualTo("cistern: a command is missing; see 'cistern --help'\n");
+    }
+
+    @Test
+    void replicasThatDifferAreAFailure() {
+        api.admin.mismatches(List.of("vm1 differs at 4096 on n2"));
+        assertThat(run("verify")).isEqualTo(Cli.FAILED);
+        assertThat(out).contains("vm1 differs at 4096 on n2").contains("replicas differ");
+        assertThat(err).isEqualTo("cistern: the replicas differ: vm1 differs at 4096 on n2\n");
+    }
+
+    @Test
+    void aVolumeInUseIsNotDeleted() {
+        done("volume create vm1 1GiB");
+        api.admin.attach("vm1", AttachMode.EXCLUSIVE);
+        assertThat(run("volume", "delete", "vm1")).isEqualTo(Cli.FAILED);
+        assertThat(err).isEqualTo("cistern: volume vm1 is attached; detach it first\n");
+    }
+
+    @Test
+    void everyCommandHasHelpWithAnExample() {
+        ByteArrayOutputStream sink = new ByteArrayOutputStream();
+        PrintStream stream = new PrintStream(sink, true, StandardCharsets.UTF_8);
+        checkHelp(Cli.commandLine(stream, stream));
+    }
+
+    private void checkHelp(CommandLine command) {
+        String name = command.getCommandSpec().qualifiedName();
+        if (!command.getCommandSpec().usageMessage().hidden()) {
+            String help = command.getUsageMessage();
+            assertThat(help).as(name).contains("--output", "--api", "--home");
+            boolean root = command.getParent() == null;
+            assertThat(help).as(name).contains(root ? "A tour:" : "Example");
+            assertThat(help).as(name).contains("  " + (root ? "cistern start" : name));
+            List<String> words = new ArrayList<>(List.of(name.split(" ")));
+            words.removeFirst();
+            words.add("--help");
+            assertThat(bare(words.toArray(String[]::new))).as(name).isZero();
+            assertThat(out).isNotEmpty();
+        }
+        for (Map.Entry<String, CommandLine> sub : command.getSubcommands().entrySet()) {
+            checkHelp(sub.getValue());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"-V", "--version"})
+    void version(String option) {
+        assertThat(bare(option)).isZero();
+        assertThat(out).matches("cistern \\d+\\.\\d+\\.\\d+\n");
+    }
+
+    @Test
+    void completionNamesEveryCommand() {
+        done("completion");
+        assertThat(out).contains("volume", "snapshot", "rollback", "complete -F");
+    }
+
+    @Test
+    void theHomeOfALocalClusterSaysWhereItsApiIs() throws IOException {
+        Files.writeString(folder.resolve("endpoints"), "http://127.0.0.1:1\n" + api.url() + "\n");
+        if (System.getenv("CISTERN_API") == null) {
+            assertThat(bare("volume", "list", "--home", folder.toString())).as(err).isZero();
+        }
+    }
+}
