@@ -181,7 +181,7 @@ final class SlotArea implements AutoCloseable {
             // Nothing depends on this extent yet: the disk stays as large as it is.
             full = true;
             org.slf4j.LoggerFactory.getLogger(SlotArea.class)
-                    .warn("{} cannot grow: {}", directory, e.getMessage());
+                    .warn("{} cannot grow: {}", directory, e.toString());
             return false;
         }
     }
