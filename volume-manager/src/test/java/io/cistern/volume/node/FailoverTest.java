@@ -148,7 +148,16 @@ class FailoverTest {
                             + " ms");
             assertThat(device.stats().retries()).isPositive();
         }
-        assertThat(cluster.admin().verify(null, (d, t, e) -> {}).clean()).isTrue();
+        // A replica that was restarted a moment ago may not answer yet; a difference never goes
+        // away.
+        Awaitility.await()
+                .atMost(Duration.ofSeconds(30))
+                .until(() -> {
+                    List<String> found = cluster.admin().verify(null, (d, t, e) -> {}).mismatches();
+                    System.out.println("verify: " + found);
+                    assertThat(found).allMatch(f -> f.contains("could not be asked"));
+                    return found.isEmpty();
+                });
     }
 
     @Test
