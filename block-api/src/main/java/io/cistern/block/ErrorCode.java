@@ -30,7 +30,9 @@ public enum ErrorCode {
     CORRUPT(13, false),
     IO(14, false),
     UNAUTHORIZED(15, false),
-    INTERNAL(16, false);
+    INTERNAL(16, false),
+    /// The shared record on which a request was conditional has been replaced. Nothing was done.
+    CHANGED(17, false);
 
     private final int wire;
     private final boolean retryable;

@@ -11,7 +11,7 @@ final class Statuses {
             case INVALID, OUT_OF_RANGE -> 400;
             case UNAUTHORIZED -> 401;
             case NOT_FOUND -> 404;
-            case ALREADY_EXISTS, BUSY, FENCED, READ_ONLY -> 409;
+            case ALREADY_EXISTS, BUSY, FENCED, READ_ONLY, CHANGED -> 409;
             case LIMIT -> 429;
             case NO_SPACE -> 507;
             case NOT_LEADER, UNAVAILABLE, STALE -> 503;

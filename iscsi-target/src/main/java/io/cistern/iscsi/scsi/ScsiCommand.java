@@ -1,0 +1,43 @@
+package io.cistern.iscsi.scsi;
+
+import java.nio.ByteBuffer;
+
+/// A command as it arrived. Identity, not contents, tells two commands apart.
+public final class ScsiCommand {
+    /// SAM-5 8.9.
+    public enum Attribute {
+        SIMPLE,
+        ORDERED,
+        HEAD_OF_QUEUE,
+        ACA
+    }
+
+    private final long lun;
+    private final ByteBuffer cdb;
+    private final Attribute attribute;
+
+    /// @param lun the eight bytes of SAM-5 4.6
+    /// @param cdb 6 to 260 bytes, not copied
+    public ScsiCommand(long lun, ByteBuffer cdb, Attribute attribute) {
+        this.lun = lun;
+        this.cdb = cdb.asReadOnlyBuffer();
+        this.attribute = attribute;
+    }
+
+    public long lun() {
+        return lun;
+    }
+
+    /// Read only, position 0, big-endian.
+    public ByteBuffer cdb() {
+        return cdb.duplicate();
+    }
+
+    public Attribute attribute() {
+        return attribute;
+    }
+
+    public int operationCode() {
+        return cdb.get(0) & 0xff;
+    }
+}
