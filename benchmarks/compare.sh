@@ -61,19 +61,8 @@ cleanup() { [ -n "$current" ] && "down_$current"; stop_daemons; rm -rf "$work"; 
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-cell_options() {
-    case $1 in
-    rr4k-q1) echo --rw=randread --bs=4k --iodepth=1 ;;
-    rr4k-q32) echo --rw=randread --bs=4k --iodepth=32 ;;
-    rw4k-q1) echo --rw=randwrite --bs=4k --iodepth=1 ;;
-    rw4k-q32) echo --rw=randwrite --bs=4k --iodepth=32 ;;
-    rw64k-q16) echo --rw=randwrite --bs=64k --iodepth=16 ;;
-    sr1m-q8) echo --rw=read --bs=1m --iodepth=8 ;;
-    sw1m-q8) echo --rw=write --bs=1m --iodepth=8 ;;
-    mix4k-q32) echo --rw=randrw --rwmixread=70 --bs=4k --iodepth=32 ;;
-    *) echo "compare.sh: no cell '$1'" >&2; exit 2 ;;
-    esac
-}
+# shellcheck source=/dev/null
+. "$here/cells.sh"
 ticks_of() { # CPU ticks of processes and all their threads
     local pid sum=0 t
     for pid in "$@"; do

@@ -6,8 +6,13 @@ up_cistern() {
     cistern volume create bench "${SIZE}GiB" >/dev/null && cistern attach bench --socket "$work/bench.sock" >/dev/null
 }
 fio_cistern() { echo "--ioengine=nbd --uri=nbd+unix:///?socket=$work/bench.sock"; }
-# the nodes and the driver: every process that runs from this home
-pids_cistern() { cat "$cistern_home"/*.pid "$cistern_home"/*/*.pid 2>/dev/null | sed -n 's/^\([0-9][0-9]*\).*/\1/p' | sort -u | tr '\n' ' '; }
+# The nodes and the driver: every Java process whose command line names this home.
+pids_cistern() {
+    local file
+    for file in $(grep -lsF -- "$cistern_home" /proc/[0-9]*/cmdline); do
+        [[ $(readlink "${file%/cmdline}/exe" 2>/dev/null) == */java ]] && basename "${file%/cmdline}"
+    done | tr '\n' ' '
+}
 extra_cistern() { # what each replica did for what the user wrote
     local api
     for api in $(cistern status -o json | jq -r '.nodes[].api'); do

@@ -1,6 +1,5 @@
 package io.cistern.raft;
 
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -8,11 +7,11 @@ import org.jspecify.annotations.Nullable;
 
 /// The commands that travel in one log entry, and who waits for them.
 final class Batch {
-    /// One proposal. Without a buffer it is a marker: it wants an entry committed, whatever is in
+    /// One proposal. Without a command it is a marker: it wants an entry committed, whatever is in
     /// it.
-    record Proposal(@Nullable ByteBuffer command, CompletableFuture<RaftGroup.Applied> done) {
+    record Proposal(@Nullable RaftCommand command, CompletableFuture<RaftGroup.Applied> done) {
         int bytes() {
-            return command == null ? 0 : command.remaining();
+            return command == null ? 0 : command.bytes();
         }
     }
 
@@ -21,6 +20,9 @@ final class Batch {
     final long proposedNanos;
 
     private volatile boolean maybeLogged;
+
+    /// Guarded by this. What the commands read may be gone.
+    private boolean failed;
 
     /// @param callId unique in this process's use of the group
     /// @param proposedNanos the clock before the entry was proposed
@@ -39,8 +41,12 @@ final class Batch {
         return maybeLogged;
     }
 
-    byte[] encode() {
-        List<ByteBuffer> commands = new ArrayList<>(proposals.size());
+    /// Null if the batch has failed already.
+    synchronized byte @Nullable [] encode() {
+        if (failed) {
+            return null;
+        }
+        List<RaftCommand> commands = new ArrayList<>(proposals.size());
         for (Proposal proposal : proposals) {
             if (proposal.command() != null) {
                 commands.add(proposal.command());
@@ -59,7 +65,11 @@ final class Batch {
         }
     }
 
+    /// Waits while the batch is encoded: who proposed takes the bytes back after this.
     void fail(RuntimeException failure) {
+        synchronized (this) {
+            failed = true;
+        }
         for (Proposal proposal : proposals) {
             proposal.done().completeExceptionally(failure);
         }

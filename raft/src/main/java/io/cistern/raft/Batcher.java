@@ -2,7 +2,6 @@ package io.cistern.raft;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
-import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -67,8 +66,8 @@ final class Batcher implements AutoCloseable {
         thread.start();
     }
 
-    CompletableFuture<RaftGroup.Applied> propose(ByteBuffer command) {
-        int bytes = command.remaining();
+    CompletableFuture<RaftGroup.Applied> propose(RaftCommand command) {
+        int bytes = command.bytes();
         if (bytes > RaftGroup.MAX_COMMAND_BYTES) {
             return CompletableFuture.failedFuture(
                     new CisternException(
@@ -205,7 +204,11 @@ final class Batcher implements AutoCloseable {
     private void submit(Batch batch) {
         CompletableFuture<@Nullable Throwable> reply;
         try {
-            reply = submitter.submit(batch.callId, batch.encode());
+            byte[] entry = batch.encode();
+            if (entry == null) {
+                return;
+            }
+            reply = submitter.submit(batch.callId, entry);
         } catch (RuntimeException e) {
             reply = CompletableFuture.completedFuture(e);
         }

@@ -33,23 +33,28 @@ final class RaftEntry {
 
     private RaftEntry() {}
 
-    /// The bytes of an entry. Copies the commands, whose buffers are not changed.
-    static byte[] encode(List<ByteBuffer> commands) {
+    /// The bytes of an entry, into which the commands are written.
+    static byte[] encode(List<RaftCommand> commands) {
         if (commands.size() > MAX_COMMANDS) {
             throw new IllegalArgumentException(commands.size() + " commands in one entry");
         }
         int size = HEADER_BYTES + 4 * commands.size();
-        for (ByteBuffer command : commands) {
-            size += command.remaining();
+        for (RaftCommand command : commands) {
+            size += command.bytes();
         }
         byte[] bytes = new byte[size];
         ByteBuffer out = ByteBuffer.wrap(bytes);
         out.put((byte) MAGIC).put((byte) VERSION).putShort((short) commands.size());
-        for (ByteBuffer command : commands) {
-            out.putInt(command.remaining());
+        for (RaftCommand command : commands) {
+            out.putInt(command.bytes());
         }
-        for (ByteBuffer command : commands) {
-            out.put(command.duplicate());
+        for (RaftCommand command : commands) {
+            int end = out.position() + command.bytes();
+            command.writeTo(out);
+            if (out.position() != end) {
+                throw new IllegalStateException(
+                        "a command of " + command.bytes() + " bytes ended at another place");
+            }
         }
         return bytes;
     }

@@ -21,9 +21,14 @@ public interface RaftGroup extends AutoCloseable {
     /// [StateMachine#apply] returned for it.
     ///
     /// Fails with NOT_LEADER if it was certainly not logged, with UNAVAILABLE where the outcome is
-    /// unknown, with LIMIT if more than the queue's bound (entries or bytes) is waiting. The buffer
-    /// belongs to the group until then. A command is at most [#MAX_COMMAND_BYTES].
-    CompletableFuture<Applied> propose(ByteBuffer command);
+    /// unknown, with LIMIT if more than the queue's bound (entries or bytes) is waiting. A command
+    /// is at most [#MAX_COMMAND_BYTES].
+    CompletableFuture<Applied> propose(RaftCommand command);
+
+    /// As [#propose(RaftCommand)]. The buffer belongs to the group until the future completes.
+    default CompletableFuture<Applied> propose(ByteBuffer command) {
+        return propose(RaftCommand.of(command));
+    }
 
     int MAX_COMMAND_BYTES = 4 << 20;
 

@@ -29,6 +29,7 @@ import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
 import org.apache.ratis.protocol.RaftPeerId;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.server.storage.RaftStorage;
+import org.apache.ratis.util.PureJavaCrc32C;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -89,7 +90,19 @@ public final class RaftHost implements AutoCloseable {
     /// @throws CisternException BUSY if the address is taken, INVALID if the TLS files cannot be
     ///   used
     public static RaftHost start(RaftHostConfig config) {
+        if (!fastChecksum()) {
+            log.warn(
+                    "the log's checksums are computed without the processor's help: put Cistern's raft"
+                            + " jar before ratis-common on the class path");
+        }
         return new RaftHost(config);
+    }
+
+    /// True where the log uses this module's checksum and not Ratis' own of the same name.
+    static boolean fastChecksum() {
+        return Objects.equals(
+                PureJavaCrc32C.class.getProtectionDomain().getCodeSource(),
+                RaftHost.class.getProtectionDomain().getCodeSource());
     }
 
     private static UUID clusterUuid(String id) {

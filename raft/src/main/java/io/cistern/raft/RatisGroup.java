@@ -4,7 +4,6 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -114,7 +113,7 @@ final class RatisGroup implements RaftGroup {
     }
 
     @Override
-    public CompletableFuture<Applied> propose(ByteBuffer command) {
+    public CompletableFuture<Applied> propose(RaftCommand command) {
         Leadership now = leadership.current();
         return now.ready() ? batcher.propose(command) : CompletableFuture.failedFuture(notLeader());
     }

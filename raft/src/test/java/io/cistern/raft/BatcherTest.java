@@ -11,8 +11,10 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.jspecify.annotations.Nullable;
@@ -60,12 +62,13 @@ class BatcherTest {
     @Test
     void whatGathersWhileTwoEntriesAreOnTheirWayBecomesOneEntry() throws Exception {
         batcher.start();
-        CompletableFuture<RaftGroup.Applied> a = batcher.propose(ByteBuffer.allocate(1));
+        CompletableFuture<RaftGroup.Applied> a =
+                batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)));
         Submitted first = next();
-        batcher.propose(ByteBuffer.allocate(2));
+        batcher.propose(RaftCommand.of(ByteBuffer.allocate(2)));
         Submitted second = next();
         for (int i = 0; i < 200; i++) {
-            batcher.propose(ByteBuffer.allocate(3));
+            batcher.propose(RaftCommand.of(ByteBuffer.allocate(3)));
         }
         assertThat(submitted).isEmpty();
         assertThat(commit(batcher, first, 5)).isEqualTo(1);
@@ -78,7 +81,7 @@ class BatcherTest {
     @Test
     void anEntryHoldsAMegabyteOrOneBiggerCommand() throws Exception {
         for (int size : new int[] {600_000, 500_000, 4 << 20, 10}) {
-            batcher.propose(ByteBuffer.allocate(size));
+            batcher.propose(RaftCommand.of(ByteBuffer.allocate(size)));
         }
         batcher.start();
         for (int i = 0; i < 4; i++) {
@@ -88,29 +91,37 @@ class BatcherTest {
 
     @Test
     void tooLargeAndTooManyAreRefused() {
-        assertThat(codeOf(batcher.propose(ByteBuffer.allocate(RaftGroup.MAX_COMMAND_BYTES + 1))))
+        assertThat(
+                        codeOf(
+                                batcher.propose(
+                                        RaftCommand.of(
+                                                ByteBuffer.allocate(
+                                                        RaftGroup.MAX_COMMAND_BYTES + 1)))))
                 .isEqualTo(ErrorCode.LIMIT);
         ByteBuffer large = ByteBuffer.allocate(RaftGroup.MAX_COMMAND_BYTES);
         long fit = Batcher.MAX_QUEUED_BYTES / large.capacity();
         for (int i = 0; i < fit; i++) {
-            assertThat(batcher.propose(large)).isNotDone();
+            assertThat(batcher.propose(RaftCommand.of(large))).isNotDone();
         }
-        assertThat(codeOf(batcher.propose(large))).isEqualTo(ErrorCode.LIMIT);
-        assertThat(codeOf(batcher.propose(ByteBuffer.allocate(1)))).isEqualTo(ErrorCode.LIMIT);
+        assertThat(codeOf(batcher.propose(RaftCommand.of(large)))).isEqualTo(ErrorCode.LIMIT);
+        assertThat(codeOf(batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)))))
+                .isEqualTo(ErrorCode.LIMIT);
         batcher.failAll(
                 new CisternException(ErrorCode.NOT_LEADER, "q"),
                 new CisternException(ErrorCode.UNAVAILABLE, "f"));
         for (int i = 0; i < Batcher.MAX_QUEUED; i++) {
-            assertThat(batcher.propose(ByteBuffer.allocate(1))).isNotDone();
+            assertThat(batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)))).isNotDone();
         }
-        assertThat(codeOf(batcher.propose(ByteBuffer.allocate(1)))).isEqualTo(ErrorCode.LIMIT);
+        assertThat(codeOf(batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)))))
+                .isEqualTo(ErrorCode.LIMIT);
     }
 
     @Test
     void touchesBeforeAnEntryShareItAndLaterOnesDoNot() throws Exception {
         CompletableFuture<RaftGroup.Applied> one = batcher.touch();
         assertThat(batcher.touch()).isSameAs(one);
-        CompletableFuture<RaftGroup.Applied> command = batcher.propose(ByteBuffer.allocate(1));
+        CompletableFuture<RaftGroup.Applied> command =
+                batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)));
         batcher.start();
         Submitted entry = next();
         CompletableFuture<RaftGroup.Applied> later = batcher.touch();
@@ -125,11 +136,13 @@ class BatcherTest {
     @Test
     void aRefusedEntryWasNotLoggedUnlessTheLogHadIt() throws Exception {
         batcher.start();
-        CompletableFuture<RaftGroup.Applied> clean = batcher.propose(ByteBuffer.allocate(1));
+        CompletableFuture<RaftGroup.Applied> clean =
+                batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)));
         next().reply.complete(new IllegalStateException("not leader"));
         assertThat(clean).failsWithin(10, TimeUnit.SECONDS);
         assertThat(codeOf(clean)).isEqualTo(ErrorCode.NOT_LEADER);
-        CompletableFuture<RaftGroup.Applied> logged = batcher.propose(ByteBuffer.allocate(1));
+        CompletableFuture<RaftGroup.Applied> logged =
+                batcher.propose(RaftCommand.of(ByteBuffer.allocate(1)));
         Submitted entry = next();
         Batch batch = batcher.inFlight(entry.callId);
         assertThat(batch).isNotNull();
@@ -152,7 +165,11 @@ class BatcherTest {
             long index = 0;
             for (int step = 0; step < 60; step++) {
                 switch (random.nextInt(6)) {
-                    case 0, 1, 2 -> all.add(one.propose(ByteBuffer.allocate(random.nextInt(9))));
+                    case 0, 1, 2 ->
+                            all.add(
+                                    one.propose(
+                                            RaftCommand.of(
+                                                    ByteBuffer.allocate(random.nextInt(9)))));
                     case 3 -> all.add(one.touch());
                     case 4 -> {
                         Submitted entry = submitted.poll();
@@ -178,5 +195,68 @@ class BatcherTest {
         all.stream().filter(f -> !f.isCompletedExceptionally()).forEach(good::add);
         assertThat(good)
                 .isSortedAccordingTo((a, b) -> Long.compare(a.join().index(), b.join().index()));
+    }
+
+    /// The bytes of a command belong to who proposed it again once it has failed.
+    @Test
+    void aBatchThatHasFailedIsNotReadAnyMore() {
+        AtomicInteger reads = new AtomicInteger();
+        RaftCommand command =
+                new RaftCommand() {
+                    @Override
+                    public int bytes() {
+                        return 1;
+                    }
+
+                    @Override
+                    public void writeTo(ByteBuffer out) {
+                        out.put((byte) reads.incrementAndGet());
+                    }
+                };
+        Batch batch =
+                new Batch(1, List.of(new Batch.Proposal(command, new CompletableFuture<>())), 0);
+        assertThat(batch.encode()).isNotNull();
+        batch.fail(new CisternException(ErrorCode.UNAVAILABLE, "lost"));
+        assertThat(batch.encode()).isNull();
+        assertThat(reads).hasValue(1);
+    }
+
+    @Test
+    void aFailureWaitsForTheCommandsToBeRead() throws Exception {
+        CountDownLatch reading = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        RaftCommand slow =
+                new RaftCommand() {
+                    @Override
+                    public int bytes() {
+                        return 0;
+                    }
+
+                    @Override
+                    public void writeTo(ByteBuffer out) {
+                        reading.countDown();
+                        try {
+                            goOn.await();
+                        } catch (InterruptedException e) {
+                            Thread.currentThread().interrupt();
+                        }
+                    }
+                };
+        CompletableFuture<RaftGroup.Applied> done = new CompletableFuture<>();
+        Batch batch = new Batch(1, List.of(new Batch.Proposal(slow, done)), 0);
+        Thread encoder = Thread.ofPlatform().start(batch::encode);
+        reading.await();
+        Thread failer =
+                Thread.ofPlatform()
+                        .start(() ->
+                                batch.fail(new CisternException(ErrorCode.UNAVAILABLE, "lost")));
+        while (failer.getState() != Thread.State.BLOCKED) {
+            Thread.onSpinWait();
+        }
+        assertThat(done).isNotDone();
+        goOn.countDown();
+        encoder.join();
+        failer.join();
+        assertThat(codeOf(done)).isEqualTo(ErrorCode.UNAVAILABLE);
     }
 }

@@ -19,10 +19,14 @@ class RaftEntryTest {
         return commands.stream().map(ByteBuffer::wrap).toList();
     }
 
+    private static List<RaftCommand> commands(List<byte[]> commands) {
+        return wrap(commands).stream().map(RaftCommand::of).toList();
+    }
+
     @Property(tries = 300)
     void whatWasEncodedIsDecoded(@ForAll @Size(max = 128) List<byte[]> commands) {
         List<ByteBuffer> decoded =
-                RaftEntry.decode(ByteBuffer.wrap(RaftEntry.encode(wrap(commands))));
+                RaftEntry.decode(ByteBuffer.wrap(RaftEntry.encode(commands(commands))));
         assertThat(decoded).isEqualTo(wrap(commands)).allMatch(ByteBuffer::isReadOnly);
     }
 
@@ -30,7 +34,7 @@ class RaftEntryTest {
     void aCutEntryIsRefused(
             @ForAll @Size(min = 1, max = 5) List<byte[]> commands,
             @ForAll @IntRange(max = 10_000) int cut) {
-        byte[] entry = RaftEntry.encode(wrap(commands));
+        byte[] entry = RaftEntry.encode(commands(commands));
         ByteBuffer part = ByteBuffer.wrap(entry, 0, cut % entry.length);
         assertThatThrownBy(() -> RaftEntry.decode(part))
                 .isInstanceOfSatisfying(
@@ -50,7 +54,7 @@ class RaftEntryTest {
     @Test
     void encodingLeavesTheCommandsAlone() {
         ByteBuffer command = ByteBuffer.wrap(new byte[] {1, 2, 3});
-        RaftEntry.encode(List.of(command));
+        RaftEntry.encode(List.of(RaftCommand.of(command)));
         assertThat(command.remaining()).isEqualTo(3);
     }
 
@@ -65,7 +69,8 @@ class RaftEntryTest {
         List<ByteBuffer> commands =
                 wrap(List.of(new byte[] {'a', 'b'}, new byte[0], new byte[] {0, (byte) 0xff, 16}));
         assertThat(RaftEntry.decode(ByteBuffer.wrap(golden))).isEqualTo(commands);
-        assertThat(RaftEntry.encode(commands)).isEqualTo(golden);
+        assertThat(RaftEntry.encode(commands.stream().map(RaftCommand::of).toList()))
+                .isEqualTo(golden);
     }
 
     @Test

@@ -89,6 +89,11 @@ public final class NodeDaemon implements AutoCloseable {
         return daemon;
     }
 
+    /// Of the first node.
+    String clusterId() {
+        return running.getFirst().node().clusterId();
+    }
+
     private static Running startOne(
             ServerConfig config, Function<NodeConfig, ClusterNode> starter) {
         ClusterNode node = starter.apply(config.node());

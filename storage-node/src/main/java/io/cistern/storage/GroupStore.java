@@ -297,10 +297,12 @@ final class GroupStore implements Store {
     @Override
     public Usage usage() {
         return new Usage(
-                disk.capacityBytes(),
-                disk.freeBytes(),
-                map.heldSlots() * Slots.SLOT_BYTES,
-                state.applied.index());
+                disk.capacityBytes(), disk.freeBytes(), usedBytes(), state.applied.index());
+    }
+
+    @Override
+    public long usedBytes() {
+        return map.heldSlots() * Slots.SLOT_BYTES;
     }
 
     @Override

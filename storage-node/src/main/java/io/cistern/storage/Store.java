@@ -115,6 +115,9 @@ public interface Store extends AutoCloseable {
     /// O(1).
     Usage usage();
 
+    /// Bytes of slots held: [#usage] without asking the file system, for every write.
+    long usedBytes();
+
     /// Slots that a write to `[offset, offset + length)` of the volume's head would take now:
     /// granules for which the head's epoch has none. Asked only when space is short; may block on
     /// the disk. This default is the upper bound; a store answers exactly.

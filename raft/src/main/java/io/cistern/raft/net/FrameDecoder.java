@@ -4,30 +4,40 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.handler.codec.ByteToMessageDecoder;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.DecoderException;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.UUID;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /// Turns bytes into [Frame]s: one hello, then messages. What is not a frame fails the pipeline once
-/// with a [CisternException] (INVALID or CORRUPT) that says why, and everything after it is thrown
-/// away. A payload is a slice of the receive buffer, not a copy.
-final class FrameDecoder extends ByteToMessageDecoder {
+/// with a [CisternException] (INVALID or CORRUPT) that says why, in a [DecoderException], and
+/// everything after it is thrown away.
+///
+/// A frame that lies whole in what was received is passed on as a slice of it. One that does not is
+/// gathered in a buffer of its own size, so that each of its bytes is copied once, however many
+/// reads it takes.
+final class FrameDecoder extends ChannelInboundHandlerAdapter {
+    /// Most memory that a length field alone takes, before the bytes it announces have come.
+    private static final int TRUSTED_BYTES = 2 << 20;
+
+    private static final int LENGTH_BYTES = 4;
+
     private enum State {
-        /// The fixed part of the hello is not complete.
+        /// The hello is not complete.
         HELLO,
-        /// The length field of a message is not complete.
-        LENGTH,
-        /// The message that [#length] announces is not complete.
-        BODY,
+        /// Messages follow.
+        MESSAGES,
         /// A malformed frame was seen.
         FAILED
     }
 
     private final int maxFrameBytes;
     private State state = State.HELLO;
-    private int length;
+
+    /// The first bytes of a frame that is not complete.
+    private @Nullable ByteBuf partial;
 
     /// @param maxFrameBytes most bytes behind the prefix of a message
     FrameDecoder(int maxFrameBytes) {
@@ -35,57 +45,99 @@ final class FrameDecoder extends ByteToMessageDecoder {
     }
 
     @Override
-    protected void decode(ChannelHandlerContext ctx, ByteBuf in, List<Object> out) {
-        switch (state) {
-            case HELLO -> hello(in, out);
-            case LENGTH -> length(in);
-            case BODY -> body(in, out);
-            case FAILED -> in.skipBytes(in.readableBytes());
+    public void channelRead(ChannelHandlerContext ctx, Object received) {
+        if (!(received instanceof ByteBuf in)) {
+            ctx.fireChannelRead(received);
+            return;
+        }
+        try {
+            while (state != State.FAILED && in.isReadable()) {
+                next(ctx, in);
+            }
+        } catch (CisternException e) {
+            state = State.FAILED;
+            releasePartial();
+            throw new DecoderException(e);
+        } finally {
+            in.release();
         }
     }
 
-    private void hello(ByteBuf in, List<Object> out) {
-        int start = in.readerIndex();
-        if (in.readableBytes() >= 4 && in.getInt(start) != Frame.MAGIC) {
-            throw failed(
-                    ErrorCode.INVALID,
-                    "the peer does not speak this protocol (or TLS is on" + " at one end only)");
-        }
-        if (in.readableBytes() < Frame.HELLO_BYTES) {
+    /// Passes the next frame on, or moves what there is of it to [#partial].
+    private void next(ChannelHandlerContext ctx, ByteBuf in) {
+        ByteBuf begun = partial;
+        if (begun == null) {
+            int missing = missing(in);
+            if (missing == 0) {
+                ctx.fireChannelRead(frame(in));
+            } else {
+                partial = roomier(ctx, in, missing);
+            }
             return;
+        }
+        int missing = missing(begun);
+        int n = Math.min(missing, in.readableBytes());
+        if (n > begun.writableBytes()) {
+            begun = roomier(ctx, begun, missing);
+            releasePartial();
+            partial = begun;
+            n = Math.min(n, begun.writableBytes());
+        }
+        begun.writeBytes(in, n);
+        if (missing(begun) == 0) {
+            partial = null;
+            try {
+                ctx.fireChannelRead(frame(begun));
+            } finally {
+                begun.release();
+            }
+        }
+    }
+
+    /// A buffer with the bytes of `begun`, which are consumed, and room for those missing; for not
+    /// many more than have come already where that is much.
+    private static ByteBuf roomier(ChannelHandlerContext ctx, ByteBuf begun, int missing) {
+        int have = begun.readableBytes();
+        int room = Math.min(missing, Math.max(TRUSTED_BYTES, have));
+        ByteBuf out = ctx.alloc().directBuffer(have + room, have + room);
+        return out.writeBytes(begun, have);
+    }
+
+    /// 0 if `in` begins with a whole frame, else how many bytes lack for the next look: never more
+    /// than the frame has.
+    ///
+    /// @throws CisternException this is not the beginning of a frame
+    private int missing(ByteBuf in) {
+        int have = in.readableBytes();
+        int need = state == State.HELLO ? helloBytes(in, have) : messageBytes(in, have);
+        return Math.max(0, need - have);
+    }
+
+    private static int helloBytes(ByteBuf in, int have) {
+        int start = in.readerIndex();
+        if (have >= 4 && in.getInt(start) != Frame.MAGIC) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "the peer does not speak this protocol (or TLS is on at one end only)");
+        }
+        if (have < Frame.HELLO_BYTES) {
+            return have < 4 ? 4 : Frame.HELLO_BYTES;
         }
         int textLength = in.getUnsignedShort(start + 8);
         if (textLength > Frame.MAX_TEXT_BYTES) {
-            throw failed(ErrorCode.INVALID, "hello with a text of " + textLength + " bytes");
+            throw new CisternException(
+                    ErrorCode.INVALID, "hello with a text of " + textLength + " bytes");
         }
-        if (in.readableBytes() < Frame.HELLO_BYTES + textLength) {
-            return;
-        }
-        CRC32C crc = new CRC32C();
-        Frame.update(crc, in, start, Frame.HELLO_BYTES - 4);
-        Frame.update(crc, in, start + Frame.HELLO_BYTES, textLength);
-        if (in.getInt(start + Frame.HELLO_BYTES - 4) != (int) crc.getValue()) {
-            throw failed(ErrorCode.CORRUPT, "hello with a wrong checksum");
-        }
-        in.skipBytes(4);
-        int version = in.readUnsignedShort();
-        int service = in.readUnsignedByte();
-        int status = in.readUnsignedByte();
-        in.skipBytes(2);
-        UUID clusterId = new UUID(in.readLong(), in.readLong());
-        in.skipBytes(4);
-        String text = in.readCharSequence(textLength, StandardCharsets.UTF_8).toString();
-        out.add(new Frame.Hello(version, service, status, clusterId, text));
-        state = State.LENGTH;
+        return Frame.HELLO_BYTES + textLength;
     }
 
-    private void length(ByteBuf in) {
-        if (in.readableBytes() < 4) {
-            return;
+    private int messageBytes(ByteBuf in, int have) {
+        if (have < LENGTH_BYTES) {
+            return LENGTH_BYTES;
         }
-        length = in.readInt();
+        int length = in.getInt(in.readerIndex());
         if (length < Frame.HEADER_BYTES || length > maxFrameBytes) {
-            throw failed(
+            throw new CisternException(
                     ErrorCode.INVALID,
                     "frame of "
                             + Integer.toUnsignedLong(length)
@@ -95,36 +147,75 @@ final class FrameDecoder extends ByteToMessageDecoder {
                             + maxFrameBytes
                             + " are allowed");
         }
-        state = State.BODY;
+        return Frame.PREFIX_BYTES + length;
     }
 
-    private void body(ByteBuf in, List<Object> out) {
-        if (in.readableBytes() < 4 + length) {
-            return;
+    private Frame frame(ByteBuf in) {
+        if (state == State.HELLO) {
+            Frame hello = hello(in);
+            state = State.MESSAGES;
+            return hello;
         }
+        return message(in);
+    }
+
+    private static Frame hello(ByteBuf in) {
+        int start = in.readerIndex();
+        int textLength = in.getUnsignedShort(start + 8);
+        CRC32C crc = new CRC32C();
+        Frame.update(crc, in, start, Frame.HELLO_BYTES - 4);
+        Frame.update(crc, in, start + Frame.HELLO_BYTES, textLength);
+        if (in.getInt(start + Frame.HELLO_BYTES - 4) != (int) crc.getValue()) {
+            throw new CisternException(ErrorCode.CORRUPT, "hello with a wrong checksum");
+        }
+        in.skipBytes(4);
+        int version = in.readUnsignedShort();
+        int service = in.readUnsignedByte();
+        int status = in.readUnsignedByte();
+        in.skipBytes(2);
+        UUID clusterId = new UUID(in.readLong(), in.readLong());
+        in.skipBytes(4);
+        String text = in.readCharSequence(textLength, StandardCharsets.UTF_8).toString();
+        return new Frame.Hello(version, service, status, clusterId, text);
+    }
+
+    private static Frame message(ByteBuf in) {
+        int length = in.readInt();
         int expected = in.readInt();
         CRC32C crc = new CRC32C();
         Frame.update(crc, in, in.readerIndex(), length);
         if (expected != (int) crc.getValue()) {
-            throw failed(ErrorCode.CORRUPT, "frame with a wrong checksum");
+            throw new CisternException(ErrorCode.CORRUPT, "frame with a wrong checksum");
         }
         int kind = in.readUnsignedByte();
         if (kind < Frame.REQUEST || kind > Frame.ERROR) {
-            throw failed(ErrorCode.INVALID, "frame of unknown kind " + kind);
+            throw new CisternException(ErrorCode.INVALID, "frame of unknown kind " + kind);
         }
         int opcode = in.readUnsignedByte();
         int flags = in.readUnsignedShort();
         if (flags != 0) {
-            throw failed(ErrorCode.INVALID, "frame with unknown flags " + flags);
+            throw new CisternException(ErrorCode.INVALID, "frame with unknown flags " + flags);
         }
         long correlation = in.readLong();
         ByteBuf payload = in.readRetainedSlice(length - Frame.HEADER_BYTES);
-        out.add(new Frame.Message(kind, opcode, correlation, payload));
-        state = State.LENGTH;
+        return new Frame.Message(kind, opcode, correlation, payload);
     }
 
-    private CisternException failed(ErrorCode code, String message) {
-        state = State.FAILED;
-        return new CisternException(code, message);
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) {
+        releasePartial();
+        ctx.fireChannelInactive();
+    }
+
+    @Override
+    public void handlerRemoved(ChannelHandlerContext ctx) {
+        releasePartial();
+    }
+
+    private void releasePartial() {
+        if (partial != null) {
+            partial.release();
+            partial = null;
+        }
     }
 }

@@ -6,6 +6,7 @@ import io.cistern.raft.GroupId;
 import io.cistern.raft.Leadership;
 import io.cistern.raft.LogPosition;
 import io.cistern.raft.Peer;
+import io.cistern.raft.RaftCommand;
 import io.cistern.raft.RaftGroup;
 import io.cistern.raft.StateMachine;
 import java.net.InetAddress;
@@ -116,11 +117,11 @@ public final class LocalRaftGroup implements RaftGroup {
     }
 
     @Override
-    public CompletableFuture<Applied> propose(ByteBuffer command) {
-        if (command.remaining() > MAX_COMMAND_BYTES) {
+    public CompletableFuture<Applied> propose(RaftCommand command) {
+        if (command.bytes() > MAX_COMMAND_BYTES) {
             return CompletableFuture.failedFuture(
                     new CisternException(
-                            ErrorCode.LIMIT, "a command of " + command.remaining() + " bytes"));
+                            ErrorCode.LIMIT, "a command of " + command.bytes() + " bytes"));
         }
         CompletableFuture<Applied> done = new CompletableFuture<>();
         synchronized (this) {
@@ -132,9 +133,9 @@ public final class LocalRaftGroup implements RaftGroup {
         return done;
     }
 
-    private void commit(ByteBuffer command, CompletableFuture<Applied> done) {
-        byte[] copy = new byte[command.remaining()];
-        command.duplicate().get(copy);
+    private void commit(RaftCommand command, CompletableFuture<Applied> done) {
+        byte[] copy = new byte[command.bytes()];
+        command.writeTo(ByteBuffer.wrap(copy));
         try {
             long index = log.append(List.of(copy));
             List<@Nullable Object> results = applyEntry(index, List.of(copy));

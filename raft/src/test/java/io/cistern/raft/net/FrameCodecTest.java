@@ -8,6 +8,7 @@ import io.cistern.block.ErrorCode;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.handler.codec.DecoderException;
@@ -203,6 +204,48 @@ class FrameCodecTest {
         channel.writeInbound(Unpooled.copiedBuffer(bytes, 0, cut));
         assertThat(drain(channel)).hasSize(cut >= hello().length ? 1 : 0);
         channel.finishAndReleaseAll();
+    }
+
+    /// More than a length field alone is trusted with, in pieces of many sizes.
+    @Property(tries = 10)
+    void longFramesAreGathered(
+            @ForAll @IntRange(min = 1, max = 5 << 20) int payload,
+            @ForAll @IntRange(min = 1_000, max = 300_000) int piece) {
+        byte[] data = new byte[payload];
+        new java.util.Random(payload).nextBytes(data);
+        Frame.Encoded encoded =
+                Frame.encode(
+                        ByteBufAllocator.DEFAULT,
+                        new Frame.Message(Frame.REQUEST, 1, 2, Unpooled.EMPTY_BUFFER),
+                        8 << 20,
+                        Unpooled.wrappedBuffer(data));
+        ByteBuf wire = Unpooled.wrappedBuffer(Unpooled.wrappedBuffer(hello()), encoded.head());
+        wire = Unpooled.wrappedBuffer(wire, Unpooled.wrappedBuffer(encoded.parts()));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(8 << 20));
+        while (wire.isReadable()) {
+            channel.writeInbound(wire.readRetainedSlice(Math.min(piece, wire.readableBytes())));
+        }
+        List<Frame> frames = drain(channel);
+        assertThat(frames).hasSize(2);
+        ByteBuf got = ((Frame.Message) frames.getLast()).payload();
+        assertThat(ByteBufUtil.getBytes(got)).isEqualTo(data);
+        got.release();
+        wire.release();
+        channel.finishAndReleaseAll();
+    }
+
+    @Test
+    void whatWasGatheredOfAFrameIsReleasedWithTheConnection() {
+        PooledByteBufAllocator pool = new PooledByteBufAllocator(true);
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        channel.config().setAllocator(pool);
+        channel.writeInbound(Unpooled.wrappedBuffer(hello()));
+        channel.writeInbound(Unpooled.buffer().writeInt(4000).writeZero(100));
+        assertThat(pool.metric().directArenas().stream().mapToLong(a -> a.numActiveAllocations()))
+                .containsOnlyOnce(1L);
+        channel.finishAndReleaseAll();
+        assertThat(pool.metric().directArenas().stream().mapToLong(a -> a.numActiveAllocations()))
+                .containsOnly(0L);
     }
 
     @Test

@@ -9,10 +9,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// Starts this program's long-running processes: the same Java, the same class path.
 public final class Jvm {
     private static final Path SETSID = Path.of("/usr/bin/setsid");
+
+    private static final String CACHE = "daemon.aot";
 
     private static final List<String> COMMON =
             List.of(
@@ -20,7 +23,8 @@ public final class Jvm {
                     "--sun-misc-unsafe-memory-access=allow",
                     "-XX:+ExitOnOutOfMemoryError",
                     "-XX:-UsePerfData",
-                    "-Xshare:auto");
+                    // The adaptive allocator does not pool buffers of a MiB, and zeroes each.
+                    "-Dio.netty.allocator.type=pooled");
 
     /// Memory of a process, in MiB.
     public record Memory(int heapMiB, int directMiB) {
@@ -42,6 +46,7 @@ public final class Jvm {
         List<String> line = new ArrayList<>();
         line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         line.addAll(COMMON);
+        cache().ifPresent(file -> line.add("-XX:AOTCache=" + file));
         line.add("-Xms48m");
         line.add("-Xmx" + memory.heapMiB + "m");
         line.add("-XX:MaxDirectMemorySize=" + memory.directMiB + "m");
@@ -55,6 +60,16 @@ public final class Jvm {
         line.add("io.cistern.server.Main");
         line.addAll(arguments);
         return List.copyOf(line);
+    }
+
+    /// The record of classes and hot methods that the build made beside the jars, if it did. Java
+    /// ignores, with a warning, one that is not of its own version and class path.
+    private static Optional<Path> cache() {
+        String first = System.getProperty("java.class.path").split(File.pathSeparator, 2)[0];
+        Path jars = Path.of(first).toAbsolutePath().getParent();
+        return Optional.ofNullable(jars)
+                .map(folder -> folder.resolveSibling(CACHE))
+                .filter(Files::isRegularFile);
     }
 
     /// Starts a process that outlives this one and its terminal.

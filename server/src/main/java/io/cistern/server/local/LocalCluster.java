@@ -90,6 +90,15 @@ public final class LocalCluster {
         }
     }
 
+    /// Writes the configuration of a new cluster, and starts nothing.
+    ///
+    /// @return the nodes' files
+    /// @throws CisternException BUSY (a port is taken), IO
+    public List<Path> configure(StartRequest request) {
+        form(request);
+        return home.nodes().stream().map(home::config).toList();
+    }
+
     private void form(StartRequest request) {
         int nodes = request.nodes() == null ? DEFAULT_NODES : request.nodes();
         int base = request.portBase() == null ? DEFAULT_PORT_BASE : request.portBase();

@@ -3,6 +3,7 @@ package io.cistern.storage.group;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.RaftCommand;
 import io.cistern.raft.RaftGroup.Applied;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
@@ -169,10 +170,7 @@ abstract class Change {
         try {
             Origin numbered = number(k);
             long reserved = path.reserve(this, k);
-            Command command = piece(k, numbered);
-            ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
-            CommandCodec.encode(command, entry);
-            propose(k, new Entry(entry.flip(), reserved, 0));
+            propose(k, new Entry(new Encoded(piece(k, numbered)), reserved, 0));
         } catch (RuntimeException e) {
             settle(e);
         }
@@ -202,16 +200,28 @@ abstract class Change {
     }
 
     /// @param refusals how often the log's queue was full
-    private record Entry(ByteBuffer bytes, long reserved, int refusals) {
+    private record Entry(RaftCommand command, long reserved, int refusals) {
         Entry again() {
-            return new Entry(bytes, reserved, refusals + 1);
+            return new Entry(command, reserved, refusals + 1);
+        }
+    }
+
+    /// A command that goes straight from where its data arrived into the log entry.
+    private record Encoded(Command command, int bytes) implements RaftCommand {
+        Encoded(Command command) {
+            this(command, CommandCodec.size(command));
+        }
+
+        @Override
+        public void writeTo(ByteBuffer out) {
+            CommandCodec.encode(command, out);
         }
     }
 
     private void propose(int k, Entry entry) {
         path.parts()
                 .raft()
-                .propose(entry.bytes)
+                .propose(entry.command)
                 .whenComplete((applied, failed) -> {
                     if (failed != null && full(failed) && entry.refusals < MAX_REFUSALS) {
                         later(() -> propose(k, entry.again()), entry.reserved);

@@ -127,7 +127,7 @@ final class WritePath {
         if (most == 0) {
             return 0;
         }
-        long used = parts.store().usage().usedBytes();
+        long used = parts.store().usedBytes();
         if (space.reserve(most, used)) {
             return most;
         }

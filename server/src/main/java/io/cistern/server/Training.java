@@ -1,0 +1,132 @@
+package io.cistern.server;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.server.config.ConfigFile;
+import io.cistern.server.config.ServerConfig;
+import io.cistern.server.config.ServerConfig.LogConfig;
+import io.cistern.server.local.LocalCluster;
+import io.cistern.server.local.LocalHome;
+import io.cistern.storage.Command.AttachMode;
+import io.cistern.vmdisk.ClusterVolumeOpener;
+import io.cistern.vmdisk.DriverDaemon;
+import io.cistern.vmdisk.NbdLimits;
+import io.cistern.volume.ClientConfig;
+import io.cistern.volume.SnapshotName;
+import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.node.NodeHost;
+import io.cistern.volume.node.RemoteCluster;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
+
+/// Runs nodes and driver under load for some seconds, so that the build can record what they load
+/// and which of their methods are hot (`-XX:AOTCacheOutput`, JEP 514 and 515): processes that start
+/// from that record reach their speed in seconds instead of minutes. See docs/adr/0010.
+///
+/// `Training DIRECTORY [SECONDS]`: makes a cluster of three nodes in DIRECTORY, which must not
+/// exist, and deletes it at the end. Everything listens on loopback.
+public final class Training {
+    private static final int NODES = 3;
+    private static final long VOLUME_BYTES = 128L << 20;
+    private static final long BUFFER_BYTES = 64L << 20;
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private Training() {}
+
+    public static void main(String[] arguments) throws IOException {
+        if (arguments.length < 1 || arguments.length > 2) {
+            System.err.println("usage: Training DIRECTORY [SECONDS]");
+            System.exit(2);
+        }
+        Path directory = Path.of(arguments[0]).toAbsolutePath();
+        int seconds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 8;
+        Files.createDirectory(directory);
+        try {
+            run(directory, seconds);
+        } finally {
+            delete(directory);
+        }
+        // Background threads of libraries must not keep the process.
+        System.exit(0);
+    }
+
+    private static void run(Path directory, int seconds) throws IOException {
+        Logging.configure(new LogConfig("warn", null));
+        List<ServerConfig> configs =
+                configure(new LocalHome(directory.resolve("c"))).stream()
+                        .map(ConfigFile::read)
+                        .toList();
+        try (NodeDaemon nodes = NodeDaemon.start(configs, NodeHost::start)) {
+            ClientConfig client =
+                    ClientConfig.of(
+                            configs.stream().map(c -> c.node().wire()).toList(), nodes.clusterId());
+            try (RemoteCluster cluster = RemoteCluster.connect(client, "training")) {
+                create(cluster, VolumeSpec.of("training", VOLUME_BYTES));
+                drive(directory.resolve("d"), cluster, seconds);
+            }
+        }
+    }
+
+    private static void drive(Path home, RemoteCluster cluster, int seconds) throws IOException {
+        Files.createDirectory(home);
+        try (DriverDaemon driver =
+                DriverDaemon.start(
+                        home, new ClusterVolumeOpener(cluster), BUFFER_BYTES, NbdLimits.DEFAULT)) {
+            String socket = driver.attach("training", AttachMode.EXCLUSIVE, null).socket();
+            try (TrainingLoad load = TrainingLoad.connect(Path.of(socket), "training")) {
+                // In parts of the time: what matters most, a guest's small requests, the longest.
+                load.run(new TrainingLoad.Kind(true, false, 1 << 20, 8), seconds / 8.0);
+                load.run(new TrainingLoad.Kind(true, true, 4 << 10, 32), seconds * 3 / 8.0);
+                cluster.admin().createSnapshots(List.of(new SnapshotName("training", "s")));
+                load.run(new TrainingLoad.Kind(true, true, 64 << 10, 16), seconds / 8.0);
+                load.run(new TrainingLoad.Kind(false, true, 4 << 10, 32), seconds / 8.0);
+                load.run(new TrainingLoad.Kind(true, true, 4 << 10, 1), seconds / 8.0);
+                load.run(new TrainingLoad.Kind(false, false, 1 << 20, 8), seconds / 8.0);
+            }
+        }
+    }
+
+    /// Files of a cluster on ports that are free now.
+    private static List<Path> configure(LocalHome home) {
+        for (int attempt = 1; ; attempt++) {
+            int base = ThreadLocalRandom.current().nextInt(20_000, 32_000);
+            try {
+                return new LocalCluster(home)
+                        .configure(new LocalCluster.StartRequest(NODES, base, false));
+            } catch (CisternException taken) {
+                if (taken.code() != ErrorCode.BUSY || attempt == 20) {
+                    throw taken;
+                }
+            }
+        }
+    }
+
+    /// Waits for the cluster to have formed.
+    private static void create(RemoteCluster cluster, VolumeSpec spec) {
+        long end = System.nanoTime() + PATIENCE.toNanos();
+        while (true) {
+            try {
+                cluster.admin().createVolume(spec);
+                return;
+            } catch (CisternException notYet) {
+                if (System.nanoTime() - end >= 0) {
+                    throw notYet;
+                }
+            }
+        }
+    }
+
+    private static void delete(Path directory) throws IOException {
+        try (Stream<Path> tree = Files.walk(directory)) {
+            for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
+            }
+        }
+    }
+}
