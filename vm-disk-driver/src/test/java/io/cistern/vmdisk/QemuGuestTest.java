@@ -81,7 +81,10 @@ class QemuGuestTest {
         try (DriverDaemon daemon =
                 DriverDaemon.start(
                         directory.resolve("home"), volumes, 64 * MIB, NbdLimits.DEFAULT)) {
-            Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+            Path socket =
+                    Path.of(
+                            daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null)
+                                    .socket());
             try (QemuMonitor monitor = start(QemuArguments.of("v1", socket, false));
                     NbdClient other = NbdClient.go(socket, true)) {
                 String node = QemuArguments.nodeName("v1");
@@ -111,7 +114,10 @@ class QemuGuestTest {
         try (DriverDaemon daemon =
                 DriverDaemon.start(
                         directory.resolve("home"), volumes, 64 * MIB, NbdLimits.DEFAULT)) {
-            Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+            Path socket =
+                    Path.of(
+                            daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null)
+                                    .socket());
             String drive = "format=raw,if=virtio,file=nbd+unix:///v1?socket=" + socket;
             try (QemuMonitor monitor = start(List.of("-drive", drive))) {
                 assertThat(daemon.notifyResize("v1", false)).containsEntry(socket.toString(), 0);
@@ -130,7 +136,7 @@ class QemuGuestTest {
                 DriverDaemon.start(
                         directory.resolve("home"), volumes, 64 * MIB, NbdLimits.DEFAULT)) {
             Path odd = directory.resolve("a,b c=d'e");
-            daemon.attach(longest, AttachMode.READ_ONLY, odd);
+            daemon.attach(longest, AttachMode.READ_ONLY, Transport.NBD, odd);
             try (QemuMonitor monitor = start(QemuArguments.of(longest, odd, true))) {
                 assertThat(QemuArguments.nodeName(longest)).hasSizeLessThanOrEqualTo(31);
                 assertThat(monitor.sizes()).containsEntry(QemuArguments.nodeName(longest), MIB);

@@ -8,6 +8,7 @@ import io.cistern.vmdisk.AttachmentView;
 import io.cistern.vmdisk.DriverClient;
 import io.cistern.vmdisk.LibvirtXml;
 import io.cistern.vmdisk.QemuArguments;
+import io.cistern.vmdisk.Transport;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -86,7 +87,7 @@ final class AttachCommands {
                             ? AttachMode.READ_ONLY
                             : shared ? AttachMode.SHARED : AttachMode.EXCLUSIVE;
             DriverClient driver = LocalDriver.ensure(root().home(), admin().status());
-            AttachmentView view = driver.attach(name, mode, socket);
+            AttachmentView view = driver.attach(name, mode, Transport.NBD, socket);
             Attached attached = describe(view, mode);
             print(attached, text(attached));
         }
