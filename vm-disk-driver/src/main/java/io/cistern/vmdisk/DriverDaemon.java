@@ -50,7 +50,7 @@ public final class DriverDaemon implements AutoCloseable {
             Path home, VolumeOpener opener, long bufferBytes, NbdLimits limits, HomeLock lock) {
         this.home = home;
         this.opener = opener;
-        this.servers = new DiskServers(new BufferPool(bufferBytes), limits);
+        this.servers = DiskServers.of(bufferBytes, limits);
         this.store = new AttachmentStore(home);
         this.lock = lock;
         this.holder = "driver process " + ProcessHandle.current().pid() + " in " + home;

@@ -142,13 +142,15 @@ class QemuGuestTest {
                 assertThat(monitor.sizes()).containsEntry(QemuArguments.nodeName(longest), MIB);
                 monitor.execute("quit", Map.of());
             }
-            assertThat(QemuArguments.line(longest, odd, true)).contains("'\\''e").contains("a,,b");
+            assertThat(QemuArguments.line(QemuArguments.of(longest, odd, true)))
+                    .contains("'\\''e")
+                    .contains("a,,b");
         }
     }
 
     @Test
     void argumentsNameADelayFarAboveFailover() {
-        assertThat(QemuArguments.line("v1", Path.of("/run/v1.nbd"), false))
+        assertThat(QemuArguments.line(QemuArguments.of("v1", Path.of("/run/v1.nbd"), false)))
                 .isEqualTo(
                         "-blockdev driver=nbd,node-name=cistern-v1,server.type=unix,"
                                 + "server.path=/run/v1.nbd,export=v1,reconnect-delay=300,"

@@ -35,7 +35,7 @@ final class LocalDriver {
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(20);
 
     /// What the request buffers of all attachments may take; fits [Jvm.Memory#DRIVER].
-    private static final long BUFFER_BYTES = 160L << 20;
+    private static final long BUFFER_BYTES = 256L << 20;
 
     private LocalDriver() {}
 
