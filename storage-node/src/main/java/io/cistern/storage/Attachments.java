@@ -4,6 +4,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.Attach;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.Resume;
 import io.cistern.storage.Volume.Holder;
 import io.cistern.storage.VolumeState.Attachment;
 import java.util.HashSet;
@@ -56,6 +57,46 @@ final class Attachments {
                         new Attachment(
                                 index,
                                 c.mode(),
+                                c.nonceHigh(),
+                                c.nonceLow(),
+                                c.holder(),
+                                c.timeMillis()),
+                        new Window()));
+        table.changed(volume);
+        return Outcome.of(index);
+    }
+
+    static Outcome resume(Table table, long index, Resume c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return Commands.noVolume(c.volume());
+        }
+        for (Holder h : volume.holders) {
+            Attachment a = h.attachment;
+            if (a.nonceHigh() == c.nonceHigh() && a.nonceLow() == c.nonceLow()) {
+                return Outcome.of(a.id());
+            }
+        }
+        if (volume.holder(index) != null) {
+            return Outcome.refused(
+                    ErrorCode.UNAVAILABLE, "another attach is in the same log entry: try again");
+        }
+        Holder before = volume.holder(c.attachment());
+        if (before == null) {
+            return Outcome.refused(
+                    ErrorCode.FENCED,
+                    "attachment "
+                            + c.attachment()
+                            + " of volume "
+                            + volume.id
+                            + " has ended: it was attached elsewhere or detached meanwhile");
+        }
+        end(table, volume, before);
+        volume.holders.add(
+                new Holder(
+                        new Attachment(
+                                index,
+                                before.attachment.mode(),
                                 c.nonceHigh(),
                                 c.nonceLow(),
                                 c.holder(),

@@ -75,6 +75,23 @@ public sealed interface Command {
             long timeMillis)
             implements Command {}
 
+    /// Continues an attachment under a new id, for a holder that was restarted: what its earlier
+    /// life sent and nobody answered can have no effect any more, and the numbers of its writes
+    /// begin anew. Mode as before. Result: the new id (this entry's index, or that of the
+    /// attachment with the same nonce). FENCED where the attachment is no longer in force: somebody
+    /// else has taken the volume over, and keeps it.
+    ///
+    /// @param attachment the id before
+    /// @param nonce random, chosen by the holder and remembered by it before it asks
+    record Resume(
+            long volume,
+            long attachment,
+            long nonceHigh,
+            long nonceLow,
+            String holder,
+            long timeMillis)
+            implements Command {}
+
     /// Ends an attachment; no error if it is gone.
     record Detach(long volume, long attachment) implements Command {}
 

@@ -14,6 +14,7 @@ import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Command.Resize;
+import io.cistern.storage.Command.Resume;
 import io.cistern.storage.Command.Rollback;
 import io.cistern.storage.Command.SetLimits;
 import io.cistern.storage.Command.Write;
@@ -42,6 +43,7 @@ import java.util.List;
 /// 10 Rollback       := volume:i64 snapshot:string safety:string time:i64
 /// 11 Attach         := volume:i64 mode:u8 nonce:u128 holder:string time:i64
 /// 12 Detach         := volume:i64 attachment:i64
+/// 20 Resume         := volume:i64 attachment:i64 nonce:u128 holder:string time:i64
 /// ```
 ///
 /// The log's own checksum covers the command; each block of a Write also carries its own. The same
@@ -78,6 +80,7 @@ public final class CommandCodec {
             case Rollback c -> 2 + 8 + Bytes.size(c.snapshot()) + Bytes.size(c.safetyName()) + 8;
             case Attach c -> 2 + 8 + 1 + 16 + Bytes.size(c.holder()) + 8;
             case Detach c -> 2 + 16;
+            case Resume c -> 2 + 16 + 16 + Bytes.size(c.holder()) + 8;
         };
     }
 
@@ -119,6 +122,12 @@ public final class CommandCodec {
                 dst.putLong(c.timeMillis());
             }
             case Detach c -> dst.putLong(c.volume()).putLong(c.attachment());
+            case Resume c -> {
+                dst.putLong(c.volume()).putLong(c.attachment());
+                dst.putLong(c.nonceHigh()).putLong(c.nonceLow());
+                Bytes.putString(dst, c.holder());
+                dst.putLong(c.timeMillis());
+            }
         }
     }
 
@@ -160,6 +169,7 @@ public final class CommandCodec {
             case 10 -> new Rollback(in.i64(), in.string(), in.string(), in.i64());
             case 11 -> new Attach(in.i64(), mode(in), in.i64(), in.i64(), in.string(), in.i64());
             case 12 -> new Detach(in.i64(), in.i64());
+            case 20 -> new Resume(in.i64(), in.i64(), in.i64(), in.i64(), in.string(), in.i64());
             default -> throw in.bad("type " + type);
         };
     }
@@ -178,6 +188,7 @@ public final class CommandCodec {
             case Rollback c -> 10;
             case Attach c -> 11;
             case Detach c -> 12;
+            case Resume c -> 20;
         };
     }
 

@@ -13,6 +13,7 @@ import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
 import io.cistern.storage.Command.Resize;
+import io.cistern.storage.Command.Resume;
 import io.cistern.storage.Command.Rollback;
 import io.cistern.storage.Command.SetLimits;
 import io.cistern.storage.Command.Write;
@@ -56,6 +57,7 @@ final class Commands {
             case Rollback c -> rollback(c);
             case Attach c -> Attachments.attach(table, index, c);
             case Detach c -> Attachments.detach(table, c);
+            case Resume c -> Attachments.resume(table, index, c);
         };
     }
 

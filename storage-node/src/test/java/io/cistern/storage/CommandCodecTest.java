@@ -108,6 +108,21 @@ class CommandCodecTest {
         assertThat(in.hasRemaining()).isFalse();
     }
 
+    /// As version 1 writes it; younger than the golden file.
+    @Test
+    void resumeHasItsGoldenBytes() {
+        assertThat(encode(new Command.Resume(1, 11, 8, 9, "h", 10)).array())
+                .asHexString()
+                .isEqualTo(
+                        "0114"
+                                + "0000000000000001"
+                                + "000000000000000B"
+                                + "0000000000000008"
+                                + "0000000000000009"
+                                + "000168"
+                                + "000000000000000A");
+    }
+
     private static void refused(ByteBuffer in) {
         assertThatThrownBy(() -> CommandCodec.decode(in))
                 .isInstanceOfSatisfying(
@@ -144,7 +159,7 @@ class CommandCodecTest {
 
     @Provide
     Arbitrary<Integer> types() {
-        return Arbitraries.integers().between(0, 14);
+        return Arbitraries.integers().between(0, 21);
     }
 
     @Provide
@@ -181,6 +196,7 @@ class CommandCodecTest {
                 Combinators.combine(id, Arbitraries.of(AttachMode.class), id, id, text, id)
                         .as(Command.Attach::new));
         all.add(Combinators.combine(id, id).as(Command.Detach::new));
+        all.add(Combinators.combine(id, id, id, id, text, id).as(Command.Resume::new));
         return Arbitraries.oneOf(all);
     }
 }

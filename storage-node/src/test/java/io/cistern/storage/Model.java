@@ -115,6 +115,7 @@ final class Model {
             }
             case Command.Attach c -> volume(c.volume()).attachment = index;
             case Command.Detach c -> volume(c.volume()).attachment = 0;
+            case Command.Resume c -> volume(c.volume()).attachment = index;
         }
         return null;
     }

@@ -140,6 +140,49 @@ class StoreTest {
         assertThat(read(0, BLOCK)).isEqualTo(new byte[BLOCK]);
     }
 
+    /// What the earlier life of a holder sent late has no effect, and its numbers begin anew.
+    @Test
+    void aResumedAttachmentIsAnotherOneWithNumbersOfItsOwn() {
+        byte[] first = bytes(1, 1);
+        write(0, first);
+        Command.Resume resume = new Command.Resume(7, attachment, 5, 6, "me again", 7);
+        long resumed = apply(resume).value();
+        assertThat(resumed).isEqualTo(index);
+        assertThat(apply(resume).value()).as("asked again").isEqualTo(resumed);
+        assertThat(write(0, bytes(1, 2)).error()).isEqualTo(ErrorCode.FENCED);
+        assertThat(read(0, BLOCK)).isEqualTo(first);
+        ByteBuffer data = ByteBuffer.wrap(bytes(1, 3));
+        assertThat(
+                        apply(
+                                new Command.Write(
+                                        7,
+                                        new Origin(resumed, 1, 1),
+                                        0,
+                                        0,
+                                        Crc32c.ofBlocks(data),
+                                        data)))
+                .isEqualTo(Outcome.DONE);
+        assertThat(read(0, BLOCK)).isEqualTo(data.array());
+        assertThat(store.volumes().getFirst().attachments())
+                .singleElement()
+                .satisfies(a -> {
+                    assertThat(a.mode()).isEqualTo(AttachMode.EXCLUSIVE);
+                    assertThat(a.holder()).isEqualTo("me again");
+                });
+    }
+
+    @Test
+    void anAttachmentThatWasTakenOverIsNotResumed() {
+        long other = apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 3, 4, "other", 6)).value();
+        assertThat(apply(new Command.Resume(7, attachment, 5, 6, "me", 7)).error())
+                .isEqualTo(ErrorCode.FENCED);
+        assertThat(store.volumes().getFirst().attachments())
+                .extracting(VolumeState.Attachment::id)
+                .containsExactly(other);
+        assertThat(apply(new Command.Resume(9, 1, 5, 6, "me", 7)).error())
+                .isEqualTo(ErrorCode.NOT_FOUND);
+    }
+
     @Test
     void snapshotStaysWhileTheHeadChanges() throws Exception {
         byte[] old = bytes(20, 1);

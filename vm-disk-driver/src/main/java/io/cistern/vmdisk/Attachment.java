@@ -3,6 +3,7 @@ package io.cistern.vmdisk;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.volume.ClusterClient.Resumption;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -33,7 +34,7 @@ final class Attachment {
     private String problem = "";
     private boolean remembered;
     private @Nullable BlockDevice device;
-    private @Nullable NbdServer server;
+    private @Nullable DiskServer server;
     private @Nullable AutoCloseable resizeListener;
 
     /// @param remembered true where it comes from the list of an earlier life
@@ -44,37 +45,43 @@ final class Attachment {
         this.problem = record.ended();
     }
 
-    /// Opens the device, then the socket. Blocks.
+    /// Opens the device, notes the right to it, then opens the socket. Blocks.
     ///
+    /// The order matters: nobody is served under an attachment that the next start would not know.
+    ///
+    /// @param noted makes the record durable
     /// @param onEnd called once if the cluster ends the attachment later
     /// @throws CisternException why it cannot be opened; the attachment is as before
     void open(
             VolumeOpener opener,
             String holder,
-            BufferPool pool,
-            NbdLimits limits,
+            DiskServers servers,
+            Runnable noted,
             Consumer<CisternException> onEnd) {
         AttachmentRecord wanted = record();
         Path socket = Path.of(wanted.socket());
-        NbdServer.checkFree(socket);
+        SocketPath.checkFree(socket);
         VolumeOpener.Opened opened =
                 opener.open(
                         new VolumeOpener.Request(
-                                wanted.volume(), wanted.mode(), holder, wanted.attachment()));
-        NbdServer started;
+                                wanted.volume(), wanted.mode(), holder, resumption(wanted)));
+        DiskServer started;
         try {
+            AttachmentRecord granted =
+                    wanted.granted(opened.attachment(), opened.device().sizeBytes());
+            note(granted);
+            noted.run();
             boolean readOnly = wanted.readOnly() || opened.device().readOnly();
             started =
-                    NbdServer.open(
+                    servers.open(
+                            wanted.transport(),
                             new Export(wanted.exportName(), opened.device(), readOnly),
-                            socket,
-                            pool,
-                            limits);
+                            socket);
         } catch (RuntimeException e) {
             opened.device().close();
             throw e;
         }
-        if (!commit(wanted, opened, started)) {
+        if (!commit(opened, started)) {
             started.close();
             opened.device().close();
             throw new CisternException(
@@ -88,13 +95,22 @@ final class Attachment {
         });
     }
 
-    private synchronized boolean commit(
-            AttachmentRecord wanted, VolumeOpener.Opened opened, NbdServer started) {
+    /// A snapshot has no attachment that could be continued.
+    private static @Nullable Resumption resumption(AttachmentRecord wanted) {
+        return wanted.attachment() == 0
+                ? null
+                : new Resumption(wanted.attachment(), wanted.resumeKey());
+    }
+
+    private synchronized void note(AttachmentRecord granted) {
+        record = granted;
+        remembered = true;
+    }
+
+    private synchronized boolean commit(VolumeOpener.Opened opened, DiskServer started) {
         if (state != State.OPENING) {
             return false;
         }
-        record = wanted.withAttachment(opened.attachment());
-        remembered = true;
         device = opened.device();
         server = started;
         state = State.OPEN;
@@ -120,6 +136,32 @@ final class Attachment {
         return problem;
     }
 
+    /// Opens the socket of an attachment that has ended, so that whoever waits there is told.
+    ///
+    /// @throws CisternException as [#open]
+    void openEnded(DiskServers servers) {
+        AttachmentRecord ended = record();
+        CisternException reason = new CisternException(ErrorCode.FENCED, ended.ended());
+        DiskServer started =
+                servers.open(
+                        ended.transport(),
+                        new Export(
+                                ended.exportName(),
+                                new EndedDevice(ended.sizeBytes(), reason),
+                                ended.readOnly()),
+                        Path.of(ended.socket()));
+        boolean wanted;
+        synchronized (this) {
+            wanted = state == State.ENDED && server == null;
+            if (wanted) {
+                server = started;
+            }
+        }
+        if (!wanted) {
+            started.close();
+        }
+    }
+
     /// Notes why the last attempt to open failed.
     synchronized void failed(CisternException reason) {
         problem = String.valueOf(reason.getMessage());
@@ -139,12 +181,12 @@ final class Attachment {
     }
 
     synchronized List<Peer> peers() {
-        NbdServer current = server;
+        DiskServer current = server;
         return current == null ? List.of() : current.peers();
     }
 
     synchronized NbdMetrics.@Nullable Snapshot metrics() {
-        NbdServer current = server;
+        DiskServer current = server;
         return current == null ? null : current.metrics();
     }
 
@@ -153,18 +195,18 @@ final class Attachment {
     /// @param all true also for clients that may not survive it
     /// @return how many
     int reconnect(boolean all) {
-        NbdServer current;
+        DiskServer current;
         synchronized (this) {
             current = server;
         }
-        return current == null ? 0 : current.reconnect(peer -> all || peer.reconnects());
+        return current == null ? 0 : current.resized(peer -> all || peer.reconnects());
     }
 
     /// Waits until no client is connected.
     ///
     /// @return false where some still are after `millis`
     boolean awaitNoPeers(long millis) throws InterruptedException {
-        NbdServer current;
+        DiskServer current;
         synchronized (this) {
             current = server;
         }
@@ -174,7 +216,7 @@ final class Attachment {
     /// Ends use for good: clients that are still connected get ESHUTDOWN and then the end of the
     /// stream; the device is closed, which ends the attachment in the cluster.
     void detach() {
-        NbdServer current;
+        DiskServer current;
         synchronized (this) {
             current = server;
         }
@@ -190,7 +232,7 @@ final class Attachment {
 
     /// Answers what is under way and closes the socket, but keeps the right to the volume.
     void stop() {
-        NbdServer current;
+        DiskServer current;
         AutoCloseable listener;
         synchronized (this) {
             state = State.CLOSED;
@@ -221,8 +263,8 @@ final class Attachment {
         return true;
     }
 
-    private void resized(NbdServer current, long sizeBytes) {
-        int reconnected = current.reconnect(Peer::reconnects);
+    private void resized(DiskServer current, long sizeBytes) {
+        int reconnected = current.resized(Peer::reconnects);
         LOG.info(
                 "{} has {} bytes now; {} clients connect anew to see it",
                 record().volume(),

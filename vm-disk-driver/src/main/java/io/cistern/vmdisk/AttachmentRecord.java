@@ -2,15 +2,30 @@ package io.cistern.vmdisk;
 
 import io.cistern.block.Names;
 import io.cistern.storage.Command.AttachMode;
+import java.util.UUID;
 
 /// What the driver remembers of an attachment over restarts.
 ///
 /// @param volume `VOLUME` or `VOLUME@SNAPSHOT`
 /// @param socket absolute path; unique within a driver
 /// @param attachment the attachment's id in the cluster, 0 where it has none
+/// @param resumeKey what the next start continues the attachment with; a new one after each
+/// @param sizeBytes the volume's size when last seen, for clients of an attachment that has ended
 /// @param ended empty while in use; else why it can never be used again
 public record AttachmentRecord(
-        String volume, AttachMode mode, String socket, long attachment, String ended) {
+        String volume,
+        AttachMode mode,
+        Transport transport,
+        String socket,
+        long attachment,
+        UUID resumeKey,
+        long sizeBytes,
+        String ended) {
+
+    static AttachmentRecord wanted(
+            String volume, AttachMode mode, Transport transport, String socket) {
+        return new AttachmentRecord(volume, mode, transport, socket, 0, UUID.randomUUID(), 0, "");
+    }
 
     /// @throws io.cistern.block.CisternException INVALID where it is no name of a volume or
     ///   snapshot
@@ -22,12 +37,15 @@ public record AttachmentRecord(
         }
     }
 
-    AttachmentRecord withAttachment(long id) {
-        return new AttachmentRecord(volume, mode, socket, id, "");
+    /// In use under `id`, to be continued under a new key.
+    AttachmentRecord granted(long id, long size) {
+        return new AttachmentRecord(
+                volume, mode, transport, socket, id, UUID.randomUUID(), size, "");
     }
 
     AttachmentRecord withEnd(String reason) {
-        return new AttachmentRecord(volume, mode, socket, attachment, reason);
+        return new AttachmentRecord(
+                volume, mode, transport, socket, attachment, resumeKey, sizeBytes, reason);
     }
 
     /// The name clients see: the volume's, with its snapshot.

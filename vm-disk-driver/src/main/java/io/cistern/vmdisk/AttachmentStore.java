@@ -1,7 +1,9 @@
 package io.cistern.vmdisk;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
@@ -12,6 +14,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.UUID;
 
 /// The driver's list of attachments on disk: `attachments.json`, replaced as a whole.
 ///
@@ -19,7 +22,10 @@ import java.util.List;
 /// leaves either the old list or the new one.
 final class AttachmentStore {
     static final String FILE = "attachments.json";
-    static final int VERSION = 1;
+    static final int VERSION = 2;
+
+    /// Had neither transport, resume key nor size.
+    private static final int OLDEST_VERSION = 1;
 
     /// Largest file read, in bytes.
     private static final long MAX_BYTES = 1 << 20;
@@ -60,8 +66,11 @@ final class AttachmentStore {
                                 + VERSION
                                 + ": run the newer program that wrote it");
             }
-            if (version != VERSION) {
+            if (version < OLDEST_VERSION) {
                 throw corrupt("it names no version", null);
+            }
+            if (version == OLDEST_VERSION) {
+                complete(tree.path("attachments"));
             }
             List<AttachmentRecord> found = JSON.treeToValue(tree, Content.class).attachments();
             if (found == null || found.stream().anyMatch(AttachmentStore::incomplete)) {
@@ -108,10 +117,23 @@ final class AttachmentStore {
         }
     }
 
+    /// Adds what version 1 did not have.
+    private static void complete(JsonNode attachments) {
+        for (JsonNode attachment : attachments) {
+            if (attachment instanceof ObjectNode object) {
+                object.put("transport", Transport.NBD.name())
+                        .put("resumeKey", UUID.randomUUID().toString())
+                        .put("sizeBytes", 0);
+            }
+        }
+    }
+
     private static boolean incomplete(AttachmentRecord record) {
         return record == null
                 || record.volume() == null
                 || record.mode() == null
+                || record.transport() == null
+                || record.resumeKey() == null
                 || record.socket() == null
                 || record.ended() == null;
     }

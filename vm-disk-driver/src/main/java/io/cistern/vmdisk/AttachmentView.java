@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 public record AttachmentView(
         String volume,
         AttachMode mode,
+        Transport transport,
         String socket,
         String state,
         String problem,
@@ -27,6 +28,7 @@ public record AttachmentView(
         return new AttachmentView(
                 record.volume(),
                 record.mode(),
+                record.transport(),
                 record.socket(),
                 attachment.state().name().toLowerCase(Locale.ROOT),
                 attachment.problem(),

@@ -38,18 +38,20 @@ final class ControlProtocol {
     ///
     /// @param command `ping`, `attach`, `detach`, `list`, `resize-notify`, `metrics` or `stop`
     /// @param mode `exclusive` (default), `shared` or `read_only`
+    /// @param transport `nbd` (default) or `vhost-user`
     /// @param force detach: also under connected clients
     /// @param all resize-notify: also clients that may not survive it
     record Request(
             @Nullable String command,
             @Nullable String volume,
             @Nullable String mode,
+            @Nullable String transport,
             @Nullable String socket,
             boolean force,
             boolean all) {
 
         static Request of(String command, @Nullable String volume) {
-            return new Request(command, volume, null, null, false, false);
+            return new Request(command, volume, null, null, null, false, false);
         }
 
         String requiredVolume() {

@@ -152,7 +152,11 @@ final class ControlServer implements AutoCloseable {
         return switch (command) {
             case "ping", "stop" -> Map.of("pid", ProcessHandle.current().pid());
             case "attach" ->
-                    daemon.attach(request.requiredVolume(), request.attachMode(), request.path());
+                    daemon.attach(
+                            request.requiredVolume(),
+                            request.attachMode(),
+                            Transport.of(request.transport()),
+                            request.path());
             case "detach" ->
                     Map.of(
                             "detached",

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.AttachMode;
-import java.io.File;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -12,7 +11,6 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -25,7 +23,6 @@ import org.slf4j.LoggerFactory;
 /// arrive as the [CisternException] it threw.
 public final class DriverClient {
     private static final Logger LOG = LoggerFactory.getLogger(DriverClient.class);
-    private static final Path SETSID = Path.of("/usr/bin/setsid");
     private static final long POLL_MS = 20;
     private static final int LOG_TAIL_CHARS = 2_000;
 
@@ -48,8 +45,8 @@ public final class DriverClient {
     }
 
     /// Starts the driver unless one answers, and waits until it does: until every attachment of its
-    /// last life has been tried. The driver outlives this process and its terminal; what it prints
-    /// goes to `driver.log` in its home.
+    /// last life has been tried. The driver outlives this process and its terminal, and is started
+    /// again when it is killed; what it prints goes to `driver.log` in its home.
     ///
     /// @param command the program and arguments of a process that runs [DriverMain] for this home
     /// @throws CisternException UNAVAILABLE where it does not answer within `patience`, with the
@@ -60,17 +57,7 @@ public final class DriverClient {
         }
         Path log = home.resolve("driver.log");
         try {
-            Files.createDirectories(home);
-            List<String> line = new ArrayList<>();
-            if (Files.isExecutable(SETSID)) {
-                line.add(SETSID.toString());
-            }
-            line.addAll(command);
-            new ProcessBuilder(line)
-                    .redirectErrorStream(true)
-                    .redirectInput(new File("/dev/null"))
-                    .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
-                    .start();
+            new Supervisor(home).start(command, log);
             long end = System.nanoTime() + patience.toNanos();
             while (!running()) {
                 if (System.nanoTime() > end) {
@@ -95,13 +82,15 @@ public final class DriverClient {
     }
 
     /// See [DriverDaemon#attach].
-    public AttachmentView attach(String volume, AttachMode mode, @Nullable Path socket) {
+    public AttachmentView attach(
+            String volume, AttachMode mode, Transport transport, @Nullable Path socket) {
         JsonNode result =
                 call(
                         new ControlProtocol.Request(
                                 "attach",
                                 volume,
                                 mode.name().toLowerCase(Locale.ROOT),
+                                transport.word(),
                                 absolute(socket),
                                 false,
                                 false));
@@ -111,7 +100,7 @@ public final class DriverClient {
     /// See [DriverDaemon#detach].
     public int detach(String volume, @Nullable Path socket, boolean force) {
         return call(new ControlProtocol.Request(
-                        "detach", volume, null, absolute(socket), force, false))
+                        "detach", volume, null, null, absolute(socket), force, false))
                 .path("detached")
                 .asInt();
     }
@@ -125,7 +114,7 @@ public final class DriverClient {
     /// See [DriverDaemon#notifyResize].
     public Map<String, Integer> notifyResize(String volume, boolean all) {
         Map<String, Integer> bySocket = new LinkedHashMap<>();
-        call(new ControlProtocol.Request("resize-notify", volume, null, null, false, all))
+        call(new ControlProtocol.Request("resize-notify", volume, null, null, null, false, all))
                 .properties()
                 .forEach(entry -> bySocket.put(entry.getKey(), entry.getValue().asInt()));
         return bySocket;
@@ -141,6 +130,7 @@ public final class DriverClient {
     ///
     /// @return false where it still runs
     public boolean stop(Duration patience) {
+        stayStopped();
         long pid = call(ControlProtocol.Request.of("stop", null)).path("pid").asLong();
         long end = System.nanoTime() + patience.toNanos();
         while (ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isPresent()) {
@@ -155,6 +145,17 @@ public final class DriverClient {
             }
         }
         return true;
+    }
+
+    /// A driver that does not run now, and one that is killed from now on, is not started again
+    /// before [#ensureRunning].
+    public void stayStopped() {
+        try {
+            new Supervisor(home).stop();
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot stop the driver in " + home + ": " + e, e);
+        }
     }
 
     private JsonNode call(ControlProtocol.Request request) {

@@ -36,8 +36,7 @@ public final class DriverDaemon implements AutoCloseable {
 
     private final Path home;
     private final VolumeOpener opener;
-    private final BufferPool pool;
-    private final NbdLimits limits;
+    private final DiskServers servers;
     private final AttachmentStore store;
     private final HomeLock lock;
     private final String holder;
@@ -51,8 +50,7 @@ public final class DriverDaemon implements AutoCloseable {
             Path home, VolumeOpener opener, long bufferBytes, NbdLimits limits, HomeLock lock) {
         this.home = home;
         this.opener = opener;
-        this.pool = new BufferPool(bufferBytes);
-        this.limits = limits;
+        this.servers = DiskServers.of(bufferBytes, limits);
         this.store = new AttachmentStore(home);
         this.lock = lock;
         this.holder = "driver process " + ProcessHandle.current().pid() + " in " + home;
@@ -91,20 +89,24 @@ public final class DriverDaemon implements AutoCloseable {
     /// @param socket absolute path; null for a name after the volume in the driver's home
     /// @throws CisternException INVALID (name, path), BUSY (the socket is in use), LIMIT, and what
     ///   [VolumeOpener#open] throws
-    public AttachmentView attach(String volume, AttachMode mode, @Nullable Path socket) {
+    public AttachmentView attach(
+            String volume, AttachMode mode, Transport transport, @Nullable Path socket) {
         AttachmentRecord.checkName(volume);
-        Path path = socket == null ? defaultSocket(volume) : socket.normalize();
+        Path path = socket == null ? defaultSocket(volume, transport) : socket.normalize();
         AttachMode effective = volume.indexOf('@') < 0 ? mode : AttachMode.READ_ONLY;
-        AttachmentRecord wanted = new AttachmentRecord(volume, effective, path.toString(), 0, "");
+        AttachmentRecord wanted =
+                AttachmentRecord.wanted(volume, effective, transport, path.toString());
         Attachment attachment = reserve(wanted);
         if (attachment.state() == Attachment.State.OPEN) {
             return AttachmentView.of(attachment);
         }
         try {
             open(attachment);
-            save();
         } catch (RuntimeException e) {
             forget(attachment);
+            if (attachment.remembered()) {
+                saveChange();
+            }
             attachment.detach();
             throw e;
         }
@@ -204,13 +206,24 @@ public final class DriverDaemon implements AutoCloseable {
     private void reopen() {
         List<Thread> attempts = new ArrayList<>();
         for (AttachmentRecord record : store.load()) {
-            Attachment attachment = new Attachment(record, true);
             synchronized (this) {
-                attachments.put(record.socket(), attachment);
+                attachments.put(record.socket(), new Attachment(record, true));
             }
-            if (attachment.state() == Attachment.State.OPENING) {
-                attempts.add(Thread.ofVirtual().start(() -> tryReopen(attachment)));
-            }
+        }
+        // The keys that attachments are continued with must be on disk before they are used; a list
+        // of an older version had none.
+        save();
+        for (Attachment attachment : select(record -> true)) {
+            boolean over = attachment.state() == Attachment.State.ENDED;
+            attempts.add(
+                    Thread.ofVirtual()
+                            .start(() -> {
+                                if (over) {
+                                    openEnded(attachment);
+                                } else {
+                                    tryReopen(attachment);
+                                }
+                            }));
         }
         for (Thread attempt : attempts) {
             try {
@@ -253,11 +266,25 @@ public final class DriverDaemon implements AutoCloseable {
             CisternException reason = CisternException.of(e);
             attachment.failed(reason);
             LOG.warn("cannot open {} again: {}", record.volume(), reason.getMessage());
+            if (attachment.state() == Attachment.State.ENDED) {
+                openEnded(attachment);
+            }
         }
     }
 
     private void open(Attachment attachment) {
-        attachment.open(opener, holder, pool, limits, reason -> ended(attachment, reason));
+        attachment.open(opener, holder, servers, this::save, reason -> ended(attachment, reason));
+    }
+
+    private void openEnded(Attachment attachment) {
+        try {
+            attachment.openEnded(servers);
+        } catch (RuntimeException e) {
+            LOG.warn(
+                    "{} has ended, and its socket cannot say so: {}",
+                    attachment.record().volume(),
+                    CisternException.of(e).getMessage());
+        }
     }
 
     private void ended(Attachment attachment, CisternException reason) {
@@ -288,6 +315,7 @@ public final class DriverDaemon implements AutoCloseable {
                 AttachmentRecord present = old.record();
                 if (old.state() == Attachment.State.OPEN
                         && present.volume().equals(wanted.volume())
+                        && present.transport() == wanted.transport()
                         && present.mode() == wanted.mode()) {
                     return old;
                 }
@@ -357,7 +385,7 @@ public final class DriverDaemon implements AutoCloseable {
         }
     }
 
-    private Path defaultSocket(String volume) {
+    private Path defaultSocket(String volume, Transport transport) {
         Path directory = home.resolve("sockets");
         try {
             Files.createDirectories(directory);
@@ -365,7 +393,7 @@ public final class DriverDaemon implements AutoCloseable {
             throw new CisternException(
                     ErrorCode.IO, "cannot make " + directory + ": " + e.getMessage(), e);
         }
-        return directory.resolve(volume + ".nbd");
+        return directory.resolve(volume + transport.suffix());
     }
 
     private static CisternException notAttached(String volume) {

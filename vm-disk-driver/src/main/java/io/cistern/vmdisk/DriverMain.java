@@ -9,6 +9,10 @@ import org.slf4j.LoggerFactory;
 public final class DriverMain {
     private static final Logger LOG = LoggerFactory.getLogger(DriverMain.class);
 
+    /// Exit status of a driver process that found another in its home: nobody should start it
+    /// again.
+    public static final int ALREADY_RUNS = 75;
+
     private DriverMain() {}
 
     /// Starts the driver of `home` and returns when it has stopped in order.

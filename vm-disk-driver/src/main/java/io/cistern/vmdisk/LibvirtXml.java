@@ -33,6 +33,30 @@ public final class LibvirtXml {
                         shared ? "  <shareable/>\n" : "");
     }
 
+    /// The `<disk>` element for a volume on a vhost-user socket. The domain needs shared memory:
+    /// [#SHARED_MEMORY].
+    public static String vhostUserDisk(Path socket, String target) {
+        return """
+        <disk type='vhostuser' device='disk'>
+          <driver name='qemu' type='raw' queues='%d'/>
+          <source type='unix' path='%s'>
+            <reconnect enabled='yes' timeout='1'/>
+          </source>
+          <target dev='%s' bus='virtio'/>
+        </disk>
+        """
+                .formatted(QemuArguments.QUEUES, escape(socket.toString()), escape(target));
+    }
+
+    /// What a domain with a disk on vhost-user needs once, beside its `<memory>`.
+    public static final String SHARED_MEMORY =
+            """
+            <memoryBacking>
+              <source type='memfd'/>
+              <access mode='shared'/>
+            </memoryBacking>
+            """;
+
     private static String escape(String text) {
         return text.replace("&", "&amp;")
                 .replace("<", "&lt;")

@@ -3,9 +3,7 @@ package io.cistern.vmdisk;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
@@ -23,10 +21,7 @@ import org.slf4j.LoggerFactory;
 ///
 /// It does not close the device: whoever opened it does, after the server. All methods may be
 /// called by any thread.
-public final class NbdServer implements AutoCloseable {
-    /// Longest socket path in bytes: what the kernel's address structure holds, less a NUL.
-    public static final int MAX_PATH_BYTES = 107;
-
+public final class NbdServer implements DiskServer {
     private static final Logger LOG = LoggerFactory.getLogger(NbdServer.class);
     private static final int BACKLOG = 64;
     private static final int OWNER_ONLY = 0600;
@@ -71,7 +66,7 @@ public final class NbdServer implements AutoCloseable {
     /// @throws CisternException BUSY where somebody answers there; INVALID where the path is too
     ///   long, relative, or something else than a socket; IO where it cannot be made
     public static NbdServer open(Export export, Path socket, BufferPool pool, NbdLimits limits) {
-        checkFree(socket);
+        SocketPath.checkFree(socket);
         try {
             NbdServer server = new NbdServer(export, socket, pool, limits);
             server.acceptor.start();
@@ -88,22 +83,16 @@ public final class NbdServer implements AutoCloseable {
         }
     }
 
-    /// Checks that a server could be opened there, and removes a socket file that nobody answers
-    /// on. Throws as [#open] does.
-    static void checkFree(Path socket) {
-        checkPath(socket);
-        removeStale(socket);
-    }
-
     public Path socket() {
         return socket;
     }
 
+    @Override
     public NbdMetrics.Snapshot metrics() {
         return metrics.snapshot();
     }
 
-    /// Who is connected now.
+    @Override
     public synchronized List<Peer> peers() {
         return connections.keySet().stream().map(NbdConnection::peer).toList();
     }
@@ -112,16 +101,15 @@ public final class NbdServer implements AutoCloseable {
     /// under way are answered, then the client sees the end of the stream.
     ///
     /// @return how many
-    public int reconnect(Predicate<Peer> which) {
+    @Override
+    public int resized(Predicate<Peer> which) {
         List<NbdConnection> chosen = snapshot();
         chosen.removeIf(c -> !which.test(c.peer()));
         chosen.forEach(NbdConnection::drain);
         return chosen.size();
     }
 
-    /// Waits until no client is connected.
-    ///
-    /// @return false where some still are after `millis`
+    @Override
     public synchronized boolean awaitNoPeers(long millis) throws InterruptedException {
         long end = System.nanoTime() + millis * 1_000_000;
         while (!connections.isEmpty()) {
@@ -135,6 +123,7 @@ public final class NbdServer implements AutoCloseable {
     }
 
     /// Answers all further requests with ESHUTDOWN: the volume goes away for good.
+    @Override
     public void refuse() {
         snapshot().forEach(NbdConnection::refuse);
     }
@@ -245,58 +234,6 @@ public final class NbdServer implements AutoCloseable {
             } catch (InterruptedException e) {
                 interrupted = true;
             }
-        }
-    }
-
-    private static void checkPath(Path socket) {
-        int bytes = socket.toString().getBytes(StandardCharsets.UTF_8).length;
-        if (bytes > MAX_PATH_BYTES) {
-            throw new CisternException(
-                    ErrorCode.INVALID,
-                    "the socket path "
-                            + socket
-                            + " has "
-                            + bytes
-                            + " bytes; the system allows "
-                            + MAX_PATH_BYTES
-                            + ": choose a shorter one");
-        }
-        if (!socket.isAbsolute()) {
-            throw new CisternException(
-                    ErrorCode.INVALID, "the socket path " + socket + " must be absolute");
-        }
-    }
-
-    private static void removeStale(Path socket) {
-        if (!Files.exists(socket, LinkOption.NOFOLLOW_LINKS)) {
-            return;
-        }
-        try {
-            int mode = (int) Files.getAttribute(socket, "unix:mode", LinkOption.NOFOLLOW_LINKS);
-            if ((mode & 0170000) != 0140000) {
-                throw new CisternException(
-                        ErrorCode.INVALID,
-                        socket + " exists and is not a socket: choose another path");
-            }
-            if (answers(socket)) {
-                throw new CisternException(
-                        ErrorCode.BUSY,
-                        "a server already answers on " + socket + ": choose another path");
-            }
-            Files.deleteIfExists(socket);
-        } catch (IOException e) {
-            throw new CisternException(
-                    ErrorCode.IO, "cannot replace the socket " + socket + ": " + e.getMessage(), e);
-        }
-    }
-
-    private static boolean answers(Path socket) {
-        try (UnixSocketChannel probe =
-                UnixSocketChannel.open(new UnixSocketAddress(socket.toString()))) {
-            return probe.isConnected();
-        } catch (IOException e) {
-            LOG.debug("nobody answers on {}", socket, e);
-            return false;
         }
     }
 }

@@ -16,6 +16,41 @@ public final class QemuArguments {
 
     private QemuArguments() {}
 
+    /// Rings, each served by a thread of the driver, of a disk on vhost-user.
+    public static final int QUEUES = 2;
+
+    /// How to give a guest the disk, as arguments to append, whatever the transport.
+    ///
+    /// @param volume the export's name
+    public static List<String> of(
+            Transport transport, String volume, Path socket, boolean readOnly) {
+        return switch (transport) {
+            case NBD -> of(volume, socket, readOnly);
+            case VHOST_USER -> vhostUser(volume, socket);
+        };
+    }
+
+    /// A virtio disk whose rings the driver serves from the guest's memory. The guest's memory must
+    /// be shared, see [#SHARED_MEMORY].
+    public static List<String> vhostUser(String volume, Path socket) {
+        String node = nodeName(volume);
+        return List.of(
+                "-chardev",
+                "socket,id=" + node + ",path=" + escape(socket.toString()) + ",reconnect=1",
+                "-device",
+                "vhost-user-blk-pci,chardev="
+                        + node
+                        + ",num-queues="
+                        + QUEUES
+                        + ",disable-legacy=on");
+    }
+
+    /// What a guest with a disk on vhost-user needs once, with its own memory size for `SIZE`:
+    /// memory that can be shared and cannot shrink.
+    public static final String SHARED_MEMORY =
+            "-machine q35,memory-backend=mem -object"
+                    + " memory-backend-memfd,id=mem,size=SIZE,share=on -m SIZE";
+
     /// A block node and a virtio disk on it, as arguments to append.
     ///
     /// The volume's 4 KiB blocks are told to the guest as the physical block size, so that it
@@ -41,9 +76,9 @@ public final class QemuArguments {
     }
 
     /// The arguments on one line, for a shell.
-    public static String line(String volume, Path socket, boolean readOnly) {
+    public static String line(List<String> arguments) {
         StringBuilder line = new StringBuilder();
-        for (String argument : of(volume, socket, readOnly)) {
+        for (String argument : arguments) {
             line.append(line.isEmpty() ? "" : " ").append(quote(argument));
         }
         return line.toString();

@@ -3,7 +3,9 @@ package io.cistern.vmdisk;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.storage.Command.AttachMode;
+import io.cistern.volume.ClusterClient.Resumption;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /// Where the driver gets devices from. Methods may block and may be called by several threads.
 public interface VolumeOpener extends AutoCloseable {
@@ -18,10 +20,10 @@ public interface VolumeOpener extends AutoCloseable {
 
     /// @param volume `VOLUME` or `VOLUME@SNAPSHOT`
     /// @param holder who uses it, for people
-    /// @param resume 0 to attach anew; else the attachment that this driver held before it was
+    /// @param resume null to attach anew; else the attachment that this driver held before it was
     ///   restarted: if that has ended meanwhile, the volume belongs to somebody else and may not be
     ///   taken back
-    record Request(String volume, AttachMode mode, String holder, long resume) {}
+    record Request(String volume, AttachMode mode, String holder, @Nullable Resumption resume) {}
 
     /// Attaches and opens.
     ///

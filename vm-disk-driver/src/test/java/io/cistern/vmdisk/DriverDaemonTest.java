@@ -90,9 +90,10 @@ class DriverDaemonTest {
     @Test
     void attachedVolumesAnswerAndSurviveARestartInTheSamePlaces() throws IOException {
         Path own = directory.resolve("own.sock");
-        Path chosen = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
-        daemon.attach("v2", AttachMode.SHARED, own);
-        assertThat(daemon.attach("v1@s1", AttachMode.EXCLUSIVE, null).mode())
+        Path chosen =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
+        daemon.attach("v2", AttachMode.SHARED, Transport.NBD, own);
+        assertThat(daemon.attach("v1@s1", AttachMode.EXCLUSIVE, Transport.NBD, null).mode())
                 .isEqualTo(AttachMode.READ_ONLY);
         write(chosen, 11);
         write(own, 22);
@@ -117,26 +118,42 @@ class DriverDaemonTest {
 
     @Test
     void attachingAgainTheSameWayChangesNothing() throws IOException {
-        Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        Path socket =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
         try (NbdClient client = NbdClient.go(socket, true)) {
-            daemon.attach("v1", AttachMode.EXCLUSIVE, null);
+            daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null);
             client.send(0, CMD_WRITE, 1, 0, 1, (byte) 1);
             assertThat(client.reply(0).error()).isZero();
         }
         fails(
                 ErrorCode.BUSY,
                 "belongs to volume v1",
-                () -> daemon.attach("v2", AttachMode.EXCLUSIVE, socket));
-        fails(ErrorCode.BUSY, "EXCLUSIVE", () -> daemon.attach("v1", AttachMode.SHARED, socket));
+                () -> daemon.attach("v2", AttachMode.EXCLUSIVE, Transport.NBD, socket));
+        fails(
+                ErrorCode.BUSY,
+                "EXCLUSIVE",
+                () -> daemon.attach("v1", AttachMode.SHARED, Transport.NBD, socket));
     }
 
     @Test
     void whatCannotBeAttachedLeavesNothing() throws IOException {
         Path file = Files.writeString(directory.resolve("file"), "x");
-        fails(ErrorCode.NOT_FOUND, "v9", () -> daemon.attach("v9", AttachMode.SHARED, null));
-        fails(ErrorCode.INVALID, "../x", () -> daemon.attach("../x", AttachMode.SHARED, null));
-        fails(ErrorCode.INVALID, "snapshot", () -> daemon.attach("v@", AttachMode.SHARED, null));
-        fails(ErrorCode.INVALID, "socket", () -> daemon.attach("v1", AttachMode.SHARED, file));
+        fails(
+                ErrorCode.NOT_FOUND,
+                "v9",
+                () -> daemon.attach("v9", AttachMode.SHARED, Transport.NBD, null));
+        fails(
+                ErrorCode.INVALID,
+                "../x",
+                () -> daemon.attach("../x", AttachMode.SHARED, Transport.NBD, null));
+        fails(
+                ErrorCode.INVALID,
+                "snapshot",
+                () -> daemon.attach("v@", AttachMode.SHARED, Transport.NBD, null));
+        fails(
+                ErrorCode.INVALID,
+                "socket",
+                () -> daemon.attach("v1", AttachMode.SHARED, Transport.NBD, file));
         fails(ErrorCode.NOT_FOUND, "v1", () -> daemon.detach("v1", null, false));
         fails(ErrorCode.NOT_FOUND, "v1", () -> daemon.notifyResize("v1", false));
         assertThat(volumes.isOpen("v1")).as("opened before the socket was checked").isFalse();
@@ -146,10 +163,11 @@ class DriverDaemonTest {
 
     @Test
     void aSecondExclusiveAttachmentFencesTheFirst() throws IOException {
-        Path first = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        Path first =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
         Path second = directory.resolve("second");
         try (NbdClient client = NbdClient.go(first, true)) {
-            daemon.attach("v1", AttachMode.EXCLUSIVE, second);
+            daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, second);
             client.send(0, CMD_WRITE, 1, 0, 1, (byte) 1);
             assertThat(client.reply(0).error()).isEqualTo(NbdProtocol.EPERM);
         }
@@ -157,29 +175,72 @@ class DriverDaemonTest {
         restart();
         assertThat(read(second)).isEqualTo(5);
         assertThat(daemon.list()).extracting(AttachmentView::state).contains("ended", "open");
-        assertThat(Files.exists(first)).isFalse();
-        daemon.attach("v1", AttachMode.EXCLUSIVE, first);
+        endedSocketSaysSo(first);
+        daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, first);
         write(first, 6);
     }
 
     @Test
     void aVolumeTakenOverMeanwhileIsNotTakenBack() throws IOException {
-        daemon.attach("v1", AttachMode.EXCLUSIVE, null);
+        daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null);
         daemon.close();
         volumes.takeOver("v1");
         daemon = open();
         assertThat(daemon.list().get(0).state()).isEqualTo("ended");
         assertThat(daemon.list().get(0).problem()).contains("elsewhere");
+        endedSocketSaysSo(Path.of(daemon.list().get(0).socket()));
         restart();
         assertThat(daemon.list().get(0).state()).isEqualTo("ended");
         assertThat(daemon.detach("v1", null, false)).isEqualTo(1);
         assertThat(daemon.list()).isEmpty();
     }
 
+    /// A client that waited for the driver gets an answer, with the size it knew, and not silence.
+    private static void endedSocketSaysSo(Path socket) throws IOException {
+        try (NbdClient client = NbdClient.go(socket, true)) {
+            client.send(0, CMD_WRITE, 1, 8 * MIB - 1, 1, (byte) 1);
+            assertThat(client.reply(0).error()).isEqualTo(NbdProtocol.EPERM);
+            client.send(0, CMD_READ, 2, 0, 512);
+            assertThat(client.reply(0).error()).isEqualTo(NbdProtocol.EPERM);
+        }
+    }
+
+    /// The cluster continued the attachment, but the driver was killed before it noted the new id.
+    @Test
+    void aRestartThatWasCutShortIsContinued() throws IOException {
+        daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null);
+        daemon.close();
+        String before = Files.readString(home.resolve(AttachmentStore.FILE));
+        daemon = open();
+        daemon.close();
+        Files.writeString(home.resolve(AttachmentStore.FILE), before);
+        daemon = open();
+        assertThat(daemon.list().get(0).state()).isEqualTo("open");
+        write(Path.of(daemon.list().get(0).socket()), 9);
+    }
+
+    @Test
+    void theListOfVersionOneIsRead() throws IOException {
+        Path socket =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
+        daemon.close();
+        Path file = home.resolve(AttachmentStore.FILE);
+        String old =
+                Files.readString(file)
+                        .replaceAll(" *\"(transport|resumeKey|sizeBytes)\".*\n", "")
+                        .replace("\"version\" : 2", "\"version\" : 1");
+        assertThat(old).doesNotContain("resumeKey").contains("EXCLUSIVE");
+        Files.writeString(file, old);
+        daemon = open();
+        assertThat(daemon.list().get(0).state()).isEqualTo("open");
+        write(socket, 4);
+    }
+
     @Test
     void anUnreachableClusterIsTriedAgain() throws IOException {
-        Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
-        daemon.attach("v1@s1", AttachMode.READ_ONLY, null);
+        Path socket =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
+        daemon.attach("v1@s1", AttachMode.READ_ONLY, Transport.NBD, null);
         daemon.close();
         volumes.unreachable(new CisternException(ErrorCode.UNAVAILABLE, "no leader"));
         daemon = open();
@@ -193,7 +254,8 @@ class DriverDaemonTest {
 
     @Test
     void detachingWaitsForClientsUnlessForced() throws IOException {
-        Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        Path socket =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
         try (NbdClient client = NbdClient.go(socket, true)) {
             fails(ErrorCode.BUSY, "in use by", () -> daemon.detach("v1", null, false));
             assertThat(client.ask(0, CMD_READ, 0, 1)).isZero();
@@ -211,7 +273,7 @@ class DriverDaemonTest {
 
     @Test
     void damagedAndNewerListsAreToldApart() throws IOException {
-        daemon.attach("v1", AttachMode.EXCLUSIVE, null);
+        daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null);
         daemon.close();
         Path file = home.resolve(AttachmentStore.FILE);
         String good = Files.readString(file);
@@ -225,8 +287,8 @@ class DriverDaemonTest {
             Files.writeString(file, bad);
             fails(ErrorCode.CORRUPT, "damaged", this::open);
         }
-        Files.writeString(file, good.replace("\"version\" : 1", "\"version\" : 2"));
-        fails(ErrorCode.INVALID, "version 2", this::open);
+        Files.writeString(file, good.replace("\"version\" : 2", "\"version\" : 3"));
+        fails(ErrorCode.INVALID, "version 3", this::open);
         Files.writeString(file, good);
         daemon = open();
         assertThat(daemon.list()).hasSize(1);
@@ -239,7 +301,7 @@ class DriverDaemonTest {
             DriverClient client = new DriverClient(home);
             assertThat(client.running()).isTrue();
             assertThat(client.pid()).isEqualTo(ProcessHandle.current().pid());
-            AttachmentView view = client.attach("v1", AttachMode.SHARED, null);
+            AttachmentView view = client.attach("v1", AttachMode.SHARED, Transport.NBD, null);
             assertThat(view.mode()).isEqualTo(AttachMode.SHARED);
             assertThat(view.sizeBytes()).isEqualTo(8 * MIB);
             try (NbdClient nbd = NbdClient.go(Path.of(view.socket()), true)) {
@@ -254,7 +316,10 @@ class DriverDaemonTest {
                 assertThat(client.notifyResize("v1", true)).containsEntry(view.socket(), 1);
                 assertThat(nbd.ended()).isTrue();
             }
-            fails(ErrorCode.NOT_FOUND, "v7", () -> client.attach("v7", AttachMode.SHARED, null));
+            fails(
+                    ErrorCode.NOT_FOUND,
+                    "v7",
+                    () -> client.attach("v7", AttachMode.SHARED, Transport.NBD, null));
             assertThat(client.detach("v1", null, false)).isEqualTo(1);
             assertThat(client.stop(Duration.ZERO)).isFalse();
             await().until(() -> stop.getCount() == 0);

@@ -36,6 +36,7 @@ class DriverProcessTest {
     void start() throws IOException {
         Path data = Files.createDirectory(directory.resolve("data"));
         FileVolumes.create(data, "v1", 64 << 20);
+        FileVolumes.create(data, "v2", 1 << 20);
         home = directory.resolve("home");
         client = new DriverClient(home);
         command =
@@ -51,7 +52,7 @@ class DriverProcessTest {
                         home.toString(),
                         data.toString());
         client.ensureRunning(command, PATIENCE);
-        socket = Path.of(client.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+        socket = Path.of(client.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
     }
 
     @AfterEach
@@ -61,12 +62,14 @@ class DriverProcessTest {
         }
     }
 
-    private void kill() throws InterruptedException {
+    /// @return the process that was
+    private long kill() throws InterruptedException {
         ProcessHandle process = ProcessHandle.of(client.pid()).orElseThrow();
         process.destroyForcibly();
         while (process.isAlive()) {
             Thread.sleep(5);
         }
+        return process.pid();
     }
 
     private String image() {
@@ -94,6 +97,47 @@ class DriverProcessTest {
         throw new AssertionError("a shell is no driver");
     }
 
+    /// Nobody starts it but its supervisor; what was taken over meanwhile stays with the other, and
+    /// who waits at the socket is told.
+    @Test
+    void aKilledDriverComesBackByItselfAndTakesNothingBack() throws Exception {
+        client.attach("v2", AttachMode.EXCLUSIVE, Transport.NBD, directory.resolve("v2.nbd"));
+        long before = client.pid();
+        ProcessHandle.of(before).orElseThrow().destroyForcibly();
+        new FileVolumes(directory.resolve("data")).takeOver("v2");
+        await().until(() -> client.running() && client.pid() != before);
+        assertThat(client.list())
+                .extracting(AttachmentView::volume, AttachmentView::state)
+                .containsExactly(
+                        org.assertj.core.api.Assertions.tuple("v1", "open"),
+                        org.assertj.core.api.Assertions.tuple("v2", "ended"));
+        Tool.Result refused =
+                Tool.run(
+                        "qemu-io",
+                        "-f",
+                        "raw",
+                        "-c",
+                        "write 0 4k",
+                        "nbd+unix:///v2?socket=" + directory.resolve("v2.nbd"));
+        assertThat(refused.output()).contains("write failed: Operation not permitted");
+        Tool.run("qemu-io", "-f", "raw", "-c", "write 0 4k", "nbd+unix:///v1?socket=" + socket)
+                .succeeded();
+    }
+
+    @Test
+    void aStoppedDriverStaysStopped() throws Exception {
+        long pid = client.pid();
+        assertThat(client.stop(PATIENCE)).isTrue();
+        await().until(() ->
+                ProcessHandle.allProcesses()
+                        .filter(p -> p.pid() != ProcessHandle.current().pid())
+                        .noneMatch(
+                                p -> p.info().commandLine().orElse("").contains(home.toString())));
+        assertThat(client.running()).isFalse();
+        client.ensureRunning(command, PATIENCE);
+        assertThat(client.pid()).isNotEqualTo(pid);
+    }
+
     /// QEMU's block layer writes without pause while the driver is killed and comes back: it waits,
     /// repeats what was not answered, and sees no error.
     @Test
@@ -117,8 +161,8 @@ class DriverProcessTest {
                                 image()));
         for (int i = 0; i < 3; i++) {
             await().until(() -> writes() > 1000);
-            kill();
-            client.ensureRunning(command, PATIENCE);
+            long killed = kill();
+            await().until(() -> client.running() && client.pid() != killed);
         }
         assertThat(bench.waitFor(80, TimeUnit.SECONDS)).as(Files.readString(log)).isTrue();
         assertThat(bench.exitValue()).as(Files.readString(log)).isZero();

@@ -4,6 +4,7 @@ import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.AttachMode;
+import io.cistern.volume.ClusterClient.Resumption;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -78,15 +79,16 @@ final class FileVolumes implements VolumeOpener {
         }
         try {
             Path owner = owner(request.volume());
-            String resume = Long.toString(request.resume());
-            if (request.resume() != 0 && !Files.readString(owner).equals(resume)) {
+            Resumption resume = request.resume();
+            if (resume != null && !isResumable(owner, resume)) {
                 throw new CisternException(ErrorCode.FENCED, request.volume() + " is elsewhere");
             }
             if (request.mode() == AttachMode.EXCLUSIVE) {
                 takeOver(request.volume());
             }
             long id = System.nanoTime();
-            Files.writeString(owner, Long.toString(id));
+            String key = resume == null ? "" : " " + resume.key();
+            Files.writeString(owner, id + key);
             Device device = new Device(file);
             Opened opened = new Opened(device, id, new CompletableFuture<>());
             open.put(request.volume(), opened);
@@ -95,6 +97,12 @@ final class FileVolumes implements VolumeOpener {
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, file + ": " + e, e);
         }
+    }
+
+    private static boolean isResumable(Path owner, Resumption resume) throws IOException {
+        String[] now = Files.readString(owner).split(" ");
+        return now[0].equals(Long.toString(resume.attachment()))
+                || (now.length > 1 && now[1].equals(resume.key().toString()));
     }
 
     private Path owner(String volume) {

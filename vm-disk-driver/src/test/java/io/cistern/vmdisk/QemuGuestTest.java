@@ -81,7 +81,10 @@ class QemuGuestTest {
         try (DriverDaemon daemon =
                 DriverDaemon.start(
                         directory.resolve("home"), volumes, 64 * MIB, NbdLimits.DEFAULT)) {
-            Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+            Path socket =
+                    Path.of(
+                            daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null)
+                                    .socket());
             try (QemuMonitor monitor = start(QemuArguments.of("v1", socket, false));
                     NbdClient other = NbdClient.go(socket, true)) {
                 String node = QemuArguments.nodeName("v1");
@@ -111,7 +114,10 @@ class QemuGuestTest {
         try (DriverDaemon daemon =
                 DriverDaemon.start(
                         directory.resolve("home"), volumes, 64 * MIB, NbdLimits.DEFAULT)) {
-            Path socket = Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, null).socket());
+            Path socket =
+                    Path.of(
+                            daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null)
+                                    .socket());
             String drive = "format=raw,if=virtio,file=nbd+unix:///v1?socket=" + socket;
             try (QemuMonitor monitor = start(List.of("-drive", drive))) {
                 assertThat(daemon.notifyResize("v1", false)).containsEntry(socket.toString(), 0);
@@ -130,19 +136,21 @@ class QemuGuestTest {
                 DriverDaemon.start(
                         directory.resolve("home"), volumes, 64 * MIB, NbdLimits.DEFAULT)) {
             Path odd = directory.resolve("a,b c=d'e");
-            daemon.attach(longest, AttachMode.READ_ONLY, odd);
+            daemon.attach(longest, AttachMode.READ_ONLY, Transport.NBD, odd);
             try (QemuMonitor monitor = start(QemuArguments.of(longest, odd, true))) {
                 assertThat(QemuArguments.nodeName(longest)).hasSizeLessThanOrEqualTo(31);
                 assertThat(monitor.sizes()).containsEntry(QemuArguments.nodeName(longest), MIB);
                 monitor.execute("quit", Map.of());
             }
-            assertThat(QemuArguments.line(longest, odd, true)).contains("'\\''e").contains("a,,b");
+            assertThat(QemuArguments.line(QemuArguments.of(longest, odd, true)))
+                    .contains("'\\''e")
+                    .contains("a,,b");
         }
     }
 
     @Test
     void argumentsNameADelayFarAboveFailover() {
-        assertThat(QemuArguments.line("v1", Path.of("/run/v1.nbd"), false))
+        assertThat(QemuArguments.line(QemuArguments.of("v1", Path.of("/run/v1.nbd"), false)))
                 .isEqualTo(
                         "-blockdev driver=nbd,node-name=cistern-v1,server.type=unix,"
                                 + "server.path=/run/v1.nbd,export=v1,reconnect-delay=300,"

@@ -21,6 +21,20 @@ public interface ClusterClient extends AutoCloseable {
     ///   writing), LIMIT (too many attachments), UNAVAILABLE (no leader in time)
     VolumeDevice open(String volume, AttachMode mode, String holder);
 
+    /// Continues an attachment after its holder was restarted, in the mode it had. It gets a new
+    /// id, so that nothing which the earlier life sent can take effect any more.
+    ///
+    /// @throws io.cistern.block.CisternException FENCED where the attachment is no longer in force:
+    ///   somebody else has the volume; NOT_FOUND, UNAVAILABLE as [#open]
+    VolumeDevice resume(String volume, Resumption previous, String holder);
+
+    /// What a holder must have kept to continue an attachment.
+    ///
+    /// @param attachment its id
+    /// @param key random, new for each restart and kept before the cluster is asked: a holder that
+    ///   was stopped again before it could note the new id finds its attachment by the key
+    record Resumption(long attachment, java.util.UUID key) {}
+
     /// The attachments of a volume. Blocks likewise.
     List<AttachmentInfo> attachments(String volume);
 

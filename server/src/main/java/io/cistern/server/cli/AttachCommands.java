@@ -8,6 +8,7 @@ import io.cistern.vmdisk.AttachmentView;
 import io.cistern.vmdisk.DriverClient;
 import io.cistern.vmdisk.LibvirtXml;
 import io.cistern.vmdisk.QemuArguments;
+import io.cistern.vmdisk.Transport;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -20,15 +21,16 @@ import picocli.CommandLine.Parameters;
 final class AttachCommands {
     private AttachCommands() {}
 
-    /// @param uri for NBD clients
+    /// @param uri for NBD clients, null for another transport
     /// @param qemu arguments to append to QEMU's
     /// @param libvirt a `<disk>` element
     record Attached(
             String volume,
             AttachMode mode,
+            String transport,
             String socket,
             long sizeBytes,
-            String uri,
+            @Nullable String uri,
             List<String> qemu,
             String libvirt) {}
 
@@ -43,6 +45,7 @@ final class AttachCommands {
                 "",
                 "Examples:",
                 "  cistern attach vm1",
+                "  cistern attach vm1 --transport vhost-user",
                 "  cistern attach vm1 --socket /run/vm1.sock --shared",
                 "  cistern attach vm1@monday --read-only"
             })
@@ -59,7 +62,11 @@ final class AttachCommands {
         @Option(
                 names = "--transport",
                 paramLabel = "nbd|vhost-user",
-                description = "Default and, in this build, only choice: nbd")
+                description = {
+                    "nbd (default): for QEMU, qemu-img, nbdcopy, fio.",
+                    "vhost-user: faster, for running QEMU guests; the driver sees all of the"
+                            + " guest's memory"
+                })
         private String transport = "nbd";
 
         @Option(names = "--shared", description = "Other hosts may write as well")
@@ -70,11 +77,11 @@ final class AttachCommands {
 
         @Override
         void execute() {
-            if (transport.equals("vhost-user")) {
-                throw wrong("this build offers --transport nbd only");
-            }
-            if (!transport.equals("nbd")) {
-                throw wrong("--transport must be nbd, not '" + transport + "'");
+            Transport by;
+            try {
+                by = Transport.of(transport);
+            } catch (CisternException e) {
+                throw wrong("--transport must be nbd or vhost-user, not '" + transport + "'");
             }
             if (shared && readOnly) {
                 throw wrong("give --shared or --read-only, not both");
@@ -86,7 +93,7 @@ final class AttachCommands {
                             ? AttachMode.READ_ONLY
                             : shared ? AttachMode.SHARED : AttachMode.EXCLUSIVE;
             DriverClient driver = LocalDriver.ensure(root().home(), admin().status());
-            AttachmentView view = driver.attach(name, mode, socket);
+            AttachmentView view = driver.attach(name, mode, by, socket);
             Attached attached = describe(view, mode);
             print(attached, text(attached));
         }
@@ -94,19 +101,23 @@ final class AttachCommands {
         private static Attached describe(AttachmentView view, AttachMode mode) {
             Path path = Path.of(view.socket());
             boolean readOnly = mode == AttachMode.READ_ONLY;
+            boolean nbd = view.transport() == Transport.NBD;
             return new Attached(
                     view.volume(),
                     mode,
+                    view.transport().word(),
                     view.socket(),
                     view.sizeBytes(),
-                    "nbd+unix:///" + view.volume() + "?socket=" + view.socket(),
-                    QemuArguments.of(view.volume(), path, readOnly),
-                    LibvirtXml.disk(
-                            view.volume(), path, "vda", readOnly, mode == AttachMode.SHARED));
+                    nbd ? "nbd+unix:///" + view.volume() + "?socket=" + view.socket() : null,
+                    QemuArguments.of(view.transport(), view.volume(), path, readOnly),
+                    nbd
+                            ? LibvirtXml.disk(
+                                    view.volume(), path, "vda", readOnly, mode == AttachMode.SHARED)
+                            : LibvirtXml.vhostUserDisk(path, "vda"));
         }
 
         private static String text(Attached a) {
-            boolean readOnly = a.mode() == AttachMode.READ_ONLY;
+            String uri = a.uri();
             return a.volume()
                     + ", "
                     + Size.format(a.sizeBytes())
@@ -115,10 +126,11 @@ final class AttachCommands {
                     + ") at "
                     + a.socket()
                     + "\n\nQEMU:\n  "
-                    + QemuArguments.line(a.volume(), Path.of(a.socket()), readOnly)
-                    + "\n\nNBD clients:\n  "
-                    + a.uri()
+                    + (uri == null ? QemuArguments.SHARED_MEMORY + "\n  " : "")
+                    + QemuArguments.line(a.qemu())
+                    + (uri == null ? "" : "\n\nNBD clients:\n  " + uri)
                     + "\n\nlibvirt:\n"
+                    + (uri == null ? LibvirtXml.SHARED_MEMORY.indent(2) : "")
                     + a.libvirt().indent(2);
         }
     }

@@ -24,6 +24,7 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
 
 /// The driver process of a home: one per host and user is enough.
 ///
@@ -34,7 +35,7 @@ final class LocalDriver {
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(20);
 
     /// What the request buffers of all attachments may take; fits [Jvm.Memory#DRIVER].
-    private static final long BUFFER_BYTES = 160L << 20;
+    private static final long BUFFER_BYTES = 256L << 20;
 
     private LocalDriver() {}
 
@@ -122,6 +123,7 @@ final class LocalDriver {
     static boolean stop(LocalHome home) {
         DriverClient client = running(home);
         if (client == null) {
+            new DriverClient(home.driver()).stayStopped();
             return false;
         }
         if (!client.stop(STOP_PATIENCE)) {
@@ -163,7 +165,15 @@ final class LocalDriver {
         RemoteCluster cluster =
                 RemoteCluster.connect(file.client(), "driver-" + ProcessHandle.current().pid());
         // Not closed: that would end the attachments, which outlive the process.
-        DriverMain.run(home.driver(), new ClusterVolumeOpener(cluster), BUFFER_BYTES);
+        try {
+            DriverMain.run(home.driver(), new ClusterVolumeOpener(cluster), BUFFER_BYTES);
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.BUSY) {
+                LoggerFactory.getLogger(LocalDriver.class).error("{}", e.getMessage());
+                System.exit(DriverMain.ALREADY_RUNS);
+            }
+            throw e;
+        }
     }
 
     private static List<String> command(LocalHome home) {

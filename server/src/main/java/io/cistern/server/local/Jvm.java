@@ -32,7 +32,7 @@ public final class Jvm {
         public static final Memory NODE = new Memory(320, 192);
 
         /// The driver: its buffers are direct.
-        public static final Memory DRIVER = new Memory(192, 256);
+        public static final Memory DRIVER = new Memory(192, 320);
 
         static Memory nodes(int n) {
             return new Memory(NODE.heapMiB * Math.min(n, 3), NODE.directMiB * Math.min(n, 3));

@@ -3,9 +3,11 @@ package io.cistern.volume.client;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.Names;
+import io.cistern.storage.Command;
 import io.cistern.storage.Command.Attach;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.Resume;
 import io.cistern.storage.VolumeState;
 import io.cistern.storage.group.VolumeGroup;
 import io.cistern.storage.group.VolumeGroup.Receipt;
@@ -88,12 +90,40 @@ public final class Client implements ClusterClient {
                         random.nextLong(),
                         holder.text,
                         System.currentTimeMillis());
-        Receipt granted = Waits.get(control(route, group -> group.execute(attach)), openTimeout);
+        return grant(name, attach, route, volume);
+    }
+
+    @Override
+    public VolumeDevice resume(String name, Resumption previous, String holder) {
+        Names.check("volume name", name);
+        Location location = map.locate(name);
+        Resume resume =
+                new Resume(
+                        location.volume(),
+                        previous.attachment(),
+                        previous.key().getMostSignificantBits(),
+                        previous.key().getLeastSignificantBits(),
+                        holder,
+                        System.currentTimeMillis());
+        return grant(name, resume, route(location.group()), location.volume());
+    }
+
+    /// Executes an Attach or Resume and opens what it grants.
+    private Device grant(String name, Command command, GroupRoute route, long volume) {
+        Receipt granted = Waits.get(control(route, group -> group.execute(command)), openTimeout);
         VolumeState state = Waits.get(control(route, group -> group.describe(volume)), openTimeout);
+        AttachMode mode =
+                state.attachments().stream()
+                        .filter(a -> a.id() == granted.value())
+                        .map(VolumeState.Attachment::mode)
+                        .findFirst()
+                        .orElseThrow(() ->
+                                new CisternException(
+                                        ErrorCode.FENCED,
+                                        "volume " + name + " was attached elsewhere meanwhile"));
         Device device =
                 new Device(
-                        new Opened(
-                                name, volume, null, holder.mode, granted.value(), granted.index()),
+                        new Opened(name, volume, null, mode, granted.value(), granted.index()),
                         this,
                         route,
                         state);

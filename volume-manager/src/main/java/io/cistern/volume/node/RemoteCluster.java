@@ -89,6 +89,11 @@ public final class RemoteCluster implements ClusterClient {
     }
 
     @Override
+    public VolumeDevice resume(String volume, Resumption previous, String holder) {
+        return client.resume(volume, previous, holder);
+    }
+
+    @Override
     public List<AttachmentInfo> attachments(String volume) {
         return client.attachments(volume);
     }

@@ -8,6 +8,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterClient.Resumption;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeDevice;
@@ -17,6 +18,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -159,6 +161,29 @@ class ClusterTest {
         first.close();
         second.close();
         admin.deleteVolume("fenced");
+    }
+
+    @Test
+    void aHolderContinuesItsAttachmentUnlessItWasTakenOver() {
+        admin.createVolume(VolumeSpec.of("resumed", MIB));
+        VolumeDevice first = open("resumed");
+        first.write(0, filled(512, 1)).join();
+        Resumption previous = new Resumption(first.attachment(), UUID.randomUUID());
+        VolumeDevice second = cluster.node("n2").client().resume("resumed", previous, "again");
+        assertThat(second.mode()).isEqualTo(AttachMode.EXCLUSIVE);
+        assertCode(() -> first.write(0, filled(512, 2)).join(), ErrorCode.FENCED);
+        second.write(512, filled(512, 3)).join();
+        assertThat(TestCluster.read(second, 0, 512)).containsOnly(1);
+        Resumption next = new Resumption(second.attachment(), UUID.randomUUID());
+        VolumeDevice other = open("resumed");
+        assertCode(
+                () -> cluster.node("n2").client().resume("resumed", next, "late"),
+                ErrorCode.FENCED);
+        other.write(0, filled(512, 4)).join();
+        first.close();
+        second.close();
+        other.close();
+        admin.deleteVolume("resumed");
     }
 
     @Test

@@ -1,0 +1,507 @@
+package io.cistern.vmdisk.vhost;
+
+import io.cistern.vmdisk.vhost.GuestMemory.Region;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// One front end's connection, from accept to close, on a thread of its own: carries out the
+/// requests on the socket and owns the queues.
+final class Connection implements Runnable {
+    /// Most queues: each is a thread, and more than a guest's processors are of no use.
+    static final int MAX_QUEUES = 16;
+
+    private static final Logger LOG = LoggerFactory.getLogger(Connection.class);
+    private static final int NO_FD = 1 << 8;
+    private static final int RING_INDEX = 0xff;
+
+    private final int fd;
+    private final int pid;
+    private final String name;
+    private final Target target;
+    private final Counters counters;
+    private final MessageChannel channel;
+    private final Queue.Shared shared;
+    private final @Nullable Queue[] queues = new Queue[MAX_QUEUES];
+    private final BackendChannel backend = new BackendChannel();
+
+    private GuestMemory memory = GuestMemory.NONE;
+    private @Nullable SharedMemory inflight;
+    private Payload.@Nullable Inflight inflightLayout;
+    private @Nullable DirtyLog log;
+    private long features;
+    private long protocolFeatures;
+    private boolean writeback = true;
+    private volatile boolean refusing;
+    private volatile @Nullable String problem;
+
+    // Guarded by this.
+    private boolean closed;
+
+    /// @param fd this connection's from here on
+    Connection(int fd, Target target, Buffers buffers, Counters counters, long pollNanos) {
+        this.fd = fd;
+        this.pid = Native.peerPid(fd);
+        this.name = "vhost-" + target.name();
+        this.target = target;
+        this.counters = counters;
+        this.channel = new MessageChannel(fd);
+        this.shared = new Queue.Shared(target, buffers, counters, pollNanos, this::broken);
+    }
+
+    int pid() {
+        return pid;
+    }
+
+    /// By any thread: a queue cannot go on, so neither can the connection.
+    private void broken(String reason) {
+        if (problem == null) {
+            problem = reason;
+        }
+        hangUp();
+    }
+
+    /// Ends the stream of requests; the connection then ends in order. By any thread.
+    synchronized void hangUp() {
+        if (!closed) {
+            Native.shutdown(fd);
+        }
+    }
+
+    /// Answers further requests of the guest with errors. By any thread.
+    void refuse() {
+        refusing = true;
+        for (Queue queue : queues) {
+            if (queue != null) {
+                try {
+                    queue.refuse();
+                } catch (IOException e) {
+                    LOG.debug("{}: refusing failed", name, e);
+                }
+            }
+        }
+    }
+
+    /// Tells the front end that the configuration space has changed. By any thread.
+    void configChanged() {
+        backend.configChanged();
+    }
+
+    @Override
+    public void run() {
+        try {
+            for (Message message = channel.receive(); message != null; ) {
+                try {
+                    handle(message);
+                } finally {
+                    message.closeFds();
+                }
+                message = channel.receive();
+            }
+        } catch (VhostException e) {
+            if (problem == null) {
+                problem = e.getMessage();
+            }
+        } catch (IOException e) {
+            LOG.debug("{}: the connection ended: {}", name, e.getMessage());
+        } catch (RuntimeException e) {
+            LOG.error("{}: closing the connection", name, e);
+            problem = "internal error: " + e;
+        } finally {
+            report();
+            close();
+        }
+    }
+
+    private void report() {
+        String reason = problem;
+        if (reason != null) {
+            counters.protocolErrors.increment();
+            LOG.warn("{}: closing the connection of process {}: {}", target.name(), pid, reason);
+        }
+    }
+
+    private void close() {
+        boolean orderly = problem == null;
+        try {
+            for (Queue queue : queues) {
+                if (queue != null) {
+                    if (!orderly) {
+                        queue.abandon();
+                    }
+                    queue.close();
+                }
+            }
+            memory.release();
+            setLog(null);
+            setInflight(null, null);
+        } catch (IOException e) {
+            LOG.error("{}: closing failed", name, e);
+        }
+        backend.close();
+        synchronized (this) {
+            closed = true;
+            Native.close(fd);
+        }
+    }
+
+    private void handle(Message message) throws IOException {
+        LOG.debug("{}: {}", name, message);
+        switch (message.request().reply) {
+            case VALUE -> value(message);
+            case ACK -> {
+                act(message);
+                if (message.needReply() && has(Features.PROTOCOL_REPLY_ACK)) {
+                    channel.reply(message.request(), new Payload.Number(0), -1);
+                }
+            }
+        }
+    }
+
+    private boolean has(long protocolFeature) {
+        return (protocolFeatures & protocolFeature) != 0;
+    }
+
+    // ---- requests that are answered with something
+
+    private void value(Message message) throws IOException {
+        Request request = message.request();
+        switch (request) {
+            case GET_FEATURES -> number(request, Features.offered(target.readOnly()));
+            case GET_PROTOCOL_FEATURES -> number(request, Features.PROTOCOL);
+            case GET_QUEUE_NUM -> number(request, MAX_QUEUES);
+            case GET_MAX_MEM_SLOTS -> number(request, GuestMemory.MAX_REGIONS);
+            case GET_VRING_BASE -> {
+                Payload.RingState state = (Payload.RingState) message.payload();
+                int base = queue(state.index()).stop();
+                channel.reply(request, new Payload.RingState(state.index(), base), -1);
+            }
+            case GET_CONFIG -> getConfig(request, (Payload.Config) message.payload());
+            case GET_INFLIGHT_FD -> makeInflight((Payload.Inflight) message.payload());
+            case SET_LOG_BASE -> {
+                setLogBase((Payload.LogArea) message.payload(), message.takeFd(0));
+                number(request, 0);
+            }
+            default -> throw new IllegalStateException(request + " is not answered here");
+        }
+    }
+
+    private void number(Request request, long value) throws IOException {
+        channel.reply(request, new Payload.Number(value), -1);
+    }
+
+    private void getConfig(Request request, Payload.Config asked) throws IOException {
+        ByteBuffer all = BlockConfig.encode(target.device().sizeBytes(), writeback, MAX_QUEUES);
+        int length = asked.content().remaining();
+        if (asked.offset() < 0 || asked.offset() > all.capacity() - length) {
+            throw new VhostException("GET_CONFIG of " + length + " bytes at " + asked.offset());
+        }
+        ByteBuffer part = all.slice(asked.offset(), length);
+        channel.reply(request, new Payload.Config(asked.offset(), asked.flags(), part), -1);
+    }
+
+    private void makeInflight(Payload.Inflight asked) throws IOException {
+        checkInflight(asked);
+        long bytes = asked.queues() * InflightArea.bytes(asked.queueSize());
+        int memfd = Native.memfd("cistern-inflight", bytes);
+        try {
+            Payload.Inflight made =
+                    new Payload.Inflight(
+                            bytes, 0, asked.queues(), asked.queueSize(), asked.bytes());
+            channel.reply(Request.GET_INFLIGHT_FD, made, memfd);
+        } finally {
+            Native.close(memfd);
+        }
+    }
+
+    private static void checkInflight(Payload.Inflight asked) throws VhostException {
+        if (asked.queues() < 1
+                || asked.queues() > MAX_QUEUES
+                || asked.queueSize() < 1
+                || asked.queueSize() > SplitRing.MAX_SIZE) {
+            throw new VhostException(
+                    "tracking of "
+                            + asked.queues()
+                            + " queues of "
+                            + asked.queueSize()
+                            + " entries");
+        }
+    }
+
+    private void setLogBase(Payload.LogArea area, int logFd) throws IOException {
+        SharedMemory mapped = null;
+        try {
+            if (area.size() <= 0
+                    || area.offset() < 0
+                    || area.size() > GuestMemory.MAX_ADDRESS
+                    || area.offset() > GuestMemory.MAX_ADDRESS) {
+                throw new VhostException(
+                        "a dirty log of " + area.size() + " bytes at " + area.offset());
+            }
+            mapped = SharedMemory.map(logFd, area.offset() + area.size());
+        } finally {
+            Native.close(logFd);
+        }
+        setLog(new DirtyLog(mapped, area.offset(), area.size()));
+    }
+
+    private void setLog(@Nullable DirtyLog next) throws IOException {
+        for (Queue queue : queues) {
+            if (queue != null) {
+                queue.log(next);
+            }
+        }
+        DirtyLog old = log;
+        log = next;
+        if (old != null) {
+            old.release();
+        }
+    }
+
+    // ---- requests that are only carried out
+
+    private void act(Message message) throws IOException {
+        Request request = message.request();
+        switch (request) {
+            case SET_OWNER, RESET_OWNER -> {}
+            case SET_FEATURES -> setFeatures(((Payload.Number) message.payload()).value());
+            case SET_PROTOCOL_FEATURES -> {
+                long asked = ((Payload.Number) message.payload()).value();
+                if ((asked & ~Features.PROTOCOL) != 0) {
+                    throw new VhostException(
+                            "protocol features 0x" + Long.toHexString(asked) + " were not offered");
+                }
+                protocolFeatures = asked;
+            }
+            case SET_LOG_FD -> Native.close(message.takeFd(0));
+            case SET_BACKEND_REQ_FD -> {
+                backend.open(message.takeFd(0));
+            }
+            case SET_CONFIG -> setConfig((Payload.Config) message.payload());
+            case SET_MEM_TABLE -> setMemory(message);
+            case ADD_MEM_REG -> {
+                Payload.Region added = ((Payload.MemoryRegion) message.payload()).region();
+                Region region = map(memory, added, message.takeFd(0));
+                replaceMemory(memory.with(region), List.of(region.memory()));
+            }
+            case REM_MEM_REG -> removeRegion(((Payload.MemoryRegion) message.payload()).region());
+            case SET_INFLIGHT_FD ->
+                    useInflight((Payload.Inflight) message.payload(), message.takeFd(0));
+            default -> ring(message);
+        }
+    }
+
+    private void ring(Message message) throws IOException {
+        switch (message.request()) {
+            case SET_VRING_NUM -> {
+                Payload.RingState state = (Payload.RingState) message.payload();
+                queue(state.index()).size(state.value());
+            }
+            case SET_VRING_BASE -> {
+                Payload.RingState state = (Payload.RingState) message.payload();
+                queue(state.index()).base(state.value());
+            }
+            case SET_VRING_ENABLE -> {
+                Payload.RingState state = (Payload.RingState) message.payload();
+                queue(state.index()).enable(state.value() != 0);
+            }
+            case SET_VRING_ADDR -> {
+                Payload.RingAddress address = (Payload.RingAddress) message.payload();
+                queue(address.index()).address(address);
+            }
+            case SET_VRING_KICK -> ringQueue(message).start(ringFd(message));
+            case SET_VRING_CALL -> ringQueue(message).call(ringFd(message));
+            case SET_VRING_ERR -> ringQueue(message).err(ringFd(message));
+            default -> throw new IllegalStateException(message.request() + " is not handled");
+        }
+    }
+
+    private void setFeatures(long asked) throws IOException {
+        long unknown = asked & ~Features.offered(target.readOnly());
+        if (unknown != 0) {
+            throw new VhostException(
+                    "features 0x" + Long.toHexString(unknown) + " were not offered");
+        }
+        features = asked;
+        for (Queue queue : queues) {
+            if (queue != null) {
+                queue.features(asked);
+            }
+        }
+    }
+
+    private void setConfig(Payload.Config asked) throws VhostException {
+        boolean known =
+                asked.offset() == BlockConfig.WRITEBACK_OFFSET
+                        && asked.content().remaining() == 1
+                        && !target.readOnly();
+        if (!known) {
+            throw new VhostException(
+                    "SET_CONFIG of "
+                            + asked.content().remaining()
+                            + " bytes at "
+                            + asked.offset()
+                            + ": only the write cache can be set");
+        }
+        // Either way a write is durable when it is answered.
+        writeback = asked.content().get(0) != 0;
+    }
+
+    private Queue queue(int index) throws IOException {
+        if (index < 0 || index >= MAX_QUEUES) {
+            throw new VhostException(
+                    "ring " + Integer.toUnsignedLong(index) + "; there are " + MAX_QUEUES);
+        }
+        Queue known = queues[index];
+        if (known != null) {
+            return known;
+        }
+        Queue made = new Queue(shared, name + "-" + index);
+        queues[index] = made;
+        made.features(features);
+        made.memory(memory);
+        made.log(log);
+        setInflightOf(index);
+        if (refusing) {
+            made.refuse();
+        }
+        return made;
+    }
+
+    private Queue ringQueue(Message message) throws IOException {
+        return queue((int) ((Payload.Number) message.payload()).value() & RING_INDEX);
+    }
+
+    /// The descriptor of a ring message, -1 where it says that there is none.
+    private static int ringFd(Message message) throws VhostException {
+        boolean none = (((Payload.Number) message.payload()).value() & NO_FD) != 0;
+        return none ? -1 : message.takeFd(0);
+    }
+
+    // ---- memory
+
+    private Region map(GuestMemory among, Payload.Region given, int regionFd) throws IOException {
+        try {
+            if (given.size() <= 0
+                    || given.size() > GuestMemory.MAX_ADDRESS
+                    || given.mapOffset() < 0
+                    || given.mapOffset() > GuestMemory.MAX_ADDRESS
+                    || given.guest() < 0
+                    || given.guest() > GuestMemory.MAX_ADDRESS
+                    || given.user() < 0
+                    || given.user() > Long.MAX_VALUE - given.size()) {
+                throw new VhostException("a memory region that cannot be: " + given);
+            }
+            Region region =
+                    new Region(
+                            given.guest(),
+                            given.size(),
+                            given.user(),
+                            given.mapOffset(),
+                            SharedMemory.map(regionFd, given.mapOffset() + given.size()));
+            try {
+                among.checkAddition(region);
+            } catch (VhostException e) {
+                region.memory().release();
+                throw e;
+            }
+            return region;
+        } finally {
+            Native.close(regionFd);
+        }
+    }
+
+    private void setMemory(Message message) throws IOException {
+        GuestMemory table = GuestMemory.NONE;
+        boolean complete = false;
+        try {
+            int i = 0;
+            for (Payload.Region given : ((Payload.MemoryTable) message.payload()).regions()) {
+                table = table.with(map(table, given, message.takeFd(i++)));
+            }
+            complete = true;
+        } finally {
+            if (!complete) {
+                table.release();
+            }
+        }
+        List<SharedMemory> fresh = new ArrayList<>();
+        table.regions().forEach(r -> fresh.add(r.memory()));
+        replaceMemory(table, fresh);
+    }
+
+    private void removeRegion(Payload.Region given) throws IOException {
+        for (Region region : memory.regions()) {
+            if (region.guest() == given.guest()
+                    && region.size() == given.size()
+                    && region.user() == given.user()) {
+                replaceMemory(memory.without(region), List.of());
+                return;
+            }
+        }
+        throw new VhostException("there is no memory region " + given + " to remove");
+    }
+
+    /// @param fresh mappings of `next` that are held once already
+    private void replaceMemory(GuestMemory next, List<SharedMemory> fresh) throws IOException {
+        next.retain();
+        fresh.forEach(SharedMemory::release);
+        GuestMemory old = memory;
+        memory = next;
+        old.release();
+        for (Queue queue : queues) {
+            if (queue != null) {
+                queue.memory(next);
+            }
+        }
+    }
+
+    private void useInflight(Payload.Inflight given, int inflightFd) throws IOException {
+        SharedMemory mapped;
+        try {
+            checkInflight(given);
+            long needed = given.queues() * InflightArea.bytes(given.queueSize());
+            if (given.mapOffset() < 0
+                    || given.mapOffset() > GuestMemory.MAX_ADDRESS
+                    || (given.mapOffset() & 7) != 0
+                    || given.mapSize() < needed) {
+                throw new VhostException("an area of requests in flight that cannot be: " + given);
+            }
+            mapped = SharedMemory.map(inflightFd, given.mapOffset() + needed);
+        } finally {
+            Native.close(inflightFd);
+        }
+        setInflight(mapped, given);
+    }
+
+    private void setInflight(@Nullable SharedMemory next, Payload.@Nullable Inflight layout)
+            throws IOException {
+        SharedMemory old = inflight;
+        inflight = next;
+        inflightLayout = layout;
+        for (int i = 0; i < queues.length; i++) {
+            setInflightOf(i);
+        }
+        if (old != null) {
+            old.release();
+        }
+    }
+
+    private void setInflightOf(int index) throws IOException {
+        Queue queue = queues[index];
+        Payload.Inflight layout = inflightLayout;
+        if (queue == null || closed) {
+            return;
+        }
+        if (layout == null || index >= layout.queues()) {
+            queue.inflight(null, 0, 0);
+        } else {
+            long at = layout.mapOffset() + index * InflightArea.bytes(layout.queueSize());
+            queue.inflight(inflight, at, layout.queueSize());
+        }
+    }
+}

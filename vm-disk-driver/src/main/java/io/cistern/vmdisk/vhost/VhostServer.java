@@ -1,0 +1,232 @@
+package io.cistern.vmdisk.vhost;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A vhost-user-blk back end for one device on one Unix socket, for one front end at a time.
+///
+/// It does not close the device: whoever opened it does, after the server. All methods may be
+/// called by any thread.
+public final class VhostServer implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(VhostServer.class);
+    private static final int BACKLOG = 8;
+    private static final long ACCEPT_RETRY_MS = 100;
+
+    /// How long a front end that connects is kept waiting for the one before it to be gone.
+    private static final long SUCCESSION_MS = 1_000;
+
+    private final Target target;
+    private final Path socket;
+    private final Buffers buffers;
+    private final long pollNanos;
+    private final Counters counters = new Counters();
+    private final int listener;
+    private final Thread acceptor;
+
+    // Guarded by this.
+    private @Nullable Connection current;
+    private @Nullable Thread serving;
+    private boolean closing;
+
+    private VhostServer(Target target, Path socket, Buffers buffers, long pollNanos)
+            throws IOException {
+        this.target = target;
+        this.socket = socket;
+        this.buffers = buffers;
+        this.pollNanos = pollNanos;
+        this.listener = Native.listen(socket.toString(), BACKLOG);
+        this.acceptor =
+                Thread.ofPlatform().daemon().name("vhost-" + target.name()).unstarted(this::accept);
+    }
+
+    /// Begins to serve on a new socket, which only its owner may use. The path must be free.
+    ///
+    /// @param pollNanos how long a queue that has work looks for more before it sleeps, at most; 0
+    ///   for never
+    /// @throws CisternException IO where the socket cannot be made
+    public static VhostServer open(Target target, Path socket, Buffers buffers, long pollNanos) {
+        try {
+            VhostServer server = new VhostServer(target, socket, buffers, pollNanos);
+            server.acceptor.start();
+            return server;
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO,
+                    "cannot make the socket "
+                            + socket
+                            + ": "
+                            + e.getMessage()
+                            + "; check that its directory exists and may be written",
+                    e);
+        }
+    }
+
+    /// What [#open] is given where nothing else is known.
+    public static long defaultPollNanos() {
+        return Polling.MAX_NANOS;
+    }
+
+    public Counters.Snapshot counters() {
+        return counters.snapshot();
+    }
+
+    /// The process that is connected, 0 where none is.
+    public synchronized int peer() {
+        Connection connection = current;
+        return connection == null ? 0 : connection.pid();
+    }
+
+    /// The device has another size: tells the front end, which tells its guest.
+    public void resized() {
+        Connection connection;
+        synchronized (this) {
+            connection = current;
+        }
+        if (connection != null) {
+            connection.configChanged();
+        }
+    }
+
+    /// Waits until no front end is connected.
+    ///
+    /// @return false where one still is after `millis`
+    public synchronized boolean awaitNoPeer(long millis) throws InterruptedException {
+        long end = System.nanoTime() + millis * 1_000_000;
+        while (current != null) {
+            long left = (end - System.nanoTime()) / 1_000_000;
+            if (left <= 0) {
+                return false;
+            }
+            wait(left);
+        }
+        return true;
+    }
+
+    /// Answers all further requests of the guest with errors: the volume goes away for good.
+    public void refuse() {
+        Connection connection;
+        synchronized (this) {
+            connection = current;
+        }
+        if (connection != null) {
+            connection.refuse();
+        }
+    }
+
+    /// Stops accepting, answers what is under way, takes nothing more from the rings, and closes
+    /// the connection. A front end that connects again goes on where it was. Removes the socket
+    /// file.
+    @Override
+    public void close() {
+        Connection connection;
+        Thread thread;
+        synchronized (this) {
+            if (closing) {
+                return;
+            }
+            closing = true;
+            connection = current;
+            thread = serving;
+        }
+        Native.shutdown(listener);
+        join(acceptor);
+        Native.close(listener);
+        try {
+            Files.deleteIfExists(socket);
+        } catch (IOException e) {
+            LOG.warn("removing {} failed", socket, e);
+        }
+        if (connection != null) {
+            connection.hangUp();
+        }
+        if (thread != null) {
+            join(thread);
+        }
+    }
+
+    private void accept() {
+        while (true) {
+            try {
+                int fd = Native.accept(listener);
+                admit(fd);
+            } catch (IOException | InterruptedException e) {
+                synchronized (this) {
+                    if (closing) {
+                        return;
+                    }
+                }
+                LOG.warn("{}: accepting a front end failed; trying on", target.name(), e);
+                pause();
+            }
+        }
+    }
+
+    private void admit(int fd) throws InterruptedException {
+        // Requests of the one before that the device still works on must not meet those of the
+        // next.
+        boolean free = awaitNoPeer(SUCCESSION_MS);
+        synchronized (this) {
+            if (!free || closing) {
+                counters.refused.increment();
+                LOG.warn(
+                        "{}: refusing process {}: {}",
+                        target.name(),
+                        Native.peerPid(fd),
+                        closing ? "the socket is being closed" : "another front end is connected");
+                Native.close(fd);
+                return;
+            }
+            Connection connection = new Connection(fd, target, buffers, counters, pollNanos);
+            current = connection;
+            counters.accepted.increment();
+            Thread thread =
+                    Thread.ofPlatform()
+                            .daemon()
+                            .name("vhost-" + target.name() + "-control")
+                            .unstarted(() -> serve(connection));
+            serving = thread;
+            thread.start();
+        }
+    }
+
+    private void serve(Connection connection) {
+        try {
+            connection.run();
+        } finally {
+            synchronized (this) {
+                current = null;
+                serving = null;
+                notifyAll();
+            }
+        }
+    }
+
+    private static void join(Thread thread) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                thread.join();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(ACCEPT_RETRY_MS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
