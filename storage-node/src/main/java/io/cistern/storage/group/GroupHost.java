@@ -316,7 +316,8 @@ public final class GroupHost implements AutoCloseable {
         return done;
     }
 
-    private Replica replica(GroupId id) {
+    /// @throws CisternException NOT_FOUND
+    Replica replica(GroupId id) {
         Replica replica = replicas.get(id);
         if (replica == null) {
             throw new CisternException(

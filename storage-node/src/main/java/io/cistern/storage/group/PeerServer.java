@@ -72,11 +72,12 @@ final class PeerServer {
 
     private void digests(ByteBuf message, Responder responder) {
         WirePeer.DigestRequest r = Wire.decode(message, WirePeer.DigestRequest::decode);
-        Replica replica = replica(r.group());
-        reply(
-                node.workers(),
+        Verifier verifier = replica(r.group()).running().verifier();
+        GroupServer.reply(
                 responder,
-                () -> replica.running().verifier().digests(r),
+                verifier.ready(r)
+                        .thenCompose(ready ->
+                                NodeParts.supply(node.workers(), () -> verifier.digests(r))),
                 WirePeer.Digests::encode);
     }
 

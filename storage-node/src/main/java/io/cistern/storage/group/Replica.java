@@ -119,7 +119,7 @@ final class Replica implements VolumeStateMachine.Listener {
                         new SpaceMonitor(parts, guard),
                         repair,
                         new Scrubber(parts, repair, userRequests::sum),
-                        new Verifier(parts, repair),
+                        new Verifier(parts, repair, reads),
                         new GroupReplica(parts, reads, writes, userRequests)));
     }
 

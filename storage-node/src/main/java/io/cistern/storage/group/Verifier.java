@@ -4,6 +4,7 @@ import static io.cistern.block.BlockDevice.BLOCK_BYTES;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
 import io.cistern.raft.Peer;
 import io.cistern.storage.CorruptBlocksException;
 import io.cistern.storage.GranuleData;
@@ -11,19 +12,33 @@ import io.cistern.storage.Slots;
 import io.cistern.storage.View;
 import io.cistern.storage.VolumeState;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// Compares what the replicas of a group hold, granule by granule, as users see it.
 ///
 /// Every block is read and its checksum verified on each replica; what is compared is a digest of
-/// which blocks hold data and of their checksums. Where digests differ because one replica is a
-/// little ahead, both are asked again until they have applied the same; a difference that stays is
-/// reported.
+/// which blocks hold data and of their checksums. Writes go on meanwhile and replicas apply them at
+/// different times, so a digest that differs proves nothing by itself. A granule is reported where
+/// the other replica, having applied all that this one's digest shows, has another digest, and this
+/// one's is still the same after it has applied all that the other's shows: then neither lacks
+/// anything that the other has. That is asked twice, since contents may change and change back.
 public final class Verifier {
+    private static final Logger log = LoggerFactory.getLogger(Verifier.class);
+
     /// Granules in one question: 4 MiB of data to read.
     static final int PAGE = 64;
 
-    private static final int MAX_RETRIES = 50;
+    /// How long a replica may need to apply what another has, or a granule to rest for a moment.
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
+
+    private static final int CONFIRMATIONS = 2;
     private static final int MAX_REPORTED = 100;
 
     private static final long FNV_START = 0xcbf29ce484222325L;
@@ -31,6 +46,7 @@ public final class Verifier {
 
     private final ReplicaParts parts;
     private final BlockRepair repair;
+    private final ReadPath reads;
 
     /// @param volume where the difference is
     /// @param snapshot empty for the head
@@ -43,22 +59,36 @@ public final class Verifier {
     /// @param missing members that could not be asked
     public record Report(long bytes, List<Difference> differences, List<String> missing) {}
 
-    Verifier(ReplicaParts parts, BlockRepair repair) {
+    Verifier(ReplicaParts parts, BlockRepair repair, ReadPath reads) {
         this.parts = parts;
         this.repair = repair;
+        this.reads = reads;
+    }
+
+    /// Completes once this replica has applied what `request` wants it to, and can be read.
+    CompletableFuture<Void> ready(WirePeer.DigestRequest request) {
+        return parts.raft()
+                .awaitApplied(request.minIndex(), parts.node().tuning().peerTimeout().dividedBy(2))
+                .thenRun(this::checkReadable);
+    }
+
+    private void checkReadable() {
+        if (!reads.readable()) {
+            throw reads.notYet();
+        }
     }
 
     /// This replica's digests of `request`'s granules. Blocks on the disk, and on the network where
     /// something is damaged.
+    ///
+    /// @throws CisternException STALE while it catches up
     WirePeer.Digests digests(WirePeer.DigestRequest request) {
+        checkReadable();
         long[] digests = new long[request.count()];
-        long newest = 0;
         for (int i = 0; i < digests.length; i++) {
-            GranuleData granule = granule(request.view(), request.first() + i);
-            digests[i] = digest(granule);
-            newest = Math.max(newest, granule.lastIndex());
+            digests[i] = digest(granule(request.view(), request.first() + i));
         }
-        return new WirePeer.Digests(parts.machine().visibleIndex(), newest, digests);
+        return new WirePeer.Digests(parts.machine().visibleIndex(), digests);
     }
 
     private GranuleData granule(View view, long granule) {
@@ -113,55 +143,113 @@ public final class Verifier {
         return granules * Slots.SLOT_BYTES / BLOCK_BYTES * BLOCK_BYTES;
     }
 
-    private record Place(long volume, String snapshot, long first, int count) {}
-
-    private void compare(Report report, Place place, Peer member) {
-        for (int attempt = 0; attempt < MAX_RETRIES; attempt++) {
-            try {
-                View view =
-                        place.snapshot.isEmpty()
-                                ? parts.store().headView(place.volume)
-                                : parts.store().snapshotView(place.volume, place.snapshot);
-                WirePeer.DigestRequest request =
-                        new WirePeer.DigestRequest(
-                                parts.raft().id(), view, place.first, place.count);
-                WirePeer.Digests mine = digests(request);
-                WirePeer.Digests theirs =
-                        parts.node()
-                                .peers()
-                                .ask(
-                                        member.node(),
-                                        Wire.DIGESTS,
-                                        request::encode,
-                                        WirePeer.Digests::decode);
-                List<Long> differing = differing(place, mine, theirs);
-                if (differing.isEmpty()) {
-                    return;
-                }
-                if (attempt == MAX_RETRIES - 1 || mine.newest() == theirs.newest()) {
-                    differing.forEach(granule -> add(report, place, granule, member));
-                    return;
-                }
-                catchUp(Math.max(mine.newest(), theirs.newest()));
-            } catch (CisternException e) {
-                if (e.code() != ErrorCode.STALE) {
-                    report.missing.add(member.id());
-                    return;
-                }
-            }
+    private record Place(long volume, String snapshot, long first, int count) {
+        Place single(long granule) {
+            return new Place(volume, snapshot, granule, 1);
         }
-        report.missing.add(member.id());
     }
 
-    private static List<Long> differing(
-            Place place, WirePeer.Digests mine, WirePeer.Digests theirs) {
-        List<Long> differing = new ArrayList<>();
-        for (int i = 0; i < place.count; i++) {
-            if (i >= theirs.digests().length || mine.digests()[i] != theirs.digests()[i]) {
-                differing.add(place.first + i);
+    private void compare(Report report, Place place, Peer member) {
+        try {
+            for (long granule : suspects(place, member).keySet()) {
+                if (differs(place.single(granule), member)) {
+                    add(report, place, granule, member);
+                }
+            }
+        } catch (CisternException e) {
+            if (gone(place)) {
+                return;
+            }
+            log.info("verify of {} against {}: {}", place, member.id(), e.getMessage());
+            report.missing.add(member.id());
+        }
+    }
+
+    /// True if the volume or snapshot was deleted while it was being compared.
+    private boolean gone(Place place) {
+        VolumeState now = parts.store().volume(place.volume);
+        return now == null
+                || (!place.snapshot.isEmpty()
+                        && now.snapshots().stream()
+                                .noneMatch(s -> s.name().equals(place.snapshot)));
+    }
+
+    /// True if the granule differs on both whenever it rests; false as soon as it does not.
+    ///
+    /// @throws CisternException STALE where it did not rest in time
+    private boolean differs(Place granule, Peer member) {
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        int confirmed = 0;
+        while (confirmed < CONFIRMATIONS) {
+            Map<Long, Boolean> found = suspects(granule, member);
+            if (found.isEmpty()) {
+                return false;
+            }
+            confirmed += found.containsValue(true) ? 1 : 0;
+            if (System.nanoTime() - deadline >= 0) {
+                throw new CisternException(
+                        ErrorCode.STALE, "it changes all the time: nothing could be compared");
             }
         }
-        return differing;
+        return true;
+    }
+
+    /// The granules that differ, each with whether it stayed the same here while they were
+    /// compared. Tries again for a while where the other replica is behind.
+    private Map<Long, Boolean> suspects(Place place, Peer member) {
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        while (true) {
+            try {
+                return round(place, member);
+            } catch (CisternException e) {
+                if (e.code() != ErrorCode.STALE || System.nanoTime() - deadline >= 0) {
+                    throw e;
+                }
+                pause();
+            }
+        }
+    }
+
+    private Map<Long, Boolean> round(Place place, Peer member) {
+        View view =
+                place.snapshot.isEmpty()
+                        ? parts.store().headView(place.volume)
+                        : parts.store().snapshotView(place.volume, place.snapshot);
+        GroupId group = parts.raft().id();
+        WirePeer.DigestRequest here =
+                new WirePeer.DigestRequest(group, view, place.first, place.count, 0);
+        WirePeer.Digests before = digests(here);
+        WirePeer.DigestRequest there =
+                new WirePeer.DigestRequest(group, view, place.first, place.count, before.index());
+        WirePeer.Digests theirs =
+                parts.node()
+                        .peers()
+                        .ask(member.node(), Wire.DIGESTS, there::encode, WirePeer.Digests::decode);
+        if (theirs.digests().length != place.count) {
+            throw Wire.malformed(theirs.digests().length + " digests, not " + place.count);
+        }
+        Map<Long, Boolean> found = new TreeMap<>();
+        if (Arrays.equals(before.digests(), theirs.digests())) {
+            return found;
+        }
+        catchUp(theirs.index());
+        WirePeer.Digests after = digests(here);
+        for (int i = 0; i < place.count; i++) {
+            long mine = before.digests()[i];
+            if (mine != theirs.digests()[i]) {
+                found.put(place.first + i, mine == after.digests()[i]);
+            }
+        }
+        return found;
+    }
+
+    private static void pause() {
+        try {
+            TimeUnit.MILLISECONDS.sleep(20);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: the node stops", e);
+        }
     }
 
     private void add(Report report, Place place, long granule, Peer member) {
@@ -175,7 +263,7 @@ public final class Verifier {
         }
     }
 
-    /// Gives both replicas the time to apply `index`.
+    /// Gives this replica the time to apply `index`.
     private void catchUp(long index) {
         NodePeers.await(parts.raft().awaitApplied(index, parts.node().tuning().peerTimeout()));
     }

@@ -40,11 +40,12 @@ final class WirePeer {
         }
     }
 
-    /// Digests of `count` granules from `first` on, as `view` shows them.
-    record DigestRequest(GroupId group, View view, long first, int count) {
+    /// Digests of `count` granules from `first` on, as `view` shows them, from a replica that has
+    /// applied at least `minIndex`.
+    record DigestRequest(GroupId group, View view, long first, int count, long minIndex) {
         void encode(ByteBuf out) {
             out.writeLong(group.value()).writeLong(view.branch()).writeInt(view.epoch());
-            out.writeLong(first).writeInt(count);
+            out.writeLong(first).writeInt(count).writeLong(minIndex);
         }
 
         static DigestRequest decode(ByteBuf in) {
@@ -53,7 +54,8 @@ final class WirePeer {
                             WireRequest.groupOf(in),
                             new View(in.readLong(), in.readInt()),
                             in.readLong(),
-                            in.readInt());
+                            in.readInt(),
+                            in.readLong());
             if (request.count < 1 || request.count > Verifier.PAGE) {
                 throw Wire.malformed(request.count + " digests");
             }
@@ -61,11 +63,10 @@ final class WirePeer {
         }
     }
 
-    /// @param index what the replica had applied
-    /// @param newest index of the last change of any of the granules
-    record Digests(long index, long newest, long[] digests) {
+    /// @param index of the newest entry whose effects they may show
+    record Digests(long index, long[] digests) {
         static void encode(ByteBuf out, Digests digests) {
-            out.writeLong(digests.index).writeLong(digests.newest);
+            out.writeLong(digests.index);
             out.writeInt(digests.digests.length);
             for (long digest : digests.digests) {
                 out.writeLong(digest);
@@ -74,7 +75,6 @@ final class WirePeer {
 
         static Digests decode(ByteBuf in) {
             long index = in.readLong();
-            long newest = in.readLong();
             int count = in.readInt();
             if (count < 0 || count > Verifier.PAGE) {
                 throw Wire.malformed(count + " digests");
@@ -83,7 +83,7 @@ final class WirePeer {
             for (int i = 0; i < count; i++) {
                 digests[i] = in.readLong();
             }
-            return new Digests(index, newest, digests);
+            return new Digests(index, digests);
         }
     }
 

@@ -7,11 +7,20 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Origin;
+import io.cistern.storage.Store;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
+import java.lang.reflect.Field;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.ReentrantLock;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -142,5 +151,75 @@ class RepairTest {
         assertThat(clean.bytes()).isEqualTo(2 * (64 << 20));
         cluster.follower().stop();
         assertThat(host.verify(TestCluster.GROUP, 1).get().missing()).hasSize(1);
+    }
+
+    @Test
+    void verifyReportsContentsThatOneReplicaAloneHas() throws Exception {
+        cluster.awaitEven();
+        TestCluster.Node node = cluster.follower();
+        Store store = node.host().replica(TestCluster.GROUP).store();
+        Origin untracked = new Origin(client.attachment, 0, 0);
+        Command onlyHere = new Command.Zero(1, untracked, 20L * BLOCK, BLOCK, false);
+        long next = store.applied().index() + 1;
+        assertThat(store.apply(next, store.applied().term(), onlyHere).error()).isNull();
+        Verifier.Report found = cluster.leader().host().verify(TestCluster.GROUP, 1).get();
+        assertThat(found.missing()).isEmpty();
+        assertThat(found.differences()).hasSize(1);
+        assertThat(found.differences().getFirst().offset()).isEqualTo(64 << 10);
+        assertThat(found.differences().getFirst().replicas()).contains(node.peer);
+    }
+
+    /// A replica that applies late lacks what it will have: that is no difference.
+    @Test
+    void verifyWaitsForAReplicaThatIsBehind() throws Exception {
+        ReentrantLock applying = applyLock(cluster.follower());
+        applying.lock();
+        CompletableFuture<Verifier.Report> verify;
+        try {
+            client.write(3 * BLOCK, new byte[5000]);
+            verify = cluster.leader().host().verify(TestCluster.GROUP, 1);
+            assertThatThrownBy(() -> verify.get(1, TimeUnit.SECONDS))
+                    .isInstanceOf(TimeoutException.class);
+        } finally {
+            applying.unlock();
+        }
+        assertThat(verify.get().differences()).isEmpty();
+        assertThat(verify.get().missing()).isEmpty();
+    }
+
+    /// The lock that a node's replica applies under.
+    private static ReentrantLock applyLock(TestCluster.Node node) throws Exception {
+        Store store = node.host().replica(TestCluster.GROUP).store();
+        Field lock = store.getClass().getDeclaredField("lock");
+        lock.setAccessible(true);
+        return (ReentrantLock) lock.get(store);
+    }
+
+    @Test
+    void verifyAgreesWhileEverythingIsBeingWritten() throws Exception {
+        AtomicBoolean running = new AtomicBoolean(true);
+        List<Thread> writers = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            int lane = i;
+            writers.add(
+                    Thread.ofPlatform()
+                            .start(() -> {
+                                for (int n = lane; running.get(); n += 4) {
+                                    client.write((long) (n % 400) * BLOCK, block(n % BLOCKS));
+                                }
+                            }));
+        }
+        try {
+            for (int i = 0; i < 5; i++) {
+                Verifier.Report found = cluster.leader().host().verify(TestCluster.GROUP, 1).get();
+                assertThat(found.differences()).isEmpty();
+                assertThat(found.missing()).isEmpty();
+            }
+        } finally {
+            running.set(false);
+            for (Thread writer : writers) {
+                writer.join();
+            }
+        }
     }
 }
