@@ -133,7 +133,8 @@ public final class Client implements ClusterClient {
                 s.parent(),
                 s.snapshots(),
                 s.attachments(),
-                s.createdMillis());
+                s.createdMillis(),
+                s.recordVersion());
     }
 
     @Override
