@@ -5,6 +5,7 @@ import io.cistern.block.GuardedDevice;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /// An open volume or snapshot. A snapshot has no shared record: its guards are ignored and its
 /// record is empty.
@@ -35,6 +36,14 @@ public interface VolumeDevice extends GuardedDevice {
     /// Asks for what is new about the volume (size, limits, attachments) now rather than at the
     /// next poll; completes when it is in force.
     CompletableFuture<Void> refresh();
+
+    /// The node that leads the volume's group as far as this client knows, null where it does not.
+    /// Cheap.
+    @Nullable String leader();
+
+    /// Calls `listener` after each change of [#leader] to another node, until the handle is closed.
+    /// Noticed with requests and by the poll every second. Do not block in it.
+    AutoCloseable onLeader(Runnable listener);
 
     /// Counters since opening.
     Stats stats();

@@ -80,6 +80,10 @@ public final class Client implements ClusterClient {
 
     private Device openHead(String name, Location location, GroupRoute route, Holder holder) {
         long volume = location.volume();
+        boolean alone = holder.mode == AttachMode.EXCLUSIVE;
+        if (alone && location.exported()) {
+            throw exported(name);
+        }
         Attach attach =
                 new Attach(
                         volume,
@@ -89,6 +93,13 @@ public final class Client implements ClusterClient {
                         holder.text,
                         System.currentTimeMillis());
         Receipt granted = Waits.get(control(route, group -> group.execute(attach)), openTimeout);
+        if (alone && map.locate(name).exported()) {
+            // Exported meanwhile. Whoever exports looks for exclusive attachments after it, too.
+            Waits.get(
+                    control(route, group -> group.execute(new Detach(volume, granted.value()))),
+                    openTimeout);
+            throw exported(name);
+        }
         VolumeState state = Waits.get(control(route, group -> group.describe(volume)), openTimeout);
         Device device =
                 new Device(
@@ -99,6 +110,14 @@ public final class Client implements ClusterClient {
                         state);
         devices.add(device);
         return device;
+    }
+
+    private static CisternException exported(String name) {
+        return new CisternException(
+                ErrorCode.BUSY,
+                "volume '"
+                        + name
+                        + "' is exported over iSCSI: unexport it first, or attach it with --shared");
     }
 
     private Device openSnapshot(String name, String snapshot, Location location, GroupRoute route) {

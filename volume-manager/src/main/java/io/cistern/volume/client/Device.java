@@ -102,6 +102,16 @@ final class Device implements VolumeDevice {
     }
 
     @Override
+    public @Nullable String leader() {
+        return route.lastLeader();
+    }
+
+    @Override
+    public AutoCloseable onLeader(Runnable listener) {
+        return route.onLeader(listener);
+    }
+
+    @Override
     public Stats stats() {
         return counters.stats(admission.inFlight());
     }

@@ -206,8 +206,7 @@ final class Requests {
 
         @Override
         CompletableFuture<?> attempt(Member member) {
-            return member.group()
-                    .writeAtomic(device.volumeId(), device.origin(seq, guard), write);
+            return member.group().writeAtomic(device.volumeId(), device.origin(seq, guard), write);
         }
     }
 
