@@ -8,6 +8,7 @@ import io.cistern.volume.ExportView.Exported;
 import io.cistern.volume.ExportView.PortalNode;
 import io.cistern.volume.IscsiExport;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -29,6 +30,8 @@ import org.slf4j.LoggerFactory;
 /// A renamed volume is another target: sessions on the old name end.
 public final class ClusterTargets implements TargetCatalog, AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(ClusterTargets.class);
+
+    private static final long OPEN_POLL_MILLIS = 20;
 
     private final ClusterNode node;
     private final ExportView view;
@@ -130,6 +133,18 @@ public final class ClusterTargets implements TargetCatalog, AutoCloseable {
         return chap == null
                 ? null
                 : new Credentials(chap.user(), chap.secret().getBytes(StandardCharsets.UTF_8));
+    }
+
+    /// Waits until every target that is known now is open, or for a while.
+    public void awaitOpen(Duration patience) throws InterruptedException {
+        long deadline = System.nanoTime() + patience.toNanos();
+        while (System.nanoTime() - deadline < 0) {
+            boolean known = view.exports().size() == offered.size();
+            if (known && offered.values().stream().allMatch(o -> o.target.target() != null)) {
+                return;
+            }
+            Thread.sleep(OPEN_POLL_MILLIS);
+        }
     }
 
     @Override

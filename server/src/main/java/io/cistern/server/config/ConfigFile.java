@@ -218,7 +218,7 @@ public final class ConfigFile {
             throw iscsi.wrong(
                     ISCSI_CHAP_ALGORITHMS, "must be one or more of sha3-256, sha256, sha1 and md5");
         }
-        return new IscsiConfig(listen, advertise, algorithms, iscsi.count(ISCSI_MAX_SESSIONS));
+        return new IscsiConfig(listen, advertise, algorithms, iscsi.count(ISCSI_MAX_CONNECTIONS));
     }
 
     private String advertised(ApiConfig api) {

@@ -95,13 +95,13 @@ public enum ConfigKey {
             "chap-algorithms",
             Type.TEXT,
             "sha3-256,sha256",
-            "CHAP algorithms in order of preference, of `sha3-256`, `sha256`, `sha1` and `md5`. The last two are weak: only for initiators that have nothing else, such as Windows and ESXi (`md5`)."),
-    ISCSI_MAX_SESSIONS(
+            "CHAP algorithms that are accepted, of `sha3-256`, `sha256`, `sha1` and `md5`; the initiator's order decides. The last two are weak: only for initiators that have nothing else, such as Windows and ESXi (`md5`)."),
+    ISCSI_MAX_CONNECTIONS(
             "iscsi",
-            "max-sessions",
+            "max-connections",
             Type.COUNT,
-            "256",
-            "Most sessions at this node's portal; further logins are refused."),
+            "512",
+            "Most connections, and so sessions, at this node's portal; further ones are closed at once."),
 
     CLUSTER_ID(
             "cluster",

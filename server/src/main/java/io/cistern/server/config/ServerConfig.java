@@ -34,12 +34,12 @@ public record ServerConfig(
     }
 
     /// @param advertise `host:port` each
-    /// @param chapAlgorithms of `sha3-256`, `sha256`, `sha1` and `md5`, the preferred first
+    /// @param chapAlgorithms of `sha3-256`, `sha256`, `sha1` and `md5`
     public record IscsiConfig(
             List<InetSocketAddress> listen,
             List<String> advertise,
             List<String> chapAlgorithms,
-            int maxSessions) {}
+            int maxConnections) {}
 
     public record ApiTls(Path certificate, Path key) {}
 
