@@ -21,8 +21,8 @@ public interface GuardedDevice extends BlockDevice {
     /// Largest [SharedRecord#bytes]. 64 KiB.
     int MAX_RECORD_BYTES = 64 << 10;
 
-    /// Largest range of [#writeAtomic], [#compareAndWrite] and [#or]. 64 KiB.
-    int MAX_ATOMIC_BYTES = 64 << 10;
+    /// Largest range of [#writeAtomic], [#compareAndWrite] and [#or]. 128 KiB.
+    int MAX_ATOMIC_BYTES = 128 << 10;
 
     /// The record at one version. Version 0 is the empty record of a new volume; each replacement
     /// adds one.

@@ -46,7 +46,16 @@ class ModuleDirectionTest {
 
     /// Without this, a wrong class path would make every rule pass.
     @ParameterizedTest
-    @ValueSource(strings = {BLOCK, RAFT, STORAGE, VOLUME, "io.cistern.vmdisk..", SERVER})
+    @ValueSource(
+            strings = {
+                BLOCK,
+                RAFT,
+                STORAGE,
+                VOLUME,
+                "io.cistern.vmdisk..",
+                "io.cistern.iscsi..",
+                SERVER
+            })
     void everyModuleIsSeen(String module) {
         assertThat(cistern.that(resideInAPackage(module))).isNotEmpty();
     }
@@ -87,6 +96,24 @@ class ModuleDirectionTest {
                                     .toArray(String[]::new))
                     .check(cistern);
         }
+    }
+
+    /// The device server could serve another transport; what the cluster exports is bound to both
+    /// in one package.
+    @Test
+    void theDeviceServerKnowsNeitherIscsiNorTheCluster() {
+        noneOf("io.cistern.iscsi.scsi..")
+                .maySee(
+                        VOLUME,
+                        "io.cistern.iscsi",
+                        "io.cistern.iscsi.cluster..",
+                        "io.cistern.iscsi.login..",
+                        "io.cistern.iscsi.pdu..",
+                        "io.cistern.iscsi.session..")
+                .check(cistern);
+        noneOf("io.cistern.iscsi.pdu..", "io.cistern.iscsi.login..", "io.cistern.iscsi.session..")
+                .maySee(VOLUME, "io.cistern.iscsi.cluster..")
+                .check(cistern);
     }
 
     @Test

@@ -5,6 +5,8 @@ import io.cistern.server.api.ApiServer;
 import io.cistern.server.api.Requests.Self;
 import io.cistern.server.config.ConfigFile;
 import io.cistern.server.config.ServerConfig;
+import io.cistern.server.config.ServerConfig.IscsiConfig;
+import io.cistern.server.iscsi.IscsiFrontEnd;
 import io.cistern.server.metrics.Metric;
 import io.cistern.server.metrics.MetricsPage;
 import io.cistern.server.metrics.ProcessSamples;
@@ -20,6 +22,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,7 +36,7 @@ public final class NodeDaemon implements AutoCloseable {
 
     private final List<Running> running;
 
-    private record Running(ClusterNode node, ApiServer api) {}
+    private record Running(ClusterNode node, ApiServer api, @Nullable IscsiFrontEnd iscsi) {}
 
     private NodeDaemon(List<Running> running) {
         this.running = List.copyOf(running);
@@ -97,6 +100,8 @@ public final class NodeDaemon implements AutoCloseable {
     private static Running startOne(
             ServerConfig config, Function<NodeConfig, ClusterNode> starter) {
         ClusterNode node = starter.apply(config.node());
+        IscsiConfig portals = config.iscsi();
+        IscsiFrontEnd iscsi = portals == null ? null : IscsiFrontEnd.start(node, portals);
         try {
             Self self =
                     new Self(
@@ -108,7 +113,11 @@ public final class NodeDaemon implements AutoCloseable {
             MetricsPage metrics =
                     new MetricsPage(
                             node.name(),
-                            List.of(node::metrics, answers::get, ProcessSamples::take));
+                            List.of(
+                                    node::metrics,
+                                    answers::get,
+                                    iscsi == null ? List::of : iscsi::metrics,
+                                    ProcessSamples::take));
             AtomicReference<ApiServer> server = new AtomicReference<>();
             ApiServer api =
                     new ApiServer(
@@ -122,8 +131,11 @@ public final class NodeDaemon implements AutoCloseable {
                             });
             server.set(api);
             api.start();
-            return new Running(node, api);
+            return new Running(node, api, iscsi);
         } catch (RuntimeException e) {
+            if (iscsi != null) {
+                iscsi.close();
+            }
             node.close();
             throw e;
         }
@@ -170,13 +182,21 @@ public final class NodeDaemon implements AutoCloseable {
                 });
     }
 
-    /// Stops the APIs, then all nodes at once.
+    private static void stop(Running r) {
+        IscsiFrontEnd iscsi = r.iscsi();
+        if (iscsi != null) {
+            iscsi.close();
+        }
+        r.node().close();
+    }
+
+    /// Stops the APIs, then all nodes at once, their portals first.
     @Override
     public void close() {
         running.forEach(r -> r.api().close());
         List<Thread> stops = new ArrayList<>();
         for (Running r : running) {
-            stops.add(Thread.ofPlatform().name("stop-" + r.node().name()).start(r.node()::close));
+            stops.add(Thread.ofPlatform().name("stop-" + r.node().name()).start(() -> stop(r)));
         }
         for (Thread stop : stops) {
             try {

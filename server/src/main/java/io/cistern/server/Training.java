@@ -11,6 +11,7 @@ import io.cistern.storage.Command.AttachMode;
 import io.cistern.vmdisk.ClusterVolumeOpener;
 import io.cistern.vmdisk.DriverDaemon;
 import io.cistern.vmdisk.NbdLimits;
+import io.cistern.vmdisk.Transport;
 import io.cistern.volume.ClientConfig;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeSpec;
@@ -78,7 +79,8 @@ public final class Training {
         try (DriverDaemon driver =
                 DriverDaemon.start(
                         home, new ClusterVolumeOpener(cluster), BUFFER_BYTES, NbdLimits.DEFAULT)) {
-            String socket = driver.attach("training", AttachMode.EXCLUSIVE, null).socket();
+            String socket =
+                    driver.attach("training", AttachMode.EXCLUSIVE, Transport.NBD, null).socket();
             try (TrainingLoad load = TrainingLoad.connect(Path.of(socket), "training")) {
                 // In parts of the time: what matters most, a guest's small requests, the longest.
                 load.run(new TrainingLoad.Kind(true, false, 1 << 20, 8), seconds / 8.0);

@@ -17,14 +17,26 @@ public sealed interface Command {
     /// @param offset bytes, multiple of 4096
     /// @param crcs CRC32C of each block
     /// @param data the blocks; read only
+    /// @param atomic no reader sees a part of it
     record Write(
             long volume,
             Origin origin,
             long evaluatedTerm,
             long offset,
             int[] crcs,
-            ByteBuffer data)
-            implements Command {}
+            ByteBuffer data,
+            boolean atomic)
+            implements Command {
+        public Write(
+                long volume,
+                Origin origin,
+                long evaluatedTerm,
+                long offset,
+                int[] crcs,
+                ByteBuffer data) {
+            this(volume, origin, evaluatedTerm, offset, crcs, data, false);
+        }
+    }
 
     /// Makes whole blocks read as zeroes. `unmap`: frees whole slots; else keeps what is allocated.
     record Zero(long volume, Origin origin, long offset, long length, boolean unmap)
@@ -94,6 +106,17 @@ public sealed interface Command {
 
     /// Ends an attachment; no error if it is gone.
     record Detach(long volume, long attachment) implements Command {}
+
+    /// Replaces the volume's shared record if its version is the origin's guard, see
+    /// [io.cistern.block.GuardedDevice]. Result: the new version.
+    ///
+    /// @param bytes read only, at most 64 KiB
+    record ReplaceRecord(long volume, Origin origin, ByteBuffer bytes) implements Command {}
+
+    /// Changes nothing, and makes `value` the result of a request: a COMPARE AND WRITE that found
+    /// something else. That stands in the log like a write so that the answer is final: a copy of
+    /// the request that comes late cannot find what it looks for after all, and write.
+    record Settle(long volume, Origin origin, long evaluatedTerm, long value) implements Command {}
 
     enum AttachMode {
         EXCLUSIVE,

@@ -3,6 +3,7 @@ package io.cistern.storage;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
 import io.cistern.storage.Command.Attach;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.CloneVolume;
@@ -13,10 +14,12 @@ import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
 import io.cistern.storage.Command.Limits;
+import io.cistern.storage.Command.ReplaceRecord;
 import io.cistern.storage.Command.Resize;
 import io.cistern.storage.Command.Resume;
 import io.cistern.storage.Command.Rollback;
 import io.cistern.storage.Command.SetLimits;
+import io.cistern.storage.Command.Settle;
 import io.cistern.storage.Command.Write;
 import io.cistern.storage.Command.Zero;
 import java.nio.ByteBuffer;
@@ -26,7 +29,7 @@ import java.util.List;
 /// Commands as they stand in log entries.
 ///
 /// ```
-/// command  := version:u8 (1) type:u8 body          big-endian, no padding, fills the buffer
+/// command  := version:u8 (1 or 2) type:u8 body     big-endian, no padding, fills the buffer
 /// origin   := attachment:i64 seq:i64 doneBelow:i64
 /// limits   := iops:i64 bytesPerSecond:i64
 /// string   := length:u16 utf8[length]              at most 255 bytes
@@ -46,24 +49,40 @@ import java.util.List;
 /// 20 Resume         := volume:i64 attachment:i64 nonce:u128 holder:string time:i64
 /// ```
 ///
+/// Version 2 has what version 1 cannot say; everything else is still written as version 1:
+///
+/// ```
+/// guarded  := attachment:i64 seq:i64 doneBelow:i64 guard:i64      guard -1: none
+/// 1 Write           := volume:i64 guarded flags:u8 (1: atomic) evaluatedTerm:i64 offset:i64
+///                      blocks:u32 crc:u32[blocks] data[blocks * 4096]      guarded or atomic
+/// 2 Zero            := volume:i64 guarded offset:i64 length:i64 unmap:u8          guarded
+/// 13 ReplaceRecord  := volume:i64 guarded length:u32 (<= 65536) bytes[length]
+/// 14 Settle         := volume:i64 guarded evaluatedTerm:i64 value:i64
+/// ```
+///
 /// The log's own checksum covers the command; each block of a Write also carries its own. The same
 /// grammar is in docs/formats/command.md.
 public final class CommandCodec {
-    /// Version written, and the only one read.
-    public static final int VERSION = 1;
+    /// Newest version.
+    public static final int VERSION = 2;
 
     /// Most volumes snapshotted by one command.
     public static final int MAX_TARGETS = 1024;
 
     private static final int WRITE_HEAD = 2 + 8 + 24 + 8 + 8 + 4;
+    private static final int GUARD = 8;
 
     private CommandCodec() {}
 
     /// Exact length of the encoded command in bytes.
     public static int size(Command command) {
         return switch (command) {
-            case Write w -> WRITE_HEAD + 4 * w.crcs().length + w.data().remaining();
-            case Zero z -> 2 + 8 + 24 + 17;
+            case Write w ->
+                    WRITE_HEAD
+                            + (conditional(w) ? GUARD + 1 : 0)
+                            + 4 * w.crcs().length
+                            + w.data().remaining();
+            case Zero z -> 2 + 8 + 24 + (z.origin().guarded() ? GUARD : 0) + 17;
             case CreateVolume c -> 2 + 8 + 8 + 16 + 8;
             case CloneVolume c -> 2 + 16 + Bytes.size(c.snapshot()) + 16 + 8;
             case DeleteVolume c -> 2 + 8;
@@ -81,19 +100,41 @@ public final class CommandCodec {
             case Attach c -> 2 + 8 + 1 + 16 + Bytes.size(c.holder()) + 8;
             case Detach c -> 2 + 16;
             case Resume c -> 2 + 16 + 16 + Bytes.size(c.holder()) + 8;
+            case ReplaceRecord c -> 2 + 8 + 24 + GUARD + 4 + c.bytes().remaining();
+            case Settle c -> 2 + 8 + 24 + GUARD + 16;
         };
+    }
+
+    private static boolean conditional(Write w) {
+        return w.atomic() || w.origin().guarded();
+    }
+
+    /// The oldest version that can say it.
+    private static int version(Command command) {
+        boolean second =
+                switch (command) {
+                    case Write w -> conditional(w);
+                    case Zero z -> z.origin().guarded();
+                    case ReplaceRecord c -> true;
+                    case Settle c -> true;
+                    default -> false;
+                };
+        return second ? 2 : 1;
     }
 
     /// Appends the command at `dst`'s position.
     ///
     /// @throws CisternException INVALID: more targets or a longer string than the format holds
     public static void encode(Command command, ByteBuffer dst) {
-        dst.put((byte) VERSION).put((byte) type(command));
+        dst.put((byte) version(command)).put((byte) type(command));
         switch (command) {
             case Write w -> encodeWrite(w, dst);
             case Zero z -> {
                 dst.putLong(z.volume());
                 putOrigin(dst, z.origin());
+                if (z.origin().guarded()) {
+                    dst.putLong(z.origin().guard());
+                }
                 dst.putLong(z.offset()).putLong(z.length()).put((byte) (z.unmap() ? 1 : 0));
             }
             case CreateVolume c -> {
@@ -128,6 +169,15 @@ public final class CommandCodec {
                 Bytes.putString(dst, c.holder());
                 dst.putLong(c.timeMillis());
             }
+            case ReplaceRecord c -> {
+                putOrigin(dst.putLong(c.volume()), c.origin());
+                dst.putLong(c.origin().guard()).putInt(c.bytes().remaining());
+                dst.put(c.bytes().duplicate());
+            }
+            case Settle c -> {
+                putOrigin(dst.putLong(c.volume()), c.origin());
+                dst.putLong(c.origin().guard()).putLong(c.evaluatedTerm()).putLong(c.value());
+            }
         }
     }
 
@@ -138,18 +188,18 @@ public final class CommandCodec {
     public static Command decode(ByteBuffer src) {
         Bytes in = new Bytes(src.duplicate(), "command", ErrorCode.INVALID);
         int version = in.u8();
-        if (version != VERSION) {
+        if (version < 1 || version > VERSION) {
             throw new CisternException(
                     ErrorCode.INVALID,
                     version > VERSION
                             ? "command format "
                                     + version
-                                    + " is too new: this program reads format "
+                                    + " is too new: this program reads formats up to "
                                     + VERSION
                                     + "; upgrade it"
                             : "command format " + version + " is too old or not a command");
         }
-        Command command = body(in.u8(), in);
+        Command command = version == 1 ? body(in.u8(), in) : second(in.u8(), in);
         in.end();
         return command;
     }
@@ -174,6 +224,25 @@ public final class CommandCodec {
         };
     }
 
+    private static Command second(int type, Bytes in) {
+        return switch (type) {
+            case 1 -> decodeConditionalWrite(in);
+            case 2 ->
+                    new Zero(in.i64(), guarded(in), blocks(in, true), blocks(in, false), in.flag());
+            case 13 -> {
+                long volume = in.i64();
+                Origin origin = guarded(in);
+                int length = in.i32();
+                if (length < 0 || length > GuardedDevice.MAX_RECORD_BYTES) {
+                    throw in.bad("a record of " + length + " bytes");
+                }
+                yield new ReplaceRecord(volume, origin, in.slice(length));
+            }
+            case 14 -> new Settle(in.i64(), anyGuard(in), in.i64(), in.i64());
+            default -> throw in.bad("type " + type);
+        };
+    }
+
     private static int type(Command command) {
         return switch (command) {
             case Write w -> 1;
@@ -189,12 +258,17 @@ public final class CommandCodec {
             case Attach c -> 11;
             case Detach c -> 12;
             case Resume c -> 20;
+            case ReplaceRecord c -> 13;
+            case Settle c -> 14;
         };
     }
 
     private static void encodeWrite(Write w, ByteBuffer dst) {
         dst.putLong(w.volume());
         putOrigin(dst, w.origin());
+        if (conditional(w)) {
+            dst.putLong(w.origin().guard()).put((byte) (w.atomic() ? 1 : 0));
+        }
         dst.putLong(w.evaluatedTerm()).putLong(w.offset()).putInt(w.crcs().length);
         for (int crc : w.crcs()) {
             dst.putInt(crc);
@@ -203,8 +277,20 @@ public final class CommandCodec {
     }
 
     private static Write decodeWrite(Bytes in) {
+        return decodeWrite(in.i64(), origin(in), false, in);
+    }
+
+    private static Write decodeConditionalWrite(Bytes in) {
         long volume = in.i64();
-        Origin origin = origin(in);
+        Origin origin = anyGuard(in);
+        boolean atomic = in.flag();
+        if (!atomic && !origin.guarded()) {
+            throw in.bad("a plain write in format 2");
+        }
+        return decodeWrite(volume, origin, atomic, in);
+    }
+
+    private static Write decodeWrite(long volume, Origin origin, boolean atomic, Bytes in) {
         long term = in.i64();
         long offset = blocks(in, true);
         int count = in.i32();
@@ -217,7 +303,13 @@ public final class CommandCodec {
             crcs[i] = in.i32();
         }
         return new Write(
-                volume, origin, term, offset, crcs, in.slice(count * BlockDevice.BLOCK_BYTES));
+                volume,
+                origin,
+                term,
+                offset,
+                crcs,
+                in.slice(count * BlockDevice.BLOCK_BYTES),
+                atomic);
     }
 
     private static void encodeSnapshots(CreateSnapshots c, ByteBuffer dst) {
@@ -251,6 +343,22 @@ public final class CommandCodec {
 
     private static Origin origin(Bytes in) {
         return new Origin(in.i64(), in.i64(), in.i64());
+    }
+
+    private static Origin anyGuard(Bytes in) {
+        Origin origin = new Origin(in.i64(), in.i64(), in.i64(), in.i64());
+        if (origin.guard() < GuardedDevice.NO_GUARD) {
+            throw in.bad("guard " + origin.guard());
+        }
+        return origin;
+    }
+
+    private static Origin guarded(Bytes in) {
+        Origin origin = anyGuard(in);
+        if (!origin.guarded()) {
+            throw in.bad("a guard is missing");
+        }
+        return origin;
     }
 
     static ByteBuffer putLimits(ByteBuffer dst, Limits limits) {

@@ -2,6 +2,8 @@ package io.cistern.storage;
 
 import io.cistern.block.BlockDevice;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.storage.Branch.Point;
 import io.cistern.storage.Command.Attach;
 import io.cistern.storage.Command.AttachMode;
@@ -12,15 +14,18 @@ import io.cistern.storage.Command.CreateVolume;
 import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.ReplaceRecord;
 import io.cistern.storage.Command.Resize;
 import io.cistern.storage.Command.Resume;
 import io.cistern.storage.Command.Rollback;
 import io.cistern.storage.Command.SetLimits;
+import io.cistern.storage.Command.Settle;
 import io.cistern.storage.Command.Write;
 import io.cistern.storage.Command.Zero;
 import io.cistern.storage.Volume.Holder;
 import io.cistern.storage.VolumeState.Parent;
 import io.cistern.storage.VolumeState.Snapshot;
+import java.nio.ByteBuffer;
 import java.util.HashSet;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -33,13 +38,15 @@ final class Commands {
 
     private final Table table;
     private final BlockWriter writer;
+    private final AtomicRanges atomics;
 
     /// Called when a head moves to another epoch.
     private final Runnable epochMoved;
 
-    Commands(Table table, BlockWriter writer, Runnable epochMoved) {
+    Commands(Table table, BlockWriter writer, AtomicRanges atomics, Runnable epochMoved) {
         this.table = table;
         this.writer = writer;
+        this.atomics = atomics;
         this.epochMoved = epochMoved;
     }
 
@@ -58,6 +65,8 @@ final class Commands {
             case Attach c -> Attachments.attach(table, index, c);
             case Detach c -> Attachments.detach(table, c);
             case Resume c -> Attachments.resume(table, index, c);
+            case ReplaceRecord c -> replaceRecord(c);
+            case Settle c -> settle(term, c);
         };
     }
 
@@ -71,16 +80,72 @@ final class Commands {
             return early == null ? noVolume(w.volume()) : early;
         }
         if (w.evaluatedTerm() != 0 && w.evaluatedTerm() != term) {
-            return Outcome.refused(
-                    ErrorCode.UNAVAILABLE,
-                    "leadership changed between evaluating the write and logging it");
+            return overtaken();
         }
         long length = (long) w.crcs().length * BlockDevice.BLOCK_BYTES;
-        Outcome outcome = range(volume, w.offset(), length);
-        if (outcome == Outcome.DONE) {
+        Outcome outcome = allowed(volume, w.origin(), w.offset(), length);
+        if (outcome == Outcome.DONE && w.atomic()) {
+            atomics.begin(volume.branch.id, w.offset(), length);
+            try {
+                writer.write(volume.branch, w.offset(), w.crcs(), w.data(), index);
+            } finally {
+                atomics.end();
+            }
+        } else if (outcome == Outcome.DONE) {
             writer.write(volume.branch, w.offset(), w.crcs(), w.data(), index);
         }
         return executed(holder, w.origin(), outcome);
+    }
+
+    private static Outcome overtaken() {
+        return Outcome.refused(
+                ErrorCode.UNAVAILABLE,
+                "leadership changed between evaluating the write and logging it");
+    }
+
+    private Outcome settle(long term, Settle c) {
+        Volume volume = table.volumes.get(c.volume());
+        Holder holder = volume == null ? null : volume.holder(c.origin().attachment());
+        Outcome early = admit(volume, c.volume(), holder, c.origin());
+        if (early != null || volume == null || holder == null) {
+            return early == null ? noVolume(c.volume()) : early;
+        }
+        if (c.evaluatedTerm() != term) {
+            return overtaken();
+        }
+        Outcome outcome = guard(volume, c.origin());
+        return executed(
+                holder, c.origin(), outcome == Outcome.DONE ? Outcome.of(c.value()) : outcome);
+    }
+
+    private Outcome replaceRecord(ReplaceRecord c) {
+        Volume volume = table.volumes.get(c.volume());
+        Holder holder = volume == null ? null : volume.holder(c.origin().attachment());
+        Outcome early = admit(volume, c.volume(), holder, c.origin());
+        if (early != null || volume == null || holder == null) {
+            return early == null ? noVolume(c.volume()) : early;
+        }
+        Outcome outcome = guard(volume, c.origin());
+        if (outcome == Outcome.DONE) {
+            ByteBuffer copy = ByteBuffer.allocate(c.bytes().remaining());
+            copy.put(c.bytes().duplicate()).flip();
+            volume.record = new SharedRecord(volume.record.version() + 1, copy.asReadOnlyBuffer());
+            table.changed(volume);
+            outcome = Outcome.of(volume.record.version());
+        }
+        return executed(holder, c.origin(), outcome);
+    }
+
+    /// Whether the record has the version that the sender acted upon.
+    private static Outcome guard(Volume volume, Origin origin) {
+        if (origin.guard() == GuardedDevice.NO_GUARD || origin.guard() == volume.record.version()) {
+            return Outcome.DONE;
+        }
+        return Outcome.refused(ErrorCode.CHANGED, changed(volume.id, origin.guard()));
+    }
+
+    static String changed(long volume, long guard) {
+        return "the shared record of volume " + volume + " is no longer at version " + guard;
     }
 
     private Outcome zero(long index, Zero z) {
@@ -90,7 +155,7 @@ final class Commands {
         if (early != null || volume == null || holder == null) {
             return early == null ? noVolume(z.volume()) : early;
         }
-        Outcome outcome = range(volume, z.offset(), z.length());
+        Outcome outcome = allowed(volume, z.origin(), z.offset(), z.length());
         if (outcome == Outcome.DONE) {
             writer.zero(volume.branch, z.offset(), z.length(), z.unmap(), index);
         }
@@ -142,6 +207,11 @@ final class Commands {
             holder.window.record(origin.seq(), outcome);
         }
         return outcome;
+    }
+
+    private static Outcome allowed(Volume volume, Origin origin, long offset, long length) {
+        Outcome outcome = guard(volume, origin);
+        return outcome == Outcome.DONE ? range(volume, offset, length) : outcome;
     }
 
     /// Whole blocks inside the volume, whose last block may be a part of one.

@@ -3,6 +3,7 @@ package io.cistern.storage;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.CorruptBlocksException.Corrupt;
 import java.nio.ByteBuffer;
@@ -31,6 +32,7 @@ final class GroupStore implements Store {
     private final BlockMap map;
     private final Table table;
     private final Commands commands;
+    private final AtomicRanges atomics = new AtomicRanges();
     private final BlockReader reader;
     private final Checkpointer checkpointer;
     private final Collector collector;
@@ -52,7 +54,7 @@ final class GroupStore implements Store {
         this.mark = mark;
         this.state = new StoreState(group, parts.header);
         this.lock = state.lock;
-        commands = new Commands(table, new BlockWriter(map), this::epochMoved);
+        commands = new Commands(table, new BlockWriter(map), atomics, this::epochMoved);
         reader = new BlockReader(map, table);
         checkpointer = new Checkpointer(map, table, mark, lock, disk, parts.header.position());
         collector = new Collector(map, table, reader);
@@ -234,6 +236,12 @@ final class GroupStore implements Store {
     }
 
     @Override
+    public @Nullable SharedRecord record(long volume) {
+        Volume found = table.volumes.get(volume);
+        return found == null ? null : found.record;
+    }
+
+    @Override
     public View headView(long volume) {
         VolumeState known = known(volume);
         return new View(known.branch(), known.epoch());
@@ -271,13 +279,37 @@ final class GroupStore implements Store {
     @Override
     public boolean tryRead(View view, long offset, ByteBuffer dst) {
         state.checkReadable();
-        return reader.tryRead(view, offset, dst);
+        int start = dst.position();
+        int length = dst.remaining();
+        long before = atomics.stamp();
+        if (!reader.tryRead(view, offset, dst)) {
+            return false;
+        }
+        if (atomics.touched(before, view.branch(), offset, length)) {
+            dst.position(start);
+            return false;
+        }
+        return true;
     }
 
     @Override
     public void read(View view, long offset, ByteBuffer dst) {
         state.checkReadable();
-        reader.read(view, offset, dst);
+        int start = dst.position();
+        int length = dst.remaining();
+        for (int attempt = 0; attempt < AtomicRanges.ATTEMPTS; attempt++) {
+            long before = atomics.stamp();
+            reader.read(view, offset, dst.position(start));
+            if (!atomics.touched(before, view.branch(), offset, length)) {
+                return;
+            }
+        }
+        lock.lock();
+        try {
+            reader.read(view, offset, dst.position(start));
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Override

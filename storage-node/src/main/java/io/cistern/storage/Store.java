@@ -1,6 +1,7 @@
 package io.cistern.storage;
 
 import io.cistern.block.BlockDevice.Extent;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.LogPosition;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -77,6 +78,9 @@ public interface Store extends AutoCloseable {
 
     List<VolumeState> volumes();
 
+    /// The volume's shared record as it stands now; null where there is no such volume.
+    @Nullable SharedRecord record(long volume);
+
     /// @throws io.cistern.block.CisternException NOT_FOUND
     View headView(long volume);
 
@@ -85,7 +89,8 @@ public interface Store extends AutoCloseable {
 
     // ---- reading
 
-    /// Fills `dst` if all of it is in memory. Does not block.
+    /// Fills `dst` if all of it is in memory. Does not block. Like [#read] it shows all or nothing
+    /// of each atomic write.
     ///
     /// @return false with `dst`'s position unchanged (its bytes are then undefined) where [#read]
     ///   must be used

@@ -1,6 +1,8 @@
 package io.cistern.storage;
 
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.VolumeState.Attachment;
@@ -16,13 +18,17 @@ import org.jspecify.annotations.Nullable;
 /// A volume in a store. Changed under the store's lock; [#state] is for everyone.
 ///
 /// ```
-/// volume     := version:u8 (1) size:i64 branch:i64 epoch:u32 recordVersion:i64 limits
+/// volume     := version:u8 (1 or 2) size:i64 branch:i64 epoch:u32 recordVersion:i64 limits
 ///               hasParent:u8 [parent:i64 snapshot:string] created:i64
 ///               count:u8 (id:i64 mode:u8 nonce:u128 holder:string since:i64)[count]
+///               [sharedVersion:i64 length:u32 shared[length]]          in version 2
 /// snapshot   := version:u8 (1) name:string size:i64 created:i64        branch, epoch: in the key
 /// ```
+///
+/// Version 2 has a shared record; a volume whose record was never replaced is written as version 1.
 final class Volume {
     private static final int VERSION = 1;
+    private static final int VERSION_SHARED = 2;
 
     final long id;
     final @Nullable Parent parent;
@@ -35,6 +41,7 @@ final class Volume {
     SnapshotList snapshots = SnapshotList.EMPTY;
     final Map<String, Snapshot> byName = new HashMap<>();
     final List<Holder> holders = new ArrayList<>();
+    volatile SharedRecord record = SharedRecord.EMPTY;
     volatile VolumeState state;
 
     /// An attachment and what it has executed.
@@ -107,7 +114,8 @@ final class Volume {
                 parent,
                 snapshots,
                 holders.stream().map(h -> h.attachment).toList(),
-                createdMillis);
+                createdMillis,
+                record.version());
     }
 
     byte[] encode() {
@@ -119,8 +127,13 @@ final class Volume {
         for (Holder h : holders) {
             bytes += 8 + 1 + 16 + Bytes.size(h.attachment.holder()) + 8;
         }
+        SharedRecord shared = record;
+        if (shared.version() > 0) {
+            bytes += 8 + 4 + shared.bytes().remaining();
+        }
         ByteBuffer out = ByteBuffer.allocate(bytes);
-        out.put((byte) VERSION).putLong(sizeBytes).putLong(branch.id).putInt(epoch);
+        out.put((byte) (shared.version() > 0 ? VERSION_SHARED : VERSION));
+        out.putLong(sizeBytes).putLong(branch.id).putInt(epoch);
         CommandCodec.putLimits(out.putLong(version), limits);
         out.put((byte) (from == null ? 0 : 1));
         if (from != null) {
@@ -134,6 +147,10 @@ final class Volume {
             Bytes.putString(out, a.holder());
             out.putLong(a.sinceMillis());
         }
+        if (shared.version() > 0) {
+            out.putLong(shared.version()).putInt(shared.bytes().remaining());
+            out.put(shared.bytes().duplicate());
+        }
         return out.array();
     }
 
@@ -145,7 +162,8 @@ final class Volume {
             java.util.function.LongFunction<Branch> branches,
             java.util.function.LongFunction<Window> windows) {
         Bytes in = new Bytes(ByteBuffer.wrap(bytes), "volume", ErrorCode.CORRUPT);
-        if (in.u8() != VERSION) {
+        int format = in.u8();
+        if (format != VERSION && format != VERSION_SHARED) {
             throw in.bad("version");
         }
         long size = in.i64();
@@ -171,8 +189,20 @@ final class Volume {
             holder.dirty = false;
             volume.holders.add(holder);
         }
+        if (format == VERSION_SHARED) {
+            volume.record = decodeRecord(in);
+        }
         in.end();
         return volume;
+    }
+
+    private static SharedRecord decodeRecord(Bytes in) {
+        long version = in.i64();
+        int length = in.i32();
+        if (version < 1 || length < 0 || length > GuardedDevice.MAX_RECORD_BYTES) {
+            throw in.bad("a shared record of version " + version + " and " + length + " bytes");
+        }
+        return new SharedRecord(version, in.slice(length).asReadOnlyBuffer());
     }
 
     static byte[] encode(Snapshot s) {

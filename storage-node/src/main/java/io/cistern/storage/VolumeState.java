@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 /// @param epoch the head's epoch on that branch; snapshots hold smaller ones
 /// @param version grows with every change of this record, so that clients notice a resize or new
 ///   limits
+/// @param recordVersion the shared record's version, see [io.cistern.block.GuardedDevice]
 /// @param parent what it was cloned from, null if nothing
 public record VolumeState(
         long volume,
@@ -23,7 +24,8 @@ public record VolumeState(
         @Nullable Parent parent,
         List<Snapshot> snapshots,
         List<Attachment> attachments,
-        long createdMillis) {
+        long createdMillis,
+        long recordVersion) {
 
     public record Parent(long volume, String snapshot) {}
 

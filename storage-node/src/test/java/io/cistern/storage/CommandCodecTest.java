@@ -38,8 +38,14 @@ class CommandCodecTest {
             Command.Write a = (Command.Write) actual;
             assertThat(a.crcs()).isEqualTo(e.crcs());
             assertThat(a.data()).isEqualTo(e.data());
-            assertThat(List.of(a.volume(), a.origin(), a.evaluatedTerm(), a.offset()))
-                    .isEqualTo(List.of(e.volume(), e.origin(), e.evaluatedTerm(), e.offset()));
+            assertThat(List.of(a.volume(), a.origin(), a.evaluatedTerm(), a.offset(), a.atomic()))
+                    .isEqualTo(
+                            List.of(
+                                    e.volume(),
+                                    e.origin(),
+                                    e.evaluatedTerm(),
+                                    e.offset(),
+                                    e.atomic()));
         } else {
             assertThat(actual).isEqualTo(expected);
         }
@@ -59,9 +65,10 @@ class CommandCodecTest {
     }
 
     @Property(tries = 1000)
-    void garbageIsRefusedOrACommand(@ForAll byte[] bytes, @ForAll("types") int type) {
+    void garbageIsRefusedOrACommand(
+            @ForAll byte[] bytes, @ForAll("types") int type, @ForAll boolean second) {
         ByteBuffer in = ByteBuffer.allocate(bytes.length + 2);
-        in.put((byte) 1).put((byte) type).put(bytes).flip();
+        in.put((byte) (second ? 2 : 1)).put((byte) type).put(bytes).flip();
         try {
             Command command = CommandCodec.decode(in);
             assertThat(encode(command)).isEqualTo(in);
@@ -81,7 +88,7 @@ class CommandCodecTest {
 
     @Test
     void olderAndNewerVersionsAreToldApart() {
-        assertThatThrownBy(() -> CommandCodec.decode(ByteBuffer.wrap(new byte[] {2, 5})))
+        assertThatThrownBy(() -> CommandCodec.decode(ByteBuffer.wrap(new byte[] {3, 5})))
                 .hasMessageContaining("too new");
         assertThatThrownBy(() -> CommandCodec.decode(ByteBuffer.wrap(new byte[] {0, 5})))
                 .hasMessageContaining("too old");
@@ -91,16 +98,36 @@ class CommandCodecTest {
     /// new version, a new file, and this one still readable.
     @Test
     void readsAndWritesTheGoldenFile() throws IOException {
+        golden("command-v1.bin", samples());
+    }
+
+    /// Likewise what version 2 added.
+    @Test
+    void readsAndWritesTheSecondGoldenFile() throws IOException {
+        golden("command-v2.bin", secondSamples());
+    }
+
+    /// What version 1 can say is still written so: nodes of the version before can read it.
+    @Test
+    void theSecondVersionIsUsedOnlyWhereItIsNeeded() {
+        samples().forEach(c -> assertThat(encode(c).get(0)).isEqualTo((byte) 1));
+        secondSamples().forEach(c -> assertThat(encode(c).get(0)).isEqualTo((byte) 2));
+        ByteBuffer plain = encode(secondSamples().get(1));
+        plain.putLong(2 + 8 + 24, -1);
+        refused(plain);
+    }
+
+    private static void golden(String file, List<Command> samples) throws IOException {
         ByteArrayOutputStream all = new ByteArrayOutputStream();
-        for (Command command : samples()) {
+        for (Command command : samples) {
             ByteBuffer one = encode(command);
             all.write(ByteBuffer.allocate(4).putInt(one.remaining()).array());
             all.write(one.array());
         }
-        byte[] golden = Golden.file("command-v1.bin", all.toByteArray());
+        byte[] golden = Golden.file(file, all.toByteArray());
         assertThat(all.toByteArray()).isEqualTo(golden);
         ByteBuffer in = ByteBuffer.wrap(golden);
-        for (Command expected : samples()) {
+        for (Command expected : samples) {
             int length = in.getInt();
             assertSame(CommandCodec.decode(in.slice(in.position(), length)), expected);
             in.position(in.position() + length);
@@ -140,6 +167,19 @@ class CommandCodecTest {
                 seed, new Origin(2, 3, 1), 4, 5 * BLOCK, Crc32c.ofBlocks(data), data);
     }
 
+    private static List<Command> secondSamples() {
+        Command.Write w = write(1, 1);
+        Origin guarded = new Origin(2, 5, 3, 7);
+        return List.of(
+                new Command.Write(1, guarded, 4, 4096, w.crcs(), w.data(), true),
+                new Command.Write(1, guarded, 0, 4096, w.crcs(), w.data(), false),
+                new Command.Write(1, new Origin(2, 6, 3), 4, 4096, w.crcs(), w.data(), true),
+                new Command.Zero(1, guarded, 0, 1 << 20, true),
+                new Command.ReplaceRecord(1, guarded, ByteBuffer.wrap(new byte[] {1, 2, 3})),
+                new Command.Settle(1, guarded, 4, 513),
+                new Command.Settle(1, new Origin(2, 7, 3), 4, 1));
+    }
+
     private static List<Command> samples() {
         Limits limits = new Limits(100, 1 << 20);
         return List.of(
@@ -168,7 +208,13 @@ class CommandCodecTest {
         Arbitrary<String> name = Arbitraries.strings().ofMaxLength(63).excludeChars('\ud800');
         Arbitrary<String> text =
                 name.filter(s -> s.chars().noneMatch(c -> Character.isSurrogate((char) c)));
-        Arbitrary<Origin> origin = Combinators.combine(id, id, id).as(Origin::new);
+        Arbitrary<Origin> guarded =
+                Combinators.combine(id, id, id, Arbitraries.longs().between(0, Long.MAX_VALUE))
+                        .as((a, s, d, g) -> new Origin(a, s, d, g));
+        Arbitrary<Origin> origin =
+                Arbitraries.oneOf(
+                        Combinators.combine(id, id, id).as((a, s, d) -> new Origin(a, s, d)),
+                        guarded);
         Arbitrary<Limits> limits = Combinators.combine(id, id).as(Limits::new);
         Arbitrary<Long> blocks =
                 Arbitraries.longs().between(0, Long.MAX_VALUE / BLOCK).map(b -> b * BLOCK);
@@ -197,6 +243,19 @@ class CommandCodecTest {
                         .as(Command.Attach::new));
         all.add(Combinators.combine(id, id).as(Command.Detach::new));
         all.add(Combinators.combine(id, id, id, id, text, id).as(Command.Resume::new));
+        all.add(
+                Combinators.combine(id, origin, Arbitraries.of(true, false))
+                        .as((seed, from, atomic) -> {
+                            Command.Write w = write(seed, 2);
+                            return new Command.Write(
+                                    seed, from, 1, w.offset(), w.crcs(), w.data(), atomic);
+                        }));
+        all.add(
+                Combinators.combine(
+                                id, guarded, Arbitraries.bytes().array(byte[].class).ofMaxSize(100))
+                        .as((volume, from, bytes) ->
+                                new Command.ReplaceRecord(volume, from, ByteBuffer.wrap(bytes))));
+        all.add(Combinators.combine(id, origin, id, id).as(Command.Settle::new));
         return Arbitraries.oneOf(all);
     }
 }

@@ -2,10 +2,10 @@ package io.cistern.storage;
 
 import io.cistern.block.ErrorCode;
 import java.nio.ByteBuffer;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Set;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -16,8 +16,9 @@ final class Model {
 
     final Map<Long, Content> volumes = new TreeMap<>();
 
-    /// Writes that took effect: they must not do so again.
-    private final Set<String> executed = new HashSet<>();
+    /// Requests that were executed, with their refusal if they had one: a repeated one has the same
+    /// result and no second effect.
+    private final Map<String, Optional<ErrorCode>> executed = new HashMap<>();
 
     static final class Content {
         long size;
@@ -27,6 +28,8 @@ final class Model {
         @Nullable String parentSnapshot;
         long parent;
         long attachment;
+        long recordVersion;
+        ByteBuffer record = ByteBuffer.allocate(0);
 
         Content(long size) {
             this.size = size;
@@ -59,11 +62,32 @@ final class Model {
 
     /// Applies a command that is known to be admissible but for BUSY; returns the expected refusal.
     @Nullable ErrorCode apply(long index, Command command) {
+        return switch (command) {
+            case Command.Write w -> once(index, w.volume(), w.origin(), w);
+            case Command.Zero z -> once(index, z.volume(), z.origin(), z);
+            case Command.ReplaceRecord c -> once(index, c.volume(), c.origin(), c);
+            case Command.Settle c -> once(index, c.volume(), c.origin(), c);
+            default -> effect(index, command);
+        };
+    }
+
+    private @Nullable ErrorCode once(long index, long volume, Origin origin, Command command) {
+        String number = origin.attachment() + "/" + origin.seq();
+        Optional<ErrorCode> first = executed.get(number);
+        if (first != null) {
+            return first.orElse(null);
+        }
+        ErrorCode refused =
+                origin.guarded() && origin.guard() != volume(volume).recordVersion
+                        ? ErrorCode.CHANGED
+                        : effect(index, command);
+        executed.put(number, Optional.ofNullable(refused));
+        return refused;
+    }
+
+    private @Nullable ErrorCode effect(long index, Command command) {
         switch (command) {
             case Command.Write w -> {
-                if (!executed.add(w.origin().attachment() + "/" + w.origin().seq())) {
-                    return null;
-                }
                 for (int i = 0; i < w.crcs().length; i++) {
                     volume(w.volume())
                             .blocks
@@ -116,6 +140,11 @@ final class Model {
             case Command.Attach c -> volume(c.volume()).attachment = index;
             case Command.Detach c -> volume(c.volume()).attachment = 0;
             case Command.Resume c -> volume(c.volume()).attachment = index;
+            case Command.ReplaceRecord c -> {
+                volume(c.volume()).recordVersion++;
+                volume(c.volume()).record = c.bytes();
+            }
+            case Command.Settle c -> volume(c.volume());
         }
         return null;
     }

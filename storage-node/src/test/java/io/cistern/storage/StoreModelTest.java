@@ -3,6 +3,7 @@ package io.cistern.storage;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.cistern.block.Crc32c;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.CreateSnapshots.Target;
 import io.cistern.storage.Command.Limits;
@@ -82,9 +83,40 @@ class StoreModelTest {
             attach(id);
         }
 
+        /// Sometimes guarded, and then mostly by the record's present version.
         Origin origin(long volume) {
-            return new Origin(
-                    model.volume(volume).attachment, index + 1, Math.max(1, index - OPEN));
+            Origin origin =
+                    new Origin(
+                            model.volume(volume).attachment, index + 1, Math.max(1, index - OPEN));
+            long version = model.volume(volume).recordVersion;
+            return switch (random.nextInt(6)) {
+                case 0, 1 -> origin.guardedBy(version);
+                case 2 -> origin.guardedBy(Math.max(0, version - 1 + random.nextInt(3)));
+                default -> origin;
+            };
+        }
+
+        void replaceRecord() {
+            long volume = pick();
+            Origin origin = origin(volume);
+            byte[] bytes = new byte[random.nextInt(10) == 0 ? 64 << 10 : random.nextInt(500)];
+            random.nextBytes(bytes);
+            long version = model.volume(volume).recordVersion;
+            Outcome outcome =
+                    apply(
+                            new Command.ReplaceRecord(
+                                    volume,
+                                    origin.guarded() ? origin : origin.guardedBy(version),
+                                    ByteBuffer.wrap(bytes)));
+            if (outcome.error() == null) {
+                assertThat(outcome.value()).isEqualTo(version + 1);
+            }
+        }
+
+        void settle() {
+            long volume = pick();
+            Outcome outcome = apply(new Command.Settle(volume, origin(volume), 1, index));
+            assertThat(outcome.error() == null ? outcome.value() : index - 1).isEqualTo(index - 1);
         }
 
         /// Blocks to write: mostly a few, sometimes many.
@@ -110,7 +142,8 @@ class StoreModelTest {
                             0,
                             first * Model.BLOCK,
                             Crc32c.ofBlocks(data),
-                            data));
+                            data,
+                            random.nextInt(4) == 0));
         }
 
         /// Sends a write again that was executed not long ago, with other bytes.
@@ -281,7 +314,11 @@ class StoreModelTest {
 
         void step(boolean alone) throws IOException {
             int what = random.nextInt(alone ? 100 : 87);
-            if (what < 35) {
+            if (what < 3) {
+                replaceRecord();
+            } else if (what < 5) {
+                settle();
+            } else if (what < 35) {
                 write();
             } else if (what < 38) {
                 repeat();
@@ -329,6 +366,8 @@ class StoreModelTest {
             for (Map.Entry<Long, Model.Content> e : model.volumes.entrySet()) {
                 View head = rig.store.headView(e.getKey());
                 Model.Content c = e.getValue();
+                SharedRecord record = rig.store.record(e.getKey());
+                assertThat(record).isEqualTo(new SharedRecord(c.recordVersion, c.record));
                 rig.check(head, c.blocks, 0, BLOCKS);
                 rig.checkExtents(head, c.blocks, BLOCKS);
                 View before = null;

@@ -96,6 +96,22 @@ public interface ClusterAdmin {
     /// without waiting, and nothing happens where that node holds no replica or is behind.
     void preferLeader(String volume, String node);
 
+    // iSCSI
+
+    /// Offers a volume over iSCSI, from every node. ALREADY_EXISTS where it is offered, BUSY while
+    /// it is attached exclusively, INVALID for names and secrets that iSCSI does not allow.
+    IscsiExport exportVolume(IscsiExport.Spec spec);
+
+    /// Ends the volume's sessions and detaches it from every node; no error where it is not
+    /// offered.
+    void unexportVolume(String volume);
+
+    /// In order of volumes.
+    List<IscsiExport> exports();
+
+    /// Who is logged in, at every node that answers.
+    List<IscsiExport.Session> sessions();
+
     // Nodes and disks
 
     List<NodeInfo> nodes();

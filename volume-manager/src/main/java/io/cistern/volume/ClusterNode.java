@@ -26,6 +26,12 @@ public interface ClusterNode extends AutoCloseable {
     ///   missing
     void awaitReady(Duration timeout);
 
+    /// What this node's iSCSI portal is to offer.
+    ExportView exports();
+
+    /// Has [ClusterAdmin#sessions] show the sessions of this node's portal.
+    void showSessions(java.util.function.Supplier<java.util.List<IscsiExport.Session>> sessions);
+
     /// Numbers of this node for the metrics page: one sample per name and labels.
     java.util.List<Sample> metrics();
 

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// @param wire where to listen for the node wire; port 0 picks one
 /// @param raft where to listen for Raft, likewise
 /// @param api what to tell others of this node's REST API, as `http://127.0.0.1:7480`
-/// @param iscsi and `nfs`: what to tell of those front ends, null where they do not run
+/// @param iscsi portals to tell others of, `host:port` separated by commas; null where none run.
+///   `nfs` likewise
 /// @param tls null for plain connections
 /// @param formation what to do where the first disk is empty; null where it must not be
 /// @param tuning sizes that tests and small machines change

@@ -1,18 +1,20 @@
 package io.cistern.volume;
 
-import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
+import io.cistern.block.GuardedDevice;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
-/// An open volume or snapshot.
+/// An open volume or snapshot. A snapshot has no shared record: its guards are ignored and its
+/// record is empty.
 ///
 /// Requests wait while the volume's group has no leader or a connection is being replaced, and are
 /// repeated with the same sequence number, so that each takes effect exactly once: users see a
 /// pause. Only after [ClientConfig#requestTimeout] does one fail, with UNAVAILABLE. A device never
 /// attaches again by itself: FENCED is final.
-public interface VolumeDevice extends BlockDevice {
+public interface VolumeDevice extends GuardedDevice {
     /// Name at the time of opening, with `@snapshot` where one was opened.
     String name();
 
@@ -34,6 +36,14 @@ public interface VolumeDevice extends BlockDevice {
     /// Asks for what is new about the volume (size, limits, attachments) now rather than at the
     /// next poll; completes when it is in force.
     CompletableFuture<Void> refresh();
+
+    /// The node that leads the volume's group as far as this client knows, null where it does not.
+    /// Cheap.
+    @Nullable String leader();
+
+    /// Calls `listener` after each change of [#leader] to another node, until the handle is closed.
+    /// Noticed with requests and by the poll every second. Do not block in it.
+    AutoCloseable onLeader(Runnable listener);
 
     /// Counters since opening.
     Stats stats();

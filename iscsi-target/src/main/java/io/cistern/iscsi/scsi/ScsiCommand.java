@@ -15,13 +15,25 @@ public final class ScsiCommand {
     private final long lun;
     private final ByteBuffer cdb;
     private final Attribute attribute;
+    private final long expectedDataOut;
 
     /// @param lun the eight bytes of SAM-5 4.6
     /// @param cdb 6 to 260 bytes, not copied
     public ScsiCommand(long lun, ByteBuffer cdb, Attribute attribute) {
+        this(lun, cdb, attribute, -1);
+    }
+
+    /// @param expectedDataOut bytes that the initiator means to send, -1 where it is not known; may
+    ///   be more than the command can take
+    public ScsiCommand(long lun, ByteBuffer cdb, Attribute attribute, long expectedDataOut) {
         this.lun = lun;
         this.cdb = cdb.asReadOnlyBuffer();
         this.attribute = attribute;
+        this.expectedDataOut = expectedDataOut;
+    }
+
+    public long expectedDataOut() {
+        return expectedDataOut;
     }
 
     public long lun() {

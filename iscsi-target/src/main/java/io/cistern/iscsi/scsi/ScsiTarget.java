@@ -13,9 +13,10 @@ public interface ScsiTarget {
     int maxTransferBytes();
 
     interface NexusEvents {
-        /// The device server has aborted these tasks for another nexus' task management or
-        /// reservation command (CLEAR TASK SET, LOGICAL UNIT RESET, PREEMPT AND ABORT). Their
-        /// completions will not be called.
+        /// The device server has aborted these tasks, for task management of this or another nexus
+        /// or for a reservation command (CLEAR TASK SET, LOGICAL UNIT RESET, PREEMPT AND ABORT).
+        /// Their completions will not be called. Tasks that end with TASK ABORTED (TAS = 1) are
+        /// completed with that status instead and not named here.
         void aborted(java.util.List<ScsiCommand> commands);
 
         /// The nexus can no longer be served: the target is gone or its access rules changed. The

@@ -37,6 +37,25 @@ public final class Requests {
     /// @param ended how many attachments were ended
     public record Detached(int ended) {}
 
+    /// @param initiators iSCSI names of who may log in; anyone if left out
+    /// @param chap what initiators have to prove themselves with; nothing if left out
+    /// @param mutual what the target proves itself with
+    /// @param blockBytes 512 or 4096; 512 if left out
+    public record ExportVolume(
+            String volume,
+            @Nullable List<String> initiators,
+            @Nullable ChapSecret chap,
+            @Nullable ChapSecret mutual,
+            @Nullable Integer blockBytes) {}
+
+    /// @param secret 12 to 255 bytes; never answered
+    public record ChapSecret(String user, String secret) {
+        @Override
+        public String toString() {
+            return "ChapSecret[" + user + "]";
+        }
+    }
+
     public record JoinToken(String token) {}
 
     /// A verification: running, or done with its report or error.

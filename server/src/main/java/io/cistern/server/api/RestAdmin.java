@@ -2,11 +2,13 @@ package io.cistern.server.api;
 
 import io.cistern.block.CisternException;
 import io.cistern.server.api.Requests.AddDisk;
+import io.cistern.server.api.Requests.ChapSecret;
 import io.cistern.server.api.Requests.Check;
 import io.cistern.server.api.Requests.CloneVolume;
 import io.cistern.server.api.Requests.CreateSnapshots;
 import io.cistern.server.api.Requests.CreateVolume;
 import io.cistern.server.api.Requests.Detached;
+import io.cistern.server.api.Requests.ExportVolume;
 import io.cistern.server.api.Requests.Failure;
 import io.cistern.server.api.Requests.JoinToken;
 import io.cistern.server.api.Requests.RolledBack;
@@ -19,6 +21,7 @@ import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.Progress;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
@@ -153,6 +156,39 @@ public final class RestAdmin implements ClusterAdmin {
                 volumePath(volume) + "/preferred-leader",
                 new SetPreferredLeader(node),
                 Void.class);
+    }
+
+    @Override
+    public IscsiExport exportVolume(IscsiExport.Spec spec) {
+        return rest.send(
+                "POST",
+                "/v1/iscsi/exports",
+                new ExportVolume(
+                        spec.volume(),
+                        spec.initiators(),
+                        chap(spec.chap()),
+                        chap(spec.mutual()),
+                        spec.blockBytes()),
+                IscsiExport.class);
+    }
+
+    private static @Nullable ChapSecret chap(IscsiExport.@Nullable Chap chap) {
+        return chap == null ? null : new ChapSecret(chap.user(), chap.secret());
+    }
+
+    @Override
+    public void unexportVolume(String volume) {
+        rest.send("DELETE", "/v1/iscsi/exports/" + RestClient.encode(volume), null, Void.class);
+    }
+
+    @Override
+    public List<IscsiExport> exports() {
+        return List.of(rest.get("/v1/iscsi/exports", IscsiExport[].class));
+    }
+
+    @Override
+    public List<IscsiExport.Session> sessions() {
+        return List.of(rest.get("/v1/iscsi/sessions", IscsiExport.Session[].class));
     }
 
     @Override

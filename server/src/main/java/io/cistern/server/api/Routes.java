@@ -3,11 +3,13 @@ package io.cistern.server.api;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.api.Requests.AddDisk;
+import io.cistern.server.api.Requests.ChapSecret;
 import io.cistern.server.api.Requests.Check;
 import io.cistern.server.api.Requests.CloneVolume;
 import io.cistern.server.api.Requests.CreateSnapshots;
 import io.cistern.server.api.Requests.CreateVolume;
 import io.cistern.server.api.Requests.Detached;
+import io.cistern.server.api.Requests.ExportVolume;
 import io.cistern.server.api.Requests.JoinToken;
 import io.cistern.server.api.Requests.RolledBack;
 import io.cistern.server.api.Requests.Self;
@@ -19,6 +21,7 @@ import io.cistern.server.api.Route.Answer;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.ClusterStatus;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeSpec;
@@ -46,6 +49,7 @@ final class Routes {
         volumes();
         snapshots();
         attachments();
+        iscsi();
         nodes();
         disks();
         checks();
@@ -227,6 +231,57 @@ final class Routes {
                     admin.detach(r.part("volume"), number("attachment", r.part("attachment")));
                     return null;
                 });
+    }
+
+    private void iscsi() {
+        get(
+                "/v1/iscsi/exports",
+                "listExports",
+                "Volumes offered over iSCSI",
+                Answer.listOf(IscsiExport.class),
+                r -> admin.exports());
+        send(
+                "POST",
+                "/v1/iscsi/exports",
+                "exportVolume",
+                "Offers a volume over iSCSI from every node",
+                ExportVolume.class,
+                Answer.created(IscsiExport.class),
+                r -> {
+                    ExportVolume e = r.body(ExportVolume.class);
+                    List<String> initiators = e.initiators();
+                    Integer blockBytes = e.blockBytes();
+                    return admin.exportVolume(
+                            new IscsiExport.Spec(
+                                    e.volume(),
+                                    initiators == null ? List.of() : initiators,
+                                    chap(e.chap()),
+                                    chap(e.mutual()),
+                                    blockBytes == null ? 512 : blockBytes));
+                });
+        delete(
+                "/v1/iscsi/exports/{volume}",
+                "unexportVolume",
+                "Ends a volume's iSCSI sessions and offers it no more",
+                Answer.NONE,
+                r -> {
+                    admin.unexportVolume(r.part("volume"));
+                    return null;
+                });
+        get(
+                "/v1/iscsi/sessions",
+                "listSessions",
+                "Who is logged in over iSCSI, at every node that answers",
+                Answer.listOf(IscsiExport.Session.class),
+                r -> admin.sessions());
+    }
+
+    private static IscsiExport.@Nullable Chap chap(@Nullable ChapSecret given) {
+        if (given == null) {
+            return null;
+        }
+        RequiredParts.check(given);
+        return new IscsiExport.Chap(given.user(), given.secret());
     }
 
     private void nodes() {

@@ -6,6 +6,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.config.ServerConfig.ApiConfig;
 import io.cistern.server.config.ServerConfig.ApiTls;
+import io.cistern.server.config.ServerConfig.IscsiConfig;
 import io.cistern.server.config.ServerConfig.LogConfig;
 import io.cistern.volume.NodeConfig;
 import io.cistern.volume.NodeConfig.DiskSpec;
@@ -34,6 +35,7 @@ public final class ConfigFile {
     /// Largest file that is read.
     static final int MAX_BYTES = 1 << 20;
 
+    private static final Set<String> CHAP_ALGORITHMS = Set.of("sha3-256", "sha256", "sha1", "md5");
     private static final Set<String> LEVELS = Set.of("error", "warn", "info", "debug", "trace");
 
     private final Path file;
@@ -65,6 +67,7 @@ public final class ConfigFile {
 
     private ServerConfig build() {
         ApiConfig api = api();
+        IscsiConfig iscsi = iscsi();
         ConfigTable node = section("node");
         ConfigTable tuning = section("tuning");
         NodeConfig nodeConfig =
@@ -75,12 +78,12 @@ public final class ConfigFile {
                         section("wire").address(WIRE_LISTEN),
                         section("raft").address(RAFT_LISTEN),
                         advertised(api),
-                        null,
+                        iscsi == null ? null : String.join(",", iscsi.advertise()),
                         null,
                         tls(),
                         formation(node.name(NODE_NAME)),
                         tuning(tuning));
-        return new ServerConfig(nodeConfig, api, log());
+        return new ServerConfig(nodeConfig, api, iscsi, log());
     }
 
     private List<DiskSpec> disks() {
@@ -188,6 +191,34 @@ public final class ConfigFile {
                 api.count(API_MAX_CONNECTIONS),
                 (int) maxBody,
                 api.duration(API_IDLE_TIMEOUT));
+    }
+
+    private @Nullable IscsiConfig iscsi() {
+        ConfigTable iscsi = section("iscsi");
+        List<InetSocketAddress> listen = iscsi.addresses(ISCSI_LISTEN);
+        List<String> advertise = iscsi.words(ISCSI_ADVERTISE);
+        if (listen.isEmpty()) {
+            if (!advertise.isEmpty()) {
+                throw iscsi.wrong(ISCSI_ADVERTISE, "needs iscsi.listen: no portal runs without");
+            }
+            return null;
+        }
+        if (advertise.isEmpty()) {
+            if (listen.stream().anyMatch(a -> a.getAddress().isAnyLocalAddress())) {
+                throw iscsi.wrong(
+                        ISCSI_LISTEN,
+                        "is every address of this host: say which of them others reach in iscsi.advertise");
+            }
+            advertise = listen.stream().map(Addresses::format).toList();
+        } else {
+            iscsi.addresses(ISCSI_ADVERTISE);
+        }
+        List<String> algorithms = iscsi.words(ISCSI_CHAP_ALGORITHMS);
+        if (algorithms.isEmpty() || !CHAP_ALGORITHMS.containsAll(algorithms)) {
+            throw iscsi.wrong(
+                    ISCSI_CHAP_ALGORITHMS, "must be one or more of sha3-256, sha256, sha1 and md5");
+        }
+        return new IscsiConfig(listen, advertise, algorithms, iscsi.count(ISCSI_MAX_CONNECTIONS));
     }
 
     private String advertised(ApiConfig api) {

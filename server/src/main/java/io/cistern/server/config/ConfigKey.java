@@ -78,6 +78,31 @@ public enum ConfigKey {
             "60s",
             "A connection that neither sends nor reads for this long is closed."),
 
+    ISCSI_LISTEN(
+            "iscsi",
+            "listen",
+            Type.ADDRESSES,
+            "",
+            "Where this node's iSCSI portal listens, as `0.0.0.0:3260`; empty for no portal. What can be reached there are exported volumes only."),
+    ISCSI_ADVERTISE(
+            "iscsi",
+            "advertise",
+            Type.TEXT,
+            "",
+            "The portal's addresses as initiators reach them, which discovery answers with; empty for those it listens on. Needed where it listens on `0.0.0.0`."),
+    ISCSI_CHAP_ALGORITHMS(
+            "iscsi",
+            "chap-algorithms",
+            Type.TEXT,
+            "sha3-256,sha256",
+            "CHAP algorithms that are accepted, of `sha3-256`, `sha256`, `sha1` and `md5`; the initiator's order decides. The last two are weak: only for initiators that have nothing else, such as Windows and ESXi (`md5`)."),
+    ISCSI_MAX_CONNECTIONS(
+            "iscsi",
+            "max-connections",
+            Type.COUNT,
+            "512",
+            "Most connections, and so sessions, at this node's portal; further ones are closed at once."),
+
     CLUSTER_ID(
             "cluster",
             "id",
@@ -155,6 +180,7 @@ public enum ConfigKey {
         DURATION("time, as `500ms`, `60s`, `5m` or `1h`"),
         COUNT("whole number, at least 1"),
         ADDRESS("`HOST:PORT`"),
+        ADDRESSES("`HOST:PORT`, several with commas"),
         LEVEL("word");
 
         private final String form;

@@ -4,10 +4,14 @@ import io.cistern.volume.NodeConfig;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// What one configuration file comes to.
-public record ServerConfig(NodeConfig node, ApiConfig api, LogConfig log) {
+///
+/// @param iscsi null where no portal is to run
+public record ServerConfig(
+        NodeConfig node, ApiConfig api, @Nullable IscsiConfig iscsi, LogConfig log) {
 
     /// @param token null where requests need none
     /// @param tls null for plain HTTP
@@ -28,6 +32,14 @@ public record ServerConfig(NodeConfig node, ApiConfig api, LogConfig log) {
             return "ApiConfig[listen=" + listen + ", tls=" + (tls != null) + "]";
         }
     }
+
+    /// @param advertise `host:port` each
+    /// @param chapAlgorithms of `sha3-256`, `sha256`, `sha1` and `md5`
+    public record IscsiConfig(
+            List<InetSocketAddress> listen,
+            List<String> advertise,
+            List<String> chapAlgorithms,
+            int maxConnections) {}
 
     public record ApiTls(Path certificate, Path key) {}
 

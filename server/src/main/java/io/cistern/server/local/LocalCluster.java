@@ -105,7 +105,10 @@ public final class LocalCluster {
         for (int k = 0; k < nodes; k++) {
             Ports ports = Ports.ofNode(base, k);
             String remedy = "choose other ports by --port-base N (now " + base + ")";
-            checkPorts(List.of(ports.api(), ports.wire(), ports.raft()), "n" + k, remedy);
+            checkPorts(
+                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
+                    "n" + k,
+                    remedy);
         }
         NodeFiles.form(home, nodes, base);
         home.writeEndpoints();
@@ -137,14 +140,20 @@ public final class LocalCluster {
 
     private static void checkPorts(ServerConfig config, String remedy) {
         NodeConfig node = config.node();
-        List<InetSocketAddress> ports = List.of(config.api().listen(), node.wire(), node.raft());
+        List<InetSocketAddress> ports =
+                new ArrayList<>(List.of(config.api().listen(), node.wire(), node.raft()));
+        ServerConfig.IscsiConfig iscsi = config.iscsi();
+        if (iscsi != null) {
+            ports.addAll(iscsi.listen());
+        }
         checkPorts(ports, node.name(), remedy);
     }
 
     private static void checkPorts(List<InetSocketAddress> ports, String node, String remedy) {
-        List<String> uses = List.of("the API", "the node wire", "Raft");
+        List<String> uses = List.of("the API", "the node wire", "Raft", "iSCSI");
         for (int i = 0; i < ports.size(); i++) {
-            PortCheck.free(ports.get(i), uses.get(i) + " of node " + node, remedy);
+            String use = uses.get(Math.min(i, uses.size() - 1));
+            PortCheck.free(ports.get(i), use + " of node " + node, remedy);
         }
     }
 
@@ -191,7 +200,7 @@ public final class LocalCluster {
                             .orElse(DEFAULT_PORT_BASE - NodeFiles.PORTS_PER_NODE);
             Ports ports = new Ports(portBase == null ? last + NodeFiles.PORTS_PER_NODE : portBase);
             checkPorts(
-                    List.of(ports.api(), ports.wire(), ports.raft()),
+                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
                     chosen,
                     "choose others by --port-base N (now " + ports.base() + ")");
             NodeFiles.join(home, chosen, ports, Long.toString(diskBytes), token);

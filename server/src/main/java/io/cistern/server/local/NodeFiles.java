@@ -20,6 +20,12 @@ final class NodeFiles {
     /// Ports of one node start this far from those of the node before it.
     static final int PORTS_PER_NODE = 100;
 
+    /// Where initiators look first; the first node listens there too where nothing else does.
+    private static final InetSocketAddress ISCSI_STANDARD =
+            new InetSocketAddress("127.0.0.1", 3260);
+
+    private static final String STANDARD_TOO = ", 127.0.0.1:3260";
+
     private NodeFiles() {}
 
     /// Where a node of a local cluster listens.
@@ -38,6 +44,10 @@ final class NodeFiles {
 
         InetSocketAddress raft() {
             return at(2);
+        }
+
+        InetSocketAddress iscsi() {
+            return at(10);
         }
 
         private InetSocketAddress at(int plus) {
@@ -71,7 +81,8 @@ final class NodeFiles {
             String name = "n" + k;
             // All or none: what a crash leaves unfinished is not taken for a cluster.
             Path next = home.config(name).resolveSibling("node.toml.next");
-            write(next, text(name, Ports.ofNode(portBase, k), "0") + "\n" + members);
+            String also = k == 0 && PortCheck.isFree(ISCSI_STANDARD) ? STANDARD_TOO : "";
+            write(next, text(name, Ports.ofNode(portBase, k), "0", also) + "\n" + members);
             written.add(next);
         }
         for (Path next : written.reversed()) {
@@ -84,10 +95,11 @@ final class NodeFiles {
         Path tokenFile = home.node(name).resolve("join-token");
         writeSecret(tokenFile, token + "\n");
         String cluster = "\n[cluster]\njoin-token-file = \"join-token\"\n";
-        write(home.config(name), text(name, ports, disk) + cluster);
+        write(home.config(name), text(name, ports, disk, "") + cluster);
     }
 
-    private static String text(String name, Ports ports, String diskSize) {
+    /// @param also more addresses for the iSCSI portal, each behind a comma
+    private static String text(String name, Ports ports, String diskSize, String also) {
         return """
         # Written by cistern; docs/configuration.md explains every key.
         [node]
@@ -106,6 +118,10 @@ final class NodeFiles {
         [api]
         listen = "%s"
 
+        [iscsi]
+        listen = "%s%s"
+        advertise = "%s"
+
         [log]
         file = "node.log"
         """
@@ -114,7 +130,10 @@ final class NodeFiles {
                         diskSize,
                         Addresses.format(ports.wire()),
                         Addresses.format(ports.raft()),
-                        Addresses.format(ports.api()));
+                        Addresses.format(ports.api()),
+                        Addresses.format(ports.iscsi()),
+                        also,
+                        Addresses.format(ports.iscsi()));
     }
 
     static void writeSecret(Path file, String text) {

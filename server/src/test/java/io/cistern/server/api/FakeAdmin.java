@@ -15,6 +15,7 @@ import io.cistern.volume.ClusterStatus.NodeState;
 import io.cistern.volume.ClusterStatus.ReplicaInfo;
 import io.cistern.volume.ClusterStatus.ReplicaState;
 import io.cistern.volume.ClusterStatus.WorkInfo;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.Progress;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
@@ -34,6 +35,7 @@ public final class FakeAdmin implements ClusterAdmin {
 
     private final TreeMap<String, VolumeInfo> volumes = new TreeMap<>();
     private final TreeMap<String, List<SnapshotInfo>> snapshots = new TreeMap<>();
+    private final TreeMap<String, IscsiExport> exports = new TreeMap<>();
     private final List<DiskInfo> disks = new ArrayList<>();
     private final List<String> nodeNames = new ArrayList<>(List.of("n0", "n1", "n2"));
     private final List<String> log = new ArrayList<>();
@@ -197,6 +199,53 @@ public final class FakeAdmin implements ClusterAdmin {
         VolumeInfo v = volume(name);
         put(v, v.sizeBytes(), limits, v.attachments());
         return volume(name);
+    }
+
+    @Override
+    public synchronized IscsiExport exportVolume(IscsiExport.Spec spec) {
+        volume(spec.volume());
+        IscsiExport.Chap chap = spec.chap();
+        IscsiExport.Chap mutual = spec.mutual();
+        log.add("export " + spec + (chap == null ? "" : " " + chap.secret()));
+        IscsiExport made =
+                new IscsiExport(
+                        spec.volume(),
+                        IscsiExport.PREFIX + spec.volume(),
+                        spec.initiators(),
+                        chap == null ? null : chap.user(),
+                        mutual == null ? null : mutual.user(),
+                        spec.blockBytes(),
+                        NOW,
+                        List.of(new IscsiExport.PortalInfo(1, "n0", "127.0.0.1:7490")));
+        exports.put(spec.volume(), made);
+        return made;
+    }
+
+    @Override
+    public synchronized void unexportVolume(String volume) {
+        volume(volume);
+        exports.remove(volume);
+    }
+
+    @Override
+    public synchronized List<IscsiExport> exports() {
+        return List.copyOf(exports.values());
+    }
+
+    @Override
+    public synchronized List<IscsiExport.Session> sessions() {
+        return exports.keySet().stream()
+                .map(v ->
+                        new IscsiExport.Session(
+                                "n0",
+                                v,
+                                "iqn.1993-08.org.debian:01:abc",
+                                "127.0.0.1:50000",
+                                NOW,
+                                7,
+                                4096,
+                                8192))
+                .toList();
     }
 
     @Override

@@ -13,6 +13,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -68,6 +69,58 @@ class CliTest {
     private JsonNode json(String line) throws IOException {
         done(line + " -o json");
         return JSON.readTree(out);
+    }
+
+    @Test
+    void volumesAreExportedAndSecretsStaySecret() throws IOException {
+        Path secret = folder.resolve("secret");
+        Files.writeString(secret, "correct horse battery\n");
+        Path other = folder.resolve("other");
+        Files.writeString(other, "staple staple staple\n");
+        for (Path file : List.of(secret, other)) {
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+        }
+        done("volume create san1 1GiB");
+        done("iscsi list");
+        assertThat(out).contains("nothing is exported");
+        String mutual = " --mutual-user tgt --mutual-secret-file " + other;
+        JsonNode made =
+                json(
+                        "iscsi export san1 --initiator iqn.2020-01.org.example:a --initiator iqn.2020-01.org.example:b --chap-user host1 --chap-secret-file "
+                                + secret
+                                + mutual
+                                + " --block-size 4096");
+        assertThat(out).doesNotContain("horse", "staple");
+        assertThat(made.get("target").asText()).isEqualTo("iqn.2026-11.io.cistern:san1");
+        assertThat(made.get("initiators")).hasSize(2);
+        assertThat(made.get("chapUser").asText()).isEqualTo("host1");
+        assertThat(made.get("mutualUser").asText()).isEqualTo("tgt");
+        assertThat(made.get("blockBytes").asInt()).isEqualTo(4096);
+        assertThat(api.admin.log())
+                .as("the secret arrived")
+                .anyMatch(line -> line.endsWith(" correct horse battery"));
+        done("iscsi list");
+        assertThat(out).contains("san1", "host1, mutual").doesNotContain("horse", "staple");
+        done("iscsi sessions");
+        assertThat(out).contains("iqn.1993-08.org.debian:01:abc", "127.0.0.1:50000");
+        assertThat(json("iscsi sessions").get(0).get("writtenBytes").asLong()).isEqualTo(8192);
+        done("iscsi unexport san1");
+        assertThat(json("iscsi list")).isEmpty();
+        Files.setPosixFilePermissions(secret, PosixFilePermissions.fromString("rw-r--r--"));
+        assertThat(
+                        run(
+                                "iscsi",
+                                "export",
+                                "san1",
+                                "--chap-user",
+                                "a",
+                                "--chap-secret-file",
+                                secret.toString()))
+                .isEqualTo(Cli.FAILED);
+        assertThat(err).contains("chmod 600");
+        assertThat(run("iscsi", "export", "san1", "--chap-user", "a")).isEqualTo(Cli.USAGE);
+        assertThat(err).contains("belong together");
+        assertThat(run("iscsi", "export", "san1", "--block-size", "1024")).isEqualTo(Cli.USAGE);
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.cistern.block.CisternException;
+import io.cistern.server.config.ServerConfig.IscsiConfig;
 import io.cistern.volume.NodeConfig.DiskSpec;
 import io.cistern.volume.NodeConfig.Formation;
 import io.cistern.volume.NodeConfig.Tuning;
@@ -33,6 +34,46 @@ class ConfigFileTest {
     }
 
     @Test
+    void portals() {
+        ServerConfig config = parse(LEAST + "[iscsi]\nlisten = \"127.0.0.1:7490, [::1]:3260\"\n");
+        IscsiConfig iscsi = java.util.Objects.requireNonNull(config.iscsi());
+        assertThat(iscsi.listen())
+                .containsExactly(
+                        new InetSocketAddress("127.0.0.1", 7490),
+                        new InetSocketAddress("::1", 3260));
+        assertThat(iscsi.advertise()).containsExactly("127.0.0.1:7490", "[0:0:0:0:0:0:0:1]:3260");
+        assertThat(iscsi.chapAlgorithms()).containsExactly("sha3-256", "sha256");
+        assertThat(iscsi.maxConnections()).isEqualTo(512);
+        assertThat(config.node().iscsi()).isEqualTo("127.0.0.1:7490,[0:0:0:0:0:0:0:1]:3260");
+        config =
+                parse(
+                        LEAST
+                                + "[iscsi]\nlisten = \"0.0.0.0:3260\"\n"
+                                + "advertise = \"10.0.0.1:3260\"\n");
+        assertThat(config.node().iscsi()).isEqualTo("10.0.0.1:3260");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "listen = '0.0.0.0:3260'|say which of them others reach",
+                "advertise = '10.0.0.1:3260'|no portal runs without",
+                "listen = '127.0.0.1'|is not an address",
+                "listen = '127.0.0.1:1'\\nchap-algorithms = 'md4'|one or more of sha3-256",
+            })
+    void wrongPortals(String lines, String message) {
+        assertThatThrownBy(() ->
+                        parse(
+                                LEAST
+                                        + "[iscsi]\n"
+                                        + lines.replace("\\n", "\n").replace('\'', '"')
+                                        + "\n"))
+                .hasMessageContaining(message);
+    }
+
+    @Test
     void everyDefault() {
         ServerConfig config = parse(LEAST);
         assertThat(config.node().name()).isEqualTo("n1");
@@ -42,6 +83,7 @@ class ConfigFileTest {
         assertThat(config.node().raft()).isEqualTo(new InetSocketAddress("127.0.0.1", 7482));
         assertThat(config.node().api()).isEqualTo("http://127.0.0.1:7480");
         assertThat(config.node().iscsi()).isNull();
+        assertThat(config.iscsi()).isNull();
         assertThat(config.node().nfs()).isNull();
         assertThat(config.node().tls()).isNull();
         assertThat(config.node().formation()).isNull();

@@ -13,8 +13,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A write holds the range of blocks it touches from before it looks at their contents until it is
 /// applied. It shares the blocks it replaces whole, and has those it changes in part (at most its
-/// first and its last) to itself. A write takes all its blocks at once or waits, and those who wait
-/// are served in order, so there is neither deadlock nor starvation.
+/// first and its last) to itself; one that depends on all it replaces has them all to itself. A
+/// write takes all its blocks at once or waits, and those who wait are served in order, so there is
+/// neither deadlock nor starvation.
 ///
 /// While nobody changes blocks in part, taking and leaving cost one short critical section and no
 /// search. Any thread may call any method; grants are run outside the lock by whoever released.
@@ -37,17 +38,34 @@ final class BlockLocks {
         private final long end;
         private final boolean firstAlone;
         private final boolean lastAlone;
+        private final boolean allAlone;
         private final Runnable granted;
         private @Nullable Hold previous;
         private @Nullable Hold next;
 
         /// @param granted run once the blocks are held, unless [BlockLocks#acquire] said so at once
         Hold(long first, long end, boolean firstAlone, boolean lastAlone, Runnable granted) {
+            this(first, end, firstAlone, lastAlone, granted, false);
+        }
+
+        private Hold(
+                long first,
+                long end,
+                boolean firstAlone,
+                boolean lastAlone,
+                Runnable granted,
+                boolean allAlone) {
             this.first = first;
             this.end = end;
             this.firstAlone = firstAlone;
             this.lastAlone = lastAlone;
+            this.allAlone = allAlone;
             this.granted = granted;
+        }
+
+        /// A claim on all of the blocks alone.
+        static Hold alone(long first, long end, Runnable granted) {
+            return new Hold(first, end, true, true, granted, true);
         }
 
         boolean exclusive() {
@@ -59,6 +77,9 @@ final class BlockLocks {
         }
 
         private boolean bars(Hold other) {
+            if (allAlone) {
+                return first < other.end && other.first < end;
+            }
             return (firstAlone && other.covers(first)) || (lastAlone && other.covers(end - 1));
         }
 

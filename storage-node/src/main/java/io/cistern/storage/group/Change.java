@@ -30,6 +30,10 @@ import org.jspecify.annotations.Nullable;
 /// blocks are given up then, unless the outcome of a piece is unknown while this replica still
 /// leads: then only once something proposed later was applied, since the piece may still take
 /// effect.
+///
+/// A change that depends on what its range holds has all its blocks to itself, and reads them all.
+/// First it asks whether the request was executed already: then what the blocks hold now says
+/// nothing about it.
 abstract class Change {
     /// Pieces of one request in the log's queue at a time.
     static final int WINDOW = 8;
@@ -42,6 +46,7 @@ abstract class Change {
     protected final Origin origin;
     protected final long offset;
     protected final long length;
+    private final boolean alone;
     private final BlockLocks.Hold hold;
     private final CompletableFuture<Receipt> done = new CompletableFuture<>();
     private final AtomicInteger pumping = new AtomicInteger();
@@ -59,21 +64,28 @@ abstract class Change {
     private boolean ended;
     private boolean outcomeUnknown;
     private long maxIndex = -1;
+    private long value;
     private @Nullable Throwable failure;
 
     Change(WritePath path, long volume, Origin origin, long offset, long length) {
+        this(path, volume, origin, offset, length, false);
+    }
+
+    /// @param alone what is written depends on all of the range's blocks
+    Change(WritePath path, long volume, Origin origin, long offset, long length, boolean alone) {
         this.path = path;
+        this.alone = alone;
         this.volume = volume;
         this.origin = origin;
         this.offset = offset;
         this.length = length;
+        long first = offset / BlockDevice.BLOCK_BYTES;
+        long end = Pieces.alignUp(offset + length) / BlockDevice.BLOCK_BYTES;
         this.hold =
-                new BlockLocks.Hold(
-                        offset / BlockDevice.BLOCK_BYTES,
-                        Pieces.alignUp(offset + length) / BlockDevice.BLOCK_BYTES,
-                        firstPartial(),
-                        lastPartial(),
-                        this::held);
+                alone
+                        ? BlockLocks.Hold.alone(first, end, this::held)
+                        : new BlockLocks.Hold(
+                                first, end, firstPartial(), lastPartial(), this::held);
     }
 
     /// How many pieces the request has, at least one.
@@ -120,8 +132,11 @@ abstract class Change {
     private void held() {
         try {
             term = path.parts().leadingTerm();
-            if (firstPartial() || lastPartial()) {
-                readPartialBlocks();
+            Outcome executed = alone ? path.executed(this) : null;
+            if (executed != null) {
+                answer(executed);
+            } else if (alone || firstPartial() || lastPartial()) {
+                readBlocks();
             } else {
                 pump();
             }
@@ -130,8 +145,24 @@ abstract class Change {
         }
     }
 
-    private void readPartialBlocks() {
-        path.readBlocks(this)
+    /// Ends with what came of the request when it was sent before.
+    private void answer(Outcome executed) {
+        VolumeStateMachine.accepted(executed);
+        synchronized (this) {
+            next = pieces();
+            maxIndex = path.visibleIndex();
+            value = executed.value();
+        }
+        endIfOver();
+    }
+
+    /// Takes up what the blocks hold that it depends on.
+    CompletableFuture<Void> readPresent() {
+        return path.readBlocks(this);
+    }
+
+    private void readBlocks() {
+        readPresent()
                 .whenComplete((read, failed) -> {
                     if (failed != null) {
                         fail(failed);
@@ -187,7 +218,11 @@ abstract class Change {
         synchronized (this) {
             settled = open.nextSetBit(0);
         }
-        return new Origin(numbered.attachment(), numbered.seq(), numbered.doneBelow() + settled);
+        return new Origin(
+                numbered.attachment(),
+                numbered.seq(),
+                numbered.doneBelow() + settled,
+                numbered.guard());
     }
 
     /// True if all earlier requests of the sender are answered, and this is all of the request.
@@ -270,6 +305,7 @@ abstract class Change {
             inFlight--;
             open.clear(k);
             maxIndex = Math.max(maxIndex, index);
+            value = outcome.value();
             over = next >= pieces() && inFlight == 0;
         }
         if (over) {
@@ -318,7 +354,7 @@ abstract class Change {
             done.completeExceptionally(CisternException.of(failed));
         } else {
             VolumeState state = path.parts().store().volume(volume);
-            done.complete(new Receipt(maxIndex, state == null ? 0 : state.version(), 0));
+            done.complete(new Receipt(maxIndex, state == null ? 0 : state.version(), value));
         }
     }
 

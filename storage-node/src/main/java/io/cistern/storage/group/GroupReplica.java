@@ -3,6 +3,7 @@ package io.cistern.storage.group;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
@@ -76,9 +77,28 @@ public final class GroupReplica implements VolumeGroup {
     }
 
     @Override
-    public CompletableFuture<Receipt> execute(Command command) {
+    public CompletableFuture<Receipt> writeAtomic(long volume, Origin origin, AtomicWrite write) {
+        requests.increment();
+        try {
+            return writes.atomic(volume, origin, write);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    @Override
+    public CompletableFuture<SharedRecord> record(long volume) {
+        return reads.leased(() -> {
+            parts.volume(volume);
+            return Objects.requireNonNull(parts.store().record(volume));
+        });
+    }
+
+    @Override
+    public CompletableFuture<Receipt> execute(Command asked) {
         try {
             parts.leadingTerm();
+            Command command = numbered(asked);
             long volume = subject(command);
             ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
             CommandCodec.encode(command, entry);
@@ -96,11 +116,26 @@ public final class GroupReplica implements VolumeGroup {
         }
     }
 
+    private static Command numbered(Command command) {
+        if (!(command instanceof Command.ReplaceRecord replace)) {
+            return command;
+        }
+        Pieces.check(replace.origin());
+        if (!replace.origin().guarded()) {
+            throw new CisternException(
+                    ErrorCode.INVALID, "the version of the record to be replaced is missing");
+        }
+        Origin numbered = Pieces.origin(replace.origin(), 0);
+        return new Command.ReplaceRecord(replace.volume(), numbered, replace.bytes());
+    }
+
     /// The volume whose version a receipt shows.
     private static long subject(Command command) {
         return switch (command) {
             case Command.Write w -> throw notHere();
             case Command.Zero z -> throw notHere();
+            case Command.Settle s -> throw notHere();
+            case Command.ReplaceRecord c -> c.volume();
             case Command.CreateVolume c -> c.volume();
             case Command.CloneVolume c -> c.volume();
             case Command.DeleteVolume c -> c.volume();

@@ -31,6 +31,8 @@ final class GroupServer {
     void register(RpcServer server) {
         server.register(Wire.WRITE, this::write);
         server.register(Wire.READ, this::read);
+        on(server, Wire.ATOMIC_WRITE, this::writeAtomic);
+        on(server, Wire.RECORD, this::record);
         on(server, Wire.ZERO, this::zero);
         on(server, Wire.EXECUTE, this::execute);
         on(server, Wire.EXTENTS, this::extents);
@@ -82,6 +84,23 @@ final class GroupServer {
                     message.release();
                     answer(responder, receipt, failed);
                 });
+    }
+
+    private void writeAtomic(ByteBuf message, Responder responder) {
+        WireRequest.Atomic request = WireRequest.Atomic.decode(message);
+        GroupReplica replica = replica(request.group());
+        AtomicWrite write = request.with(message.nioBuffer());
+        message.retain();
+        replica.writeAtomic(request.volume(), request.origin(), write)
+                .whenComplete((receipt, failed) -> {
+                    message.release();
+                    answer(responder, receipt, failed);
+                });
+    }
+
+    private void record(ByteBuf message, Responder responder) {
+        WireRequest.Describe r = Wire.decode(message, WireRequest.Describe::decode);
+        reply(responder, replica(r.group()).record(r.volume()), WireAnswer::putRecord);
     }
 
     private static void answer(

@@ -4,6 +4,7 @@ import static io.cistern.block.BlockDevice.BLOCK_BYTES;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
 import io.cistern.storage.Origin;
 import io.cistern.storage.Store;
 
@@ -45,7 +46,8 @@ final class Pieces {
         return new Origin(
                 request.attachment(),
                 request.seq() << INDEX_BITS | index,
-                request.doneBelow() << INDEX_BITS);
+                request.doneBelow() << INDEX_BITS,
+                request.guard());
     }
 
     /// Checks a client's numbers.
@@ -64,6 +66,10 @@ final class Pieces {
                             + origin.doneBelow()
                             + " answered: numbers run from 1 to "
                             + MAX_SEQ);
+        }
+        if (origin.guard() < GuardedDevice.NO_GUARD) {
+            throw new CisternException(
+                    ErrorCode.INVALID, "a guard of " + origin.guard() + "; versions begin at 0");
         }
     }
 

@@ -2,6 +2,7 @@ package io.cistern.storage.group;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
 import io.cistern.raft.Leadership;
 import io.cistern.storage.CorruptBlocksException;
 import io.cistern.storage.View;
@@ -62,6 +63,7 @@ final class ReadPath {
         if (state == null
                 || request.snapshot() != null
                 || !attached(state, request.attachment())
+                || !current(state, request)
                 || offset < 0
                 || dst.remaining() > state.sizeBytes() - offset) {
             return false;
@@ -80,7 +82,23 @@ final class ReadPath {
             dst.position(position);
             return false;
         }
+        if (request.guard() != GuardedDevice.NO_GUARD && !stillCurrent(request)) {
+            dst.position(position);
+            return false;
+        }
         return true;
+    }
+
+    /// Whether the shared record has the version that the reader acted upon. Versions only grow, so
+    /// one that is current after the bytes were read was current when they were.
+    private boolean stillCurrent(ReadRequest request) {
+        VolumeState after = parts.store().volume(request.volume());
+        return after != null && current(after, request);
+    }
+
+    private static boolean current(VolumeState state, ReadRequest request) {
+        return request.guard() == GuardedDevice.NO_GUARD
+                || request.guard() == state.recordVersion();
     }
 
     /// What to answer to a read that [#tryRead] has just served.
@@ -111,6 +129,11 @@ final class ReadPath {
     <T> CompletableFuture<T> serve(ReadRequest request, Supplier<T> task) {
         if (request.minIndex() == ReadRequest.LEADER_LEASE) {
             return leased(task);
+        }
+        if (request.guard() != GuardedDevice.NO_GUARD) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(
+                            ErrorCode.INVALID, "a guarded read has to be under the lease"));
         }
         if (!readable()) {
             return CompletableFuture.failedFuture(notYet());
@@ -167,6 +190,10 @@ final class ReadPath {
             View view = view(request, state, offset, length);
             try {
                 task.accept(view);
+                if (!current(state, request)
+                        || (request.guard() != GuardedDevice.NO_GUARD && !stillCurrent(request))) {
+                    throw changed(request);
+                }
                 return new Receipt(parts.machine().visibleIndex(), state.version(), 0);
             } catch (CorruptBlocksException damage) {
                 last = mend(damage, attempt);
@@ -181,6 +208,15 @@ final class ReadPath {
             }
         }
         throw last;
+    }
+
+    private static CisternException changed(ReadRequest request) {
+        return new CisternException(
+                ErrorCode.CHANGED,
+                "the shared record of volume "
+                        + request.volume()
+                        + " is no longer at version "
+                        + request.guard());
     }
 
     /// The other replicas have what this one's map no longer tells.

@@ -3,6 +3,7 @@ package io.cistern.storage.group;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.net.RpcClient;
 import io.cistern.raft.net.RpcConnection;
@@ -112,6 +113,24 @@ public final class RemoteVolumeGroup implements VolumeGroup, AutoCloseable {
             long volume, Origin origin, long offset, long length, boolean unmap) {
         WireRequest request = new WireRequest.Zero(id, volume, origin, offset, length, unmap);
         return receipt(connection.call(Wire.ZERO, slowTimeout, header(request, 64)));
+    }
+
+    @Override
+    public CompletableFuture<Receipt> writeAtomic(long volume, Origin origin, AtomicWrite write) {
+        WireRequest request =
+                new WireRequest.Atomic(id, volume, origin, write.kind(), write.offset());
+        return receipt(
+                connection.call(
+                        Wire.ATOMIC_WRITE,
+                        timeout,
+                        header(request, 64),
+                        Unpooled.wrappedBuffer(write.expected()),
+                        Unpooled.wrappedBuffer(write.data())));
+    }
+
+    @Override
+    public CompletableFuture<SharedRecord> record(long volume) {
+        return ask(Wire.RECORD, new WireRequest.Describe(id, volume), WireAnswer::record);
     }
 
     @Override

@@ -1,6 +1,8 @@
 package io.cistern.storage.group;
 
 import io.cistern.block.BlockDevice.Extent;
+import io.cistern.block.GuardedDevice;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
@@ -25,8 +27,14 @@ public interface VolumeGroup {
     CompletableFuture<Receipt> zero(
             long volume, Origin origin, long offset, long length, boolean unmap);
 
-    /// Proposes a command other than Write and Zero. Leader only. The receipt's value is the
-    /// outcome's.
+    /// Changes a range at once. Leader only.
+    CompletableFuture<Receipt> writeAtomic(long volume, Origin origin, AtomicWrite write);
+
+    /// The volume's shared record, as new as any acknowledged replacement. NOT_FOUND.
+    CompletableFuture<SharedRecord> record(long volume);
+
+    /// Proposes a command other than Write, Zero and Settle. Leader only. The receipt's value is
+    /// the outcome's. The origin of a ReplaceRecord is numbered like a request's.
     CompletableFuture<Receipt> execute(Command command);
 
     /// Reads into `dst` (its remaining bytes).
@@ -60,8 +68,16 @@ public interface VolumeGroup {
     /// @param attachment 0 for reads without one (snapshots, export)
     /// @param minIndex serve only once this index is applied (exclusive attachments: the largest
     ///   index seen); [#LEADER_LEASE] for reads that must see every acknowledged write of anyone
-    record ReadRequest(long volume, @Nullable String snapshot, long attachment, long minIndex) {
+    /// @param guard the version that the volume's shared record must have when the bytes have been
+    ///   read, else CHANGED; [GuardedDevice#NO_GUARD]. Only for reads under the lease: another
+    ///   replica may not know of the newest record yet
+    record ReadRequest(
+            long volume, @Nullable String snapshot, long attachment, long minIndex, long guard) {
         public static final long LEADER_LEASE = -1;
+
+        public ReadRequest(long volume, @Nullable String snapshot, long attachment, long minIndex) {
+            this(volume, snapshot, attachment, minIndex, GuardedDevice.NO_GUARD);
+        }
     }
 
     record Range(long offset, long length) {}

@@ -23,6 +23,8 @@ final class Wire {
     static final int DESCRIBE = 6;
     static final int VOLUME_USAGE = 7;
     static final int DIFF = 8;
+    static final int ATOMIC_WRITE = 9;
+    static final int RECORD = 10;
 
     static final int SPACE = 16;
     static final int REPLICAS = 17;

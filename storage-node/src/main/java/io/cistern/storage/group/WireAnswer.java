@@ -1,6 +1,8 @@
 package io.cistern.storage.group;
 
 import io.cistern.block.BlockDevice.Extent;
+import io.cistern.block.GuardedDevice;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Usage;
@@ -12,6 +14,7 @@ import io.cistern.storage.group.VolumeGroup.Receipt;
 import io.cistern.storage.group.VolumeGroup.VolumeUsage;
 import io.cistern.storage.group.VolumeGroup.VolumeUsage.SnapshotUsage;
 import io.netty.buffer.ByteBuf;
+import java.nio.ByteBuffer;
 import java.util.List;
 
 /// How the answers to volume clients are written.
@@ -107,7 +110,7 @@ final class WireAnswer {
         out.writeLong(state.volume()).writeLong(state.sizeBytes());
         out.writeLong(state.branch()).writeInt(state.epoch()).writeLong(state.version());
         out.writeLong(state.limits().iops()).writeLong(state.limits().bytesPerSecond());
-        out.writeLong(state.createdMillis());
+        out.writeLong(state.createdMillis()).writeLong(state.recordVersion());
         VolumeState.Parent parent = state.parent();
         out.writeBoolean(parent != null);
         if (parent != null) {
@@ -126,6 +129,7 @@ final class WireAnswer {
         long version = in.readLong();
         Limits limits = new Limits(in.readLong(), in.readLong());
         long created = in.readLong();
+        long recordVersion = in.readLong();
         VolumeState.Parent parent = null;
         if (Wire.bool(in)) {
             long parentVolume = in.readLong();
@@ -145,7 +149,23 @@ final class WireAnswer {
                 parent,
                 snapshots,
                 attachments,
-                created);
+                created,
+                recordVersion);
+    }
+
+    static void putRecord(ByteBuf out, SharedRecord record) {
+        out.writeLong(record.version()).writeBytes(record.bytes().duplicate());
+    }
+
+    static SharedRecord record(ByteBuf in) {
+        long version = in.readLong();
+        if (version < 0 || in.readableBytes() > GuardedDevice.MAX_RECORD_BYTES) {
+            throw Wire.malformed(
+                    "a record of version " + version + " and " + in.readableBytes() + " bytes");
+        }
+        ByteBuffer copy = ByteBuffer.allocate(in.readableBytes());
+        in.readBytes(copy);
+        return new SharedRecord(version, copy.flip().asReadOnlyBuffer());
     }
 
     private static void putSnapshot(ByteBuf out, Snapshot snapshot) {

@@ -4,11 +4,14 @@ import io.cistern.raft.GroupId;
 import io.cistern.storage.Origin;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import io.netty.buffer.ByteBuf;
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /// What a volume client asks of a group's replica on another node. Each begins with the group's id
 /// (`u64`), and encodes all but the bulk data behind it.
 sealed interface WireRequest {
+    ByteBuffer NOTHING = ByteBuffer.allocate(0).asReadOnlyBuffer();
+
     GroupId group();
 
     void encode(ByteBuf out);
@@ -26,7 +29,7 @@ sealed interface WireRequest {
     /// @param firstPiece number of the first piece in this part, see [Pieces]
     record Write(GroupId group, long volume, Origin origin, int firstPiece, long offset)
             implements WireRequest {
-        static final int BYTES = 52;
+        static final int BYTES = 60;
 
         @Override
         public void encode(ByteBuf out) {
@@ -66,6 +69,47 @@ sealed interface WireRequest {
                     in.readLong(),
                     in.readLong(),
                     Wire.bool(in));
+        }
+    }
+
+    /// An atomic write without its data. For COMPARE what is expected follows, then what is to be
+    /// written; else only this.
+    record Atomic(GroupId group, long volume, Origin origin, AtomicWrite.Kind kind, long offset)
+            implements WireRequest {
+        private static final AtomicWrite.Kind[] KINDS = AtomicWrite.Kind.values();
+
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(volume);
+            putOrigin(out, origin);
+            out.writeByte(kind.ordinal()).writeLong(offset);
+        }
+
+        static Atomic decode(ByteBuf in) {
+            return new Atomic(
+                    groupOf(in),
+                    in.readLong(),
+                    originOf(in),
+                    Wire.constant(in, KINDS),
+                    in.readLong());
+        }
+
+        /// The whole request.
+        ///
+        /// @param data what follows, not copied
+        AtomicWrite with(ByteBuffer data) {
+            int length = data.remaining();
+            if (kind != AtomicWrite.Kind.COMPARE) {
+                return new AtomicWrite(kind, offset, NOTHING, data);
+            }
+            if (length % 2 != 0) {
+                throw Wire.malformed(length + " bytes to compare and write");
+            }
+            return new AtomicWrite(
+                    kind,
+                    offset,
+                    data.slice(data.position(), length / 2),
+                    data.slice(data.position() + length / 2, length / 2));
         }
     }
 
@@ -153,17 +197,19 @@ sealed interface WireRequest {
     }
 
     private static void putOrigin(ByteBuf out, Origin origin) {
-        out.writeLong(origin.attachment()).writeLong(origin.seq()).writeLong(origin.doneBelow());
+        out.writeLong(origin.attachment()).writeLong(origin.seq());
+        out.writeLong(origin.doneBelow()).writeLong(origin.guard());
     }
 
     private static Origin originOf(ByteBuf in) {
-        return new Origin(in.readLong(), in.readLong(), in.readLong());
+        return new Origin(in.readLong(), in.readLong(), in.readLong(), in.readLong());
     }
 
     private static void putRead(ByteBuf out, ReadRequest request) {
         out.writeLong(request.volume())
                 .writeLong(request.attachment())
-                .writeLong(request.minIndex());
+                .writeLong(request.minIndex())
+                .writeLong(request.guard());
         Wire.putOptional(out, request.snapshot());
     }
 
@@ -171,7 +217,8 @@ sealed interface WireRequest {
         long volume = in.readLong();
         long attachment = in.readLong();
         long minIndex = in.readLong();
-        return new ReadRequest(volume, Wire.optional(in), attachment, minIndex);
+        long guard = in.readLong();
+        return new ReadRequest(volume, Wire.optional(in), attachment, minIndex, guard);
     }
 
     private static int bounded(int max) {

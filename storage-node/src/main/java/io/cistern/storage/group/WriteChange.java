@@ -13,6 +13,7 @@ final class WriteChange extends Change {
     private final int firstNumber;
     private final long firstByte;
     private final long endByte;
+    private final boolean atomic;
 
     /// @param data the bytes to write, not copied
     /// @param firstNumber number of the first piece in the request
@@ -23,9 +24,31 @@ final class WriteChange extends Change {
             int firstNumber,
             long offset,
             ByteBuffer data) {
+        this(path, volume, origin, firstNumber, offset, data, false);
+    }
+
+    /// A write that is one piece and that no reader sees a part of.
+    static WriteChange atomic(
+            WritePath path, long volume, Origin origin, long offset, ByteBuffer data) {
+        WriteChange change = new WriteChange(path, volume, origin, 0, offset, data, true);
+        if (change.pieces() != 1) {
+            throw new IllegalArgumentException("an atomic write of " + change.length + " bytes");
+        }
+        return change;
+    }
+
+    private WriteChange(
+            WritePath path,
+            long volume,
+            Origin origin,
+            int firstNumber,
+            long offset,
+            ByteBuffer data,
+            boolean atomic) {
         super(path, volume, origin, offset, data.remaining());
         this.data = data.slice();
         this.firstNumber = firstNumber;
+        this.atomic = atomic;
         this.firstByte = Pieces.alignDown(offset);
         this.endByte = Pieces.alignUp(offset + data.remaining());
     }
@@ -73,7 +96,8 @@ final class WriteChange extends Change {
                 first || last ? evaluatedTerm() : 0,
                 from,
                 Crc32c.ofBlocks(blocks),
-                blocks);
+                blocks,
+                atomic);
     }
 
     /// Whole blocks: the present ones at the edges with the new bytes over them.

@@ -7,6 +7,7 @@ import io.cistern.block.Size;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Origin;
+import io.cistern.storage.Outcome;
 import io.cistern.storage.Slots;
 import io.cistern.storage.VolumeState;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
@@ -17,6 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /// Writes and zeroes of one replica while it leads.
 ///
@@ -67,6 +69,18 @@ final class WritePath {
         return new ZeroChange(this, volume, origin, offset, length, unmap).begin();
     }
 
+    /// See [VolumeGroup#writeAtomic].
+    CompletableFuture<Receipt> atomic(long volume, Origin origin, AtomicWrite write) {
+        int length = write.data().remaining();
+        check(volume, origin, write.offset(), length);
+        if (length == 0) {
+            return CompletableFuture.completedFuture(reads.receipt(volume));
+        }
+        return write.kind() == AtomicWrite.Kind.WRITE
+                ? WriteChange.atomic(this, volume, origin, write.offset(), write.data()).begin()
+                : new EvaluatedChange(this, volume, origin, write).begin();
+    }
+
     private void check(long volume, Origin origin, long offset, long length) {
         parts.leadingTerm();
         Pieces.check(origin);
@@ -105,17 +119,38 @@ final class WritePath {
                 });
     }
 
+    /// Reads all blocks of `[offset, offset + length)`, which are whole, as they are applied now.
+    CompletableFuture<ByteBuffer> readAll(long volume, long offset, int length) {
+        ReadRequest head = new ReadRequest(volume, null, 0, 0);
+        return reads.serve(head, () -> readBlocks(head, offset, length));
+    }
+
     private ByteBuffer readBlock(ReadRequest head, long offset) {
-        ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES);
+        return readBlocks(head, offset, BlockDevice.BLOCK_BYTES);
+    }
+
+    /// The last block may reach beyond the volume's end: there are zeroes.
+    private ByteBuffer readBlocks(ReadRequest head, long offset, int length) {
+        ByteBuffer blocks = ByteBuffer.allocate(length);
         reads.onView(
                 head,
                 offset,
                 0,
                 view -> {
-                    block.clear();
-                    parts.store().read(view, offset, block);
+                    blocks.clear();
+                    parts.store().read(view, offset, blocks);
                 });
-        return block;
+        return blocks;
+    }
+
+    /// What came of a request of one piece that was executed already, else null.
+    @Nullable Outcome executed(Change change) {
+        return parts.store().executed(change.volume, Pieces.origin(change.origin, 0));
+    }
+
+    /// See [VolumeStateMachine#visibleIndex].
+    long visibleIndex() {
+        return parts.machine().visibleIndex();
     }
 
     /// Sets aside what piece `k` may newly take.

@@ -68,7 +68,8 @@ final class ZeroChange extends Change {
         Origin sender =
                 all || k == pieces() - 1
                         ? numbered
-                        : new Origin(numbered.attachment(), 0, numbered.doneBelow());
+                        : new Origin(
+                                numbered.attachment(), 0, numbered.doneBelow(), numbered.guard());
         return new Command.Zero(volume, sender, pieceOffset(k), pieceLength(k), unmap);
     }
 

@@ -1,6 +1,7 @@
 package io.cistern.storage.group;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.GuardedDevice;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
@@ -8,6 +9,7 @@ import io.cistern.storage.Origin;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
@@ -69,6 +71,45 @@ final class TestClient implements AutoCloseable {
         Origin origin = begin();
         try {
             return retry(group -> group.zero(volume, origin, offset, length, unmap));
+        } finally {
+            end(origin);
+        }
+    }
+
+    Receipt write(long offset, byte[] data, long guard) {
+        Origin origin = begin().guardedBy(guard);
+        try {
+            return retry(group -> group.write(volume, origin, offset, ByteBuffer.wrap(data)));
+        } finally {
+            end(origin);
+        }
+    }
+
+    Receipt atomic(AtomicWrite write, long guard) {
+        Origin origin = begin().guardedBy(guard);
+        try {
+            return retry(group -> group.writeAtomic(volume, origin, write));
+        } finally {
+            end(origin);
+        }
+    }
+
+    /// @return true where the range held `expected` and was written
+    boolean compareAndWrite(long offset, byte[] expected, byte[] data) {
+        AtomicWrite write =
+                new AtomicWrite(
+                        AtomicWrite.Kind.COMPARE,
+                        offset,
+                        ByteBuffer.wrap(expected),
+                        ByteBuffer.wrap(data));
+        return atomic(write, GuardedDevice.NO_GUARD).value() == 0;
+    }
+
+    long replaceRecord(long version, String text) {
+        Origin origin = begin().guardedBy(version);
+        ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+        try {
+            return retry(g -> g.execute(new Command.ReplaceRecord(volume, origin, bytes))).value();
         } finally {
             end(origin);
         }

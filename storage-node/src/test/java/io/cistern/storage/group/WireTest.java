@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
@@ -43,7 +44,8 @@ class WireTest {
                     WireAnswer::ranges,
                     WireAnswer::usage,
                     WireAnswer::volumeUsages,
-                    WireAnswer::volume);
+                    WireAnswer::volume,
+                    WireAnswer::record);
 
     /// Values drawn from one seed, so that a failing try can be repeated by its seed.
     private record Draw(Random random) {
@@ -76,11 +78,11 @@ class WireTest {
         }
 
         Origin origin() {
-            return new Origin(number(), number(), number());
+            return new Origin(number(), number(), number(), number());
         }
 
         ReadRequest read() {
-            return new ReadRequest(number(), optional(), number(), number());
+            return new ReadRequest(number(), optional(), number(), number(), number());
         }
 
         <T> List<T> list(int max, Function<Draw, T> element) {
@@ -155,6 +157,54 @@ class WireTest {
     }
 
     @Property
+    void atomicWritesSurviveTheWireWithTheirData(@ForAll long seed) {
+        Draw draw = new Draw(seed);
+        AtomicWrite.Kind kind = AtomicWrite.Kind.values()[draw.upTo(3)];
+        byte[] data = new byte[draw.upTo(64 << 10)];
+        draw.random.nextBytes(data);
+        byte[] expected = new byte[kind == AtomicWrite.Kind.COMPARE ? data.length : 0];
+        draw.random.nextBytes(expected);
+        WireRequest.Atomic head =
+                new WireRequest.Atomic(
+                        draw.group(), draw.number(), draw.origin(), kind, draw.number());
+        ByteBuf out = Unpooled.buffer();
+        head.encode(out);
+        out.writeBytes(expected).writeBytes(data);
+        WireRequest.Atomic arrived = WireRequest.Atomic.decode(out);
+        assertThat(arrived).isEqualTo(head);
+        assertThat(arrived.with(out.nioBuffer()))
+                .isEqualTo(
+                        new AtomicWrite(
+                                kind,
+                                head.offset(),
+                                java.nio.ByteBuffer.wrap(expected),
+                                java.nio.ByteBuffer.wrap(data)));
+    }
+
+    @Test
+    void anOddOrOverlongCompareIsRefused() {
+        WireRequest.Atomic compare =
+                new WireRequest.Atomic(
+                        new GroupId(1), 1, new Origin(1, 1, 1), AtomicWrite.Kind.COMPARE, 0);
+        assertThatThrownBy(() -> compare.with(java.nio.ByteBuffer.allocate(1023)))
+                .hasMessageContaining("1023 bytes to compare and write");
+        assertThatThrownBy(() -> compare.with(java.nio.ByteBuffer.allocate(2 * 65536 + 2)))
+                .hasMessageContaining("at most 65536");
+    }
+
+    @Property
+    void recordsSurviveTheWire(@ForAll long seed) {
+        Draw draw = new Draw(seed);
+        byte[] bytes = new byte[draw.upTo(2000)];
+        draw.random.nextBytes(bytes);
+        SharedRecord record =
+                new SharedRecord(draw.number() >>> 1, java.nio.ByteBuffer.wrap(bytes));
+        ByteBuf out = Unpooled.buffer();
+        WireAnswer.putRecord(out, record);
+        assertThat(Wire.decode(out, WireAnswer::record)).isEqualTo(record);
+    }
+
+    @Property
     void answersSurviveTheWire(@ForAll long seed) {
         Draw d = new Draw(seed);
         Receipt receipt = new Receipt(d.number(), d.number(), d.number());
@@ -208,6 +258,7 @@ class WireTest {
                                         x.number(),
                                         x.text(),
                                         x.number())),
+                d.number(),
                 d.number());
     }
 

@@ -82,6 +82,10 @@ public final class Client implements ClusterClient {
 
     private Device openHead(String name, Location location, GroupRoute route, Holder holder) {
         long volume = location.volume();
+        boolean alone = holder.mode == AttachMode.EXCLUSIVE;
+        if (alone && location.exported()) {
+            throw exported(name);
+        }
         Attach attach =
                 new Attach(
                         volume,
@@ -90,7 +94,13 @@ public final class Client implements ClusterClient {
                         random.nextLong(),
                         holder.text,
                         System.currentTimeMillis());
-        return grant(name, attach, route, volume);
+        Device device = grant(name, attach, route, volume);
+        if (alone && map.locate(name).exported()) {
+            // Exported meanwhile. Whoever exports looks for exclusive attachments after it, too.
+            device.close();
+            throw exported(name);
+        }
+        return device;
     }
 
     @Override
@@ -131,6 +141,14 @@ public final class Client implements ClusterClient {
         return device;
     }
 
+    private static CisternException exported(String name) {
+        return new CisternException(
+                ErrorCode.BUSY,
+                "volume '"
+                        + name
+                        + "' is exported over iSCSI: unexport it first, or attach it with --shared");
+    }
+
     private Device openSnapshot(String name, String snapshot, Location location, GroupRoute route) {
         long volume = location.volume();
         VolumeState state = Waits.get(control(route, group -> group.describe(volume)), openTimeout);
@@ -163,7 +181,8 @@ public final class Client implements ClusterClient {
                 s.parent(),
                 s.snapshots(),
                 s.attachments(),
-                s.createdMillis());
+                s.createdMillis(),
+                s.recordVersion());
     }
 
     @Override

@@ -5,7 +5,13 @@ import java.util.List;
 /// Where volumes and groups are.
 public interface ClusterMap {
     /// A volume's id and group.
-    record Location(long volume, long group) {}
+    ///
+    /// @param exported it is offered over iSCSI, so no one may have it alone
+    record Location(long volume, long group, boolean exported) {
+        public Location(long volume, long group) {
+            this(volume, group, false);
+        }
+    }
 
     /// Finds a volume by name, as new as any acknowledged change. Blocks.
     ///

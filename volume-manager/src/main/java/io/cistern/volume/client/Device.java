@@ -6,6 +6,7 @@ import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Origin;
 import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.AtomicWrite;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import io.cistern.volume.VolumeDevice;
@@ -15,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +29,7 @@ final class Device implements VolumeDevice {
     static final long ZERO_PART_BYTES = 1L << 30;
 
     private static final long LIMIT_PAUSE_MILLIS = 5;
+    private static final ByteBuffer NOTHING = ByteBuffer.allocate(0).asReadOnlyBuffer();
 
     private final Opened opened;
     private final Client client;
@@ -44,6 +47,7 @@ final class Device implements VolumeDevice {
     private volatile long sizeBytes;
     private volatile Limits limits = Limits.NONE;
     private volatile boolean closed;
+    private final RecordWatch records = new RecordWatch();
 
     Device(Opened opened, Client client, GroupRoute route, VolumeState state) {
         this.opened = opened;
@@ -98,6 +102,16 @@ final class Device implements VolumeDevice {
     }
 
     @Override
+    public @Nullable String leader() {
+        return route.lastLeader();
+    }
+
+    @Override
+    public AutoCloseable onLeader(Runnable listener) {
+        return route.onLeader(listener);
+    }
+
+    @Override
     public Stats stats() {
         return counters.stats(admission.inFlight());
     }
@@ -121,21 +135,55 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<Void> read(long offset, ByteBuffer dst) {
+        return read(offset, dst, NO_GUARD);
+    }
+
+    @Override
+    public CompletableFuture<Void> read(long offset, ByteBuffer dst, long guard) {
         CisternException refusal = refusal(offset, dst.remaining());
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
         }
-        return inParts(
-                offset,
-                dst.remaining(),
-                PART_BYTES,
+        if (guard != NO_GUARD && readAtOnce(offset, dst, guard)) {
+            return CompletableFuture.completedFuture(null);
+        }
+        Parts.Maker maker =
                 (at, from, length, result) ->
                         new Requests.Read(
-                                this, at, Parts.slice(dst, from, length), result, nanoTime()));
+                                this,
+                                at,
+                                Parts.slice(dst, from, length),
+                                guard,
+                                result,
+                                nanoTime());
+        // One that fits into a part is not cut, so that it shows atomic writes whole.
+        return guard != NO_GUARD && dst.remaining() <= PART_BYTES
+                ? Parts.submitWhole(admission, offset, dst.remaining(), maker)
+                : inParts(offset, dst.remaining(), PART_BYTES, maker);
+    }
+
+    /// A guarded read, where this process leads and has the bytes in memory.
+    private boolean readAtOnce(long offset, ByteBuffer dst, long guard) {
+        Member leader = route.leader();
+        int length = dst.remaining();
+        if (leader == null
+                || !leader.local()
+                || length > PART_BYTES
+                || !admission.passes(length)
+                || !leader.group().tryRead(readRequest(guard), offset, dst.duplicate())) {
+            return false;
+        }
+        counters.read(length, 0);
+        return true;
     }
 
     @Override
     public CompletableFuture<Void> write(long offset, ByteBuffer src) {
+        return write(offset, src, NO_GUARD);
+    }
+
+    @Override
+    public CompletableFuture<Void> write(long offset, ByteBuffer src, long guard) {
         CisternException refusal = writeRefusal(offset, src.remaining());
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
@@ -146,11 +194,125 @@ final class Device implements VolumeDevice {
                 PART_BYTES,
                 (at, from, length, result) ->
                         new Requests.Write(
-                                this, at, Parts.slice(src, from, length), result, nanoTime()));
+                                this,
+                                at,
+                                Parts.slice(src, from, length),
+                                guard,
+                                result,
+                                nanoTime()));
+    }
+
+    @Override
+    public CompletableFuture<Void> writeAtomic(long offset, ByteBuffer src, long guard) {
+        return atomic(AtomicWrite.Kind.WRITE, offset, NOTHING, src, guard).thenApply(done -> null);
+    }
+
+    @Override
+    public CompletableFuture<Void> or(long offset, ByteBuffer data, long guard) {
+        return atomic(AtomicWrite.Kind.OR, offset, NOTHING, data, guard).thenApply(done -> null);
+    }
+
+    @Override
+    public CompletableFuture<Long> compareAndWrite(
+            long offset, ByteBuffer expected, ByteBuffer data, long guard) {
+        return atomic(AtomicWrite.Kind.COMPARE, offset, expected, data, guard)
+                .thenApply(differs -> differs - 1);
+    }
+
+    private CompletableFuture<Long> atomic(
+            AtomicWrite.Kind kind, long offset, ByteBuffer expected, ByteBuffer data, long guard) {
+        CisternException refusal = writeRefusal(offset, data.remaining());
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        AtomicWrite write;
+        try {
+            write = new AtomicWrite(kind, offset, expected.duplicate(), data.duplicate());
+        } catch (CisternException invalid) {
+            return CompletableFuture.failedFuture(invalid);
+        }
+        if (data.remaining() == 0) {
+            return CompletableFuture.completedFuture(0L);
+        }
+        return submit(new Requests.Atomic(this, write, guard, nanoTime()));
+    }
+
+    // ---- the shared record
+
+    @Override
+    public CompletableFuture<SharedRecord> record() {
+        CisternException refusal = refusal(0, 0);
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        if (opened.snapshot() != null) {
+            return CompletableFuture.completedFuture(SharedRecord.EMPTY);
+        }
+        return client.control(route, group -> group.record(opened.volume()))
+                .handle((record, failure) -> {
+                    if (failure != null) {
+                        throw CisternException.of(failure);
+                    }
+                    records.learned(record);
+                    return record;
+                });
+    }
+
+    @Override
+    public SharedRecord knownRecord() {
+        return records.known();
+    }
+
+    @Override
+    public CompletableFuture<SharedRecord> replaceRecord(long expectedVersion, ByteBuffer bytes) {
+        CisternException refusal = writeRefusal(0, 0);
+        if (refusal == null && expectedVersion < 0) {
+            refusal =
+                    new CisternException(
+                            ErrorCode.INVALID, "no record has version " + expectedVersion);
+        }
+        if (refusal == null && bytes.remaining() > MAX_RECORD_BYTES) {
+            refusal =
+                    new CisternException(
+                            ErrorCode.LIMIT,
+                            "a shared record of "
+                                    + bytes.remaining()
+                                    + " bytes; at most "
+                                    + MAX_RECORD_BYTES);
+        }
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        ByteBuffer copy = ByteBuffer.allocate(bytes.remaining());
+        copy.put(bytes.duplicate()).flip();
+        Requests.ReplaceRecord request =
+                new Requests.ReplaceRecord(
+                        this, expectedVersion, copy.asReadOnlyBuffer(), nanoTime());
+        return submit(request)
+                .thenApply(version -> {
+                    SharedRecord replaced = new SharedRecord(version, copy.asReadOnlyBuffer());
+                    records.learned(replaced);
+                    return replaced;
+                });
+    }
+
+    private CompletableFuture<Long> submit(Requests.Valued request) {
+        admission.submit(request);
+        return request.result();
+    }
+
+    @Override
+    public AutoCloseable onRecord(Consumer<SharedRecord> listener) {
+        return records.listen(listener);
     }
 
     @Override
     public CompletableFuture<Void> zero(long offset, long length, boolean unmap) {
+        return zero(offset, length, unmap, NO_GUARD);
+    }
+
+    @Override
+    public CompletableFuture<Void> zero(long offset, long length, boolean unmap, long guard) {
         CisternException refusal = writeRefusal(offset, length);
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
@@ -160,7 +322,7 @@ final class Device implements VolumeDevice {
                 length,
                 ZERO_PART_BYTES,
                 (at, from, part, result) ->
-                        new Requests.Zero(this, at, part, unmap, result, nanoTime()));
+                        new Requests.Zero(this, at, part, unmap, guard, result, nanoTime()));
     }
 
     @Override
@@ -278,8 +440,8 @@ final class Device implements VolumeDevice {
         return closed;
     }
 
-    Origin origin(long seq) {
-        return new Origin(opened.attachment(), seq, admission.doneBelow());
+    Origin origin(long seq, long guard) {
+        return new Origin(opened.attachment(), seq, admission.doneBelow(), guard);
     }
 
     /// What reads have to show: an exclusive holder all that it has seen itself, others all that
@@ -290,6 +452,18 @@ final class Device implements VolumeDevice {
                         ? seenIndex.get()
                         : ReadRequest.LEADER_LEASE;
         return new ReadRequest(opened.volume(), opened.snapshot(), opened.attachment(), index);
+    }
+
+    /// Only a leader knows that a record has not been replaced.
+    ReadRequest readRequest(long guard) {
+        return guard == NO_GUARD || opened.snapshot() != null
+                ? readRequest()
+                : new ReadRequest(
+                        opened.volume(),
+                        null,
+                        opened.attachment(),
+                        ReadRequest.LEADER_LEASE,
+                        guard);
     }
 
     /// Who serves a read: the replica in this process where it is new enough, else the leader;
@@ -381,6 +555,9 @@ final class Device implements VolumeDevice {
                 limits = state.limits();
                 admission.limits(limits);
             }
+        }
+        if (state.recordVersion() > records.known().version()) {
+            var unused = record();
         }
         if (grown) {
             resizeListeners.forEach(listener -> listener.accept(state.sizeBytes()));

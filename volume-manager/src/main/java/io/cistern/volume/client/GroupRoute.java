@@ -8,6 +8,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
@@ -42,7 +43,11 @@ final class GroupRoute {
     /// Members asked and not yet answered, with when.
     private final ConcurrentHashMap<Member, Long> asked = new ConcurrentHashMap<>();
 
+    private final CopyOnWriteArrayList<Runnable> leaderListeners = new CopyOnWriteArrayList<>();
     private volatile @Nullable Member leader;
+
+    /// The node of the last leader found.
+    private volatile @Nullable String lastLeader;
 
     // Guarded by this.
     private boolean searching;
@@ -67,6 +72,17 @@ final class GroupRoute {
     /// The leader, or null while it is being searched for.
     @Nullable Member leader() {
         return leader;
+    }
+
+    /// The node that was found to lead last; it may have ceased to.
+    @Nullable String lastLeader() {
+        return lastLeader;
+    }
+
+    /// Calls `listener` when another node is found to lead.
+    AutoCloseable onLeader(Runnable listener) {
+        leaderListeners.add(listener);
+        return () -> leaderListeners.remove(listener);
     }
 
     /// The member in this process, or null.
@@ -192,6 +208,10 @@ final class GroupRoute {
             before.reset();
         }
         release();
+        if (!member.node().equals(lastLeader)) {
+            lastLeader = member.node();
+            leaderListeners.forEach(Runnable::run);
+        }
     }
 
     /// Sends what waits, in the order in which it was submitted.

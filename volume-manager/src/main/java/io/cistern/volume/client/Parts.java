@@ -42,6 +42,17 @@ final class Parts {
                         failure -> CompletableFuture.failedFuture(CisternException.of(failure)));
     }
 
+    /// Submits a request that is not to be cut.
+    static CompletableFuture<Void> submitWhole(
+            Admission admission, long offset, long length, Maker maker) {
+        if (length == 0) {
+            return CompletableFuture.completedFuture(null);
+        }
+        CompletableFuture<Void> whole = new CompletableFuture<>();
+        admission.submit(maker.make(offset, 0, length, whole));
+        return whole;
+    }
+
     /// `length` bytes of `whole`, `from` bytes after its position; neither's position matters to
     /// the other.
     static ByteBuffer slice(ByteBuffer whole, long from, long length) {

@@ -2,8 +2,13 @@ package io.cistern.volume.client;
 
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
+import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
+import io.cistern.storage.group.AtomicWrite;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
+import io.cistern.storage.group.VolumeGroup.Receipt;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -16,16 +21,19 @@ final class Requests {
     /// Replaces bytes.
     static final class Write extends Request {
         private final ByteBuffer data;
+        private final long guard;
         private final CompletableFuture<Void> result;
 
         Write(
                 Device device,
                 long offset,
                 ByteBuffer data,
+                long guard,
                 CompletableFuture<Void> result,
                 long nowNanos) {
             super(device, offset, data.remaining(), nowNanos);
             this.data = data;
+            this.guard = guard;
             this.result = result;
         }
 
@@ -47,7 +55,7 @@ final class Requests {
         @Override
         CompletableFuture<?> attempt(Member member) {
             return member.group()
-                    .write(device.volumeId(), device.origin(seq), offset, data.duplicate());
+                    .write(device.volumeId(), device.origin(seq, guard), offset, data.duplicate());
         }
 
         @Override
@@ -59,6 +67,7 @@ final class Requests {
     /// Makes a range read as zeroes.
     static final class Zero extends Request {
         private final boolean unmap;
+        private final long guard;
         private final CompletableFuture<Void> result;
 
         Zero(
@@ -66,10 +75,12 @@ final class Requests {
                 long offset,
                 long length,
                 boolean unmap,
+                long guard,
                 CompletableFuture<Void> result,
                 long nowNanos) {
             super(device, offset, length, nowNanos);
             this.unmap = unmap;
+            this.guard = guard;
             this.result = result;
         }
 
@@ -85,7 +96,7 @@ final class Requests {
 
         @Override
         CompletableFuture<?> attempt(Member member) {
-            Origin origin = device.origin(seq);
+            Origin origin = device.origin(seq, guard);
             return member.group().zero(device.volumeId(), origin, offset, length, unmap);
         }
 
@@ -98,16 +109,19 @@ final class Requests {
     /// Reads bytes.
     static final class Read extends Request {
         private final ByteBuffer target;
+        private final long guard;
         private final CompletableFuture<Void> result;
 
         Read(
                 Device device,
                 long offset,
                 ByteBuffer target,
+                long guard,
                 CompletableFuture<Void> result,
                 long nowNanos) {
             super(device, offset, target.remaining(), nowNanos);
             this.target = target;
+            this.guard = guard;
             this.result = result;
         }
 
@@ -123,17 +137,96 @@ final class Requests {
 
         @Override
         @Nullable Member target(int attempt) {
-            return device.reader(attempt);
+            return guard == GuardedDevice.NO_GUARD
+                    ? device.reader(attempt)
+                    : device.route().leader();
         }
 
         @Override
         CompletableFuture<?> attempt(Member member) {
-            return member.group().read(device.readRequest(), offset, target.duplicate());
+            return member.group().read(device.readRequest(guard), offset, target.duplicate());
         }
 
         @Override
         void finish(@Nullable Object answer, @Nullable CisternException failure) {
             complete(result, failure);
+        }
+    }
+
+    /// A change whose receipt's value is wanted.
+    abstract static class Valued extends Request {
+        private final CompletableFuture<Long> result = new CompletableFuture<>();
+
+        Valued(Device device, long offset, long length, long nowNanos) {
+            super(device, offset, length, nowNanos);
+        }
+
+        final CompletableFuture<Long> result() {
+            return result;
+        }
+
+        @Override
+        final boolean changes() {
+            return true;
+        }
+
+        @Override
+        final @Nullable Member target(int attempt) {
+            return device.route().leader();
+        }
+
+        @Override
+        final void finish(@Nullable Object answer, @Nullable CisternException failure) {
+            if (failure == null && answer instanceof Receipt receipt) {
+                result.complete(receipt.value());
+            } else {
+                result.completeExceptionally(
+                        failure == null
+                                ? new CisternException(ErrorCode.INTERNAL, "no receipt")
+                                : failure);
+            }
+        }
+    }
+
+    /// Changes a range as one step.
+    static final class Atomic extends Valued {
+        private final AtomicWrite write;
+        private final long guard;
+
+        Atomic(Device device, AtomicWrite write, long guard, long nowNanos) {
+            super(device, write.offset(), write.data().remaining(), nowNanos);
+            this.write = write;
+            this.guard = guard;
+        }
+
+        @Override
+        long carriedBytes() {
+            return length;
+        }
+
+        @Override
+        CompletableFuture<?> attempt(Member member) {
+            return member.group().writeAtomic(device.volumeId(), device.origin(seq, guard), write);
+        }
+    }
+
+    /// Replaces the shared record.
+    static final class ReplaceRecord extends Valued {
+        private final long expected;
+        private final ByteBuffer bytes;
+
+        ReplaceRecord(Device device, long expected, ByteBuffer bytes, long nowNanos) {
+            super(device, 0, 0, nowNanos);
+            this.expected = expected;
+            this.bytes = bytes;
+        }
+
+        @Override
+        CompletableFuture<?> attempt(Member member) {
+            return member.group()
+                    .execute(
+                            new Command.ReplaceRecord(
+                                    device.volumeId(), device.origin(seq, expected), bytes));
         }
     }
 

@@ -5,6 +5,7 @@ import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.Progress;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
@@ -22,6 +23,7 @@ final class AdminService implements ClusterAdmin {
     private final SnapshotAdmin snapshots;
     private final StatusView view;
     private final NodeAdmin nodes;
+    private final ExportAdmin exports;
 
     AdminService(Cluster cluster, String clusterId) {
         this.cluster = cluster;
@@ -29,6 +31,7 @@ final class AdminService implements ClusterAdmin {
         this.snapshots = new SnapshotAdmin(cluster, volumes);
         this.view = new StatusView(cluster, clusterId, volumes::list);
         this.nodes = new NodeAdmin(cluster, view);
+        this.exports = new ExportAdmin(cluster, volumes);
     }
 
     @Override
@@ -120,6 +123,26 @@ final class AdminService implements ClusterAdmin {
     @Override
     public void preferLeader(String volume, String node) {
         volumes.prefer(volume, node);
+    }
+
+    @Override
+    public IscsiExport exportVolume(IscsiExport.Spec spec) {
+        return exports.export(spec);
+    }
+
+    @Override
+    public void unexportVolume(String volume) {
+        exports.unexport(volume);
+    }
+
+    @Override
+    public List<IscsiExport> exports() {
+        return exports.list();
+    }
+
+    @Override
+    public List<IscsiExport.Session> sessions() {
+        return cluster.sessions();
     }
 
     @Override

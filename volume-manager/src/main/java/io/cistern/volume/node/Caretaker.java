@@ -65,6 +65,9 @@ final class Caretaker {
             return;
         }
         attempt("announce this node", () -> announce(me));
+        if (config.iscsi() != null && !state.targets().numbers().containsKey(config.name())) {
+            attempt("get a number for the iSCSI portal", this::number);
+        }
         attempt("remember the nodes", () -> rememberNodes(state));
         attempt("offer disks", () -> offerDisks(me));
         for (Disk disk : me.disks()) {
@@ -110,6 +113,13 @@ final class Caretaker {
                                     config.nfs()),
                             Cluster.CONTROL);
         }
+    }
+
+    private void number() {
+        cluster.system()
+                .propose(
+                        new SystemCommand.NumberNode(Cluster.request(), config.name()),
+                        Cluster.CONTROL);
     }
 
     /// Disks that the configuration lists and the cluster does not know; the first one has been

@@ -3,6 +3,7 @@ package io.cistern.volume.node;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.net.RpcClient;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.client.Client;
 import io.cistern.volume.client.ClusterMap.Location;
 import io.cistern.volume.client.Waits;
@@ -13,7 +14,9 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -57,7 +60,8 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
 
     static Location location(SystemState state, String name) {
         Volume volume = ready(state, name);
-        return new Location(volume.id(), volume.group());
+        return new Location(
+                volume.id(), volume.group(), state.targets().exports().containsKey(volume.id()));
     }
 
     /// What every node that answers in time says of itself, by name.
@@ -85,6 +89,29 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
         }
         return rpc.call(address, Opcodes.REPORT, REPORT, Unpooled.EMPTY_BUFFER)
                 .thenApply(answer -> parsed(NodeReport.class, answer));
+    }
+
+    /// Who is logged in at every node that answers in time.
+    List<IscsiExport.Session> sessions() {
+        List<CompletableFuture<IscsiSessions>> asked = new ArrayList<>();
+        for (String node : catalog.state().nodes().keySet()) {
+            InetSocketAddress address = catalog.wire(node);
+            if (address != null) {
+                asked.add(
+                        rpc.call(address, Opcodes.SESSIONS, REPORT, Unpooled.EMPTY_BUFFER)
+                                .thenApply(answer -> parsed(IscsiSessions.class, answer)));
+            }
+        }
+        List<IscsiExport.Session> all = new ArrayList<>();
+        for (CompletableFuture<IscsiSessions> answer : asked) {
+            try {
+                all.addAll(Waits.get(answer, REPORT).sessions());
+            } catch (CisternException e) {
+                org.slf4j.LoggerFactory.getLogger(Cluster.class)
+                        .debug("a node did not tell its sessions: {}", e.getMessage());
+            }
+        }
+        return all;
     }
 
     /// Has `node` carry out an order.

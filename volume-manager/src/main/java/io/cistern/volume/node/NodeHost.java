@@ -22,7 +22,9 @@ import io.cistern.volume.ClientConfig;
 import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.ClusterClient;
 import io.cistern.volume.ClusterNode;
+import io.cistern.volume.ExportView;
 import io.cistern.volume.Images;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.NodeConfig;
 import io.cistern.volume.NodeConfig.InitialNode;
 import io.cistern.volume.client.Client;
@@ -44,6 +46,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -72,6 +75,7 @@ public final class NodeHost implements ClusterNode {
     private final WireService service;
     private final AdminService admin;
     private final ImageService images;
+    private final ExportMonitor exports;
     private final List<Thread> threads = new ArrayList<>();
 
     /// What is to be closed, the last first.
@@ -127,6 +131,7 @@ public final class NodeHost implements ClusterNode {
             this.service = opened(new WireService(local, host, reporter::report));
             this.admin = new AdminService(cluster, clusterId);
             this.images = new ImageService(admin, client, work::run);
+            this.exports = new ExportMonitor(cluster);
             run(start);
         } catch (RuntimeException e) {
             closed = true;
@@ -200,6 +205,8 @@ public final class NodeHost implements ClusterNode {
         Reconciler reconciler = new Reconciler(local, cluster, start.form());
         regularly("caretaker", () -> caretaker.step(catalog.state()));
         regularly("reconciler", reconciler::step);
+        catalog.onChange(exports::changed);
+        opened(exports).start();
         catalog.onChange(() -> threads.forEach(LockSupport::unpark));
         log.info("node {} of cluster {} is up: wire {}", config.name(), clusterId, self.wire());
     }
@@ -311,6 +318,16 @@ public final class NodeHost implements ClusterNode {
     @Override
     public Images images() {
         return images;
+    }
+
+    @Override
+    public ExportView exports() {
+        return exports;
+    }
+
+    @Override
+    public void showSessions(Supplier<List<IscsiExport.Session>> sessions) {
+        service.show(sessions);
     }
 
     @Override

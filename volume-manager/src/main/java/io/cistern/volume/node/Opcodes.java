@@ -15,5 +15,8 @@ final class Opcodes {
     /// JSON NodeOrder -> JSON Done.
     static final int ORDER = 67;
 
+    /// Nothing -> JSON IscsiSessions.
+    static final int SESSIONS = 68;
+
     private Opcodes() {}
 }

@@ -84,7 +84,7 @@ final class StatusView {
                             node.api(),
                             node.wire(),
                             node.raft(),
-                            node.iscsi(),
+                            ExportMonitor.first(node.iscsi()),
                             node.nfs(),
                             leads(report),
                             disks(node, report)));

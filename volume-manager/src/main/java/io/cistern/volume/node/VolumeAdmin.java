@@ -112,6 +112,15 @@ final class VolumeAdmin {
     void delete(String name) {
         SystemState state = cluster.fresh();
         Volume volume = Cluster.ready(state, name);
+        if (state.targets().exports().containsKey(volume.id())) {
+            throw new CisternException(
+                    ErrorCode.BUSY,
+                    "volume '"
+                            + name
+                            + "' is exported over iSCSI; run 'cistern iscsi unexport "
+                            + name
+                            + "' first");
+        }
         List<VolumeState.Attachment> attached = describe(volume).attachments();
         if (!attached.isEmpty()) {
             throw new CisternException(

@@ -10,6 +10,7 @@ import io.cistern.raft.net.RpcServer;
 import io.cistern.storage.Outcome;
 import io.cistern.storage.group.GroupHost;
 import io.cistern.storage.group.Verifier;
+import io.cistern.volume.IscsiExport;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
@@ -39,10 +40,17 @@ final class WireService implements AutoCloseable {
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("orders-", 0).factory());
 
+    private volatile Supplier<List<IscsiExport.Session>> sessions = List::of;
+
     WireService(LocalNode local, GroupHost host, Supplier<NodeReport> report) {
         this.local = local;
         this.host = host;
         this.report = report;
+    }
+
+    /// Tells others of a portal's sessions.
+    void show(Supplier<List<IscsiExport.Session>> shown) {
+        sessions = shown;
     }
 
     void register(RpcServer server) {
@@ -53,6 +61,15 @@ final class WireService implements AutoCloseable {
                 (request, responder) ->
                         later(responder, () -> Json.buffer(NodeReport.class, report.get())));
         server.register(Opcodes.ORDER, this::order);
+        server.register(
+                Opcodes.SESSIONS,
+                (request, responder) ->
+                        later(
+                                responder,
+                                () ->
+                                        Json.buffer(
+                                                IscsiSessions.class,
+                                                new IscsiSessions(sessions.get()))));
     }
 
     private SystemGroup system() {

@@ -113,7 +113,7 @@ final class NodeRules {
         }
         SortedMap<String, Node> nodes = new TreeMap<>(s.nodes());
         nodes.remove(c.node());
-        return Step.done(changed.withNodes(nodes));
+        return Step.done(changed.withNodes(nodes).withTargets(s.targets().withoutNumber(c.node())));
     }
 
     static Step addDisk(SystemState s, SystemCommand.AddDisk c) {

@@ -1,11 +1,13 @@
 package io.cistern.volume.system;
 
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.jsontype.NamedType;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.cistern.block.CisternException;
 import io.cistern.block.Crc32c;
 import io.cistern.block.ErrorCode;
@@ -20,7 +22,7 @@ import java.util.Arrays;
 /// A command, in the log and between nodes:
 ///
 /// ```
-/// version   u8    1
+/// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume
 /// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
 /// ```
 ///
@@ -28,7 +30,7 @@ import java.util.Arrays;
 ///
 /// ```
 /// magic     8 bytes  "CISTSYS\n"
-/// version   u32      1
+/// version   u32      1 where nothing was ever exported (the body has no "targets"), else 2
 /// term      u64      position up to which the state holds everything
 /// index     i64
 /// length    u32      of the body
@@ -38,7 +40,7 @@ import java.util.Arrays;
 ///
 /// A newer version is refused as such (too new), anything else that does not fit as corrupt.
 public final class SystemCodec {
-    public static final int VERSION = 1;
+    public static final int VERSION = 2;
 
     /// Longest checkpoint, in bytes.
     public static final int MAX_CHECKPOINT_BYTES = 256 << 20;
@@ -49,7 +51,13 @@ public final class SystemCodec {
     @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "type")
     private interface Typed {}
 
+    /// What version 1 does not have.
+    @JsonIgnoreProperties("targets")
+    private interface First {}
+
+    private static final String TARGETS = "targets";
     private static final ObjectMapper JSON = mapper();
+    private static final ObjectMapper FIRST = mapper().addMixIn(SystemState.class, First.class);
 
     private SystemCodec() {}
 
@@ -75,7 +83,11 @@ public final class SystemCodec {
             throw new CisternException(
                     ErrorCode.LIMIT, "a change of " + body.length + " bytes is too large");
         }
-        return ByteBuffer.allocate(body.length + 1).put((byte) VERSION).put(body).flip();
+        boolean second =
+                command instanceof SystemCommand.NumberNode
+                        || command instanceof SystemCommand.ExportVolume
+                        || command instanceof SystemCommand.UnexportVolume;
+        return ByteBuffer.allocate(body.length + 1).put((byte) (second ? 2 : 1)).put(body).flip();
     }
 
     /// @throws CisternException INVALID (too new), CORRUPT
@@ -87,7 +99,7 @@ public final class SystemCodec {
         if (version > VERSION) {
             throw tooNew("command", version);
         }
-        if (version != VERSION) {
+        if (version < 1) {
             throw corrupt("a command of version " + version, null);
         }
         byte[] body = new byte[encoded.remaining() - 1];
@@ -99,9 +111,10 @@ public final class SystemCodec {
     public record Checkpoint(LogPosition position, SystemState state) {}
 
     public static byte[] encode(Checkpoint checkpoint) {
-        byte[] body = json(SystemState.class, checkpoint.state);
+        boolean first = checkpoint.state.targets().equals(SystemState.Targets.NONE);
+        byte[] body = json(first ? FIRST : JSON, SystemState.class, checkpoint.state);
         ByteBuffer out = ByteBuffer.allocate(HEADER_BYTES + body.length + 4);
-        out.put(MAGIC).putInt(VERSION);
+        out.put(MAGIC).putInt(first ? 1 : 2);
         out.putLong(checkpoint.position.term()).putLong(checkpoint.position.index());
         out.putInt(body.length).put(body);
         out.putInt(Crc32c.of(out.array(), 0, out.position()));
@@ -122,7 +135,7 @@ public final class SystemCodec {
         }
         LogPosition position = new LogPosition(in.getLong(), in.getLong());
         int length = in.getInt();
-        if (version != VERSION || length != encoded.length - HEADER_BYTES - 4) {
+        if (version < 1 || length != encoded.length - HEADER_BYTES - 4) {
             throw corrupt(source + " (its length does not fit)", null);
         }
         if (Crc32c.of(encoded, 0, encoded.length - 4) != in.getInt(encoded.length - 4)) {
@@ -130,12 +143,32 @@ public final class SystemCodec {
         }
         byte[] body = new byte[length];
         in.get(body);
-        return new Checkpoint(position, parse(SystemState.class, body, source));
+        return new Checkpoint(position, version == 1 ? first(body, source) : state(body, source));
+    }
+
+    private static SystemState state(byte[] body, String source) {
+        return parse(SystemState.class, body, source);
+    }
+
+    private static SystemState first(byte[] body, String source) {
+        try {
+            if (!(JSON.readTree(body) instanceof ObjectNode tree) || tree.has(TARGETS)) {
+                throw corrupt(source, null);
+            }
+            tree.set(TARGETS, JSON.valueToTree(SystemState.Targets.NONE));
+            return JSON.treeToValue(tree, SystemState.class);
+        } catch (IOException e) {
+            throw corrupt(source, e);
+        }
     }
 
     private static byte[] json(Class<?> type, Object value) {
+        return json(JSON, type, value);
+    }
+
+    private static byte[] json(ObjectMapper mapper, Class<?> type, Object value) {
         try {
-            return JSON.writerFor(type).writeValueAsBytes(value);
+            return mapper.writerFor(type).writeValueAsBytes(value);
         } catch (JsonProcessingException e) {
             throw new CisternException(ErrorCode.INTERNAL, "cannot encode " + type, e);
         }

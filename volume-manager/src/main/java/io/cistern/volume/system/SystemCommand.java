@@ -1,6 +1,7 @@
 package io.cistern.volume.system;
 
 import io.cistern.storage.Command.Limits;
+import io.cistern.volume.system.SystemState.Export;
 import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Settings;
 import io.cistern.volume.system.SystemState.Source;
@@ -108,4 +109,14 @@ public sealed interface SystemCommand {
 
     /// Second half of a deletion: its group has deleted it, the name is free.
     record RemoveVolume(String request, long volume) implements SystemCommand {}
+
+    /// Gives a node its number among iSCSI targets' ports, and so all that have none, in the order
+    /// of their names.
+    record NumberNode(String request, String node) implements SystemCommand {}
+
+    /// Offers a volume over iSCSI. ALREADY_EXISTS where it is offered.
+    record ExportVolume(String request, long volume, Export export) implements SystemCommand {}
+
+    /// No error where it is not offered.
+    record UnexportVolume(String request, long volume) implements SystemCommand {}
 }

@@ -60,6 +60,9 @@ public final class SystemRules {
             case SystemCommand.DeleteVolume c -> delete(s, c);
             case SystemCommand.KeepVolume c -> keep(s, c);
             case SystemCommand.RemoveVolume c -> removeVolume(s, c);
+            case SystemCommand.NumberNode c -> ExportRules.number(s, c);
+            case SystemCommand.ExportVolume c -> ExportRules.export(s, c);
+            case SystemCommand.UnexportVolume c -> ExportRules.unexport(s, c);
         };
     }
 
@@ -118,11 +121,24 @@ public final class SystemRules {
                     ErrorCode.ALREADY_EXISTS,
                     "a volume '" + c.newName() + "' exists already; choose another name");
         }
+        if (s.targets().exports().containsKey(volume.id())) {
+            ExportRules.checkName(c.newName());
+        }
         return Step.done(s.withVolume(volume.withName(c.newName())));
     }
 
     private static Step delete(SystemState s, SystemCommand.DeleteVolume c) {
-        return Step.done(s.withVolume(volume(s, c.volume()).withPhase(Phase.DELETING)));
+        Volume volume = volume(s, c.volume());
+        if (s.targets().exports().containsKey(volume.id())) {
+            throw new Refused(
+                    ErrorCode.BUSY,
+                    "volume '"
+                            + volume.name()
+                            + "' is exported over iSCSI; run 'cistern iscsi unexport "
+                            + volume.name()
+                            + "' first");
+        }
+        return Step.done(s.withVolume(volume.withPhase(Phase.DELETING)));
     }
 
     private static Step keep(SystemState s, SystemCommand.KeepVolume c) {
@@ -145,7 +161,7 @@ public final class SystemRules {
         return Step.done(s.withoutVolume(c.volume()));
     }
 
-    private static Volume volume(SystemState s, long id) {
+    static Volume volume(SystemState s, long id) {
         @Nullable Volume volume = s.volumes().get(id);
         if (volume == null) {
             throw new Refused(ErrorCode.NOT_FOUND, "there is no volume with id " + id);

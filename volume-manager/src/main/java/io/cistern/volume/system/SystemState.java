@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 /// @param version grows by one with every command that has an effect
 /// @param clusterId empty until the cluster is formed
 /// @param tokens join tokens by the SHA-256 of their secret, in hex
+/// @param targets what is exported over iSCSI
 /// @param recent outcomes of the last commands by their request ids, oldest first, so that a
 ///   repeated request has one effect
 public record SystemState(
@@ -32,6 +33,7 @@ public record SystemState(
         SortedMap<Long, Group> groups,
         SortedMap<Long, Volume> volumes,
         SortedMap<String, Token> tokens,
+        Targets targets,
         SequencedMap<String, Outcome> recent) {
 
     /// How many outcomes [#recent] keeps.
@@ -54,6 +56,7 @@ public record SystemState(
                     Collections.emptySortedMap(),
                     Collections.emptySortedMap(),
                     Collections.emptySortedMap(),
+                    Targets.NONE,
                     new LinkedHashMap<>());
 
     /// @param nodesPerGroup one data group is wanted for each so many nodes, rounded up
@@ -183,6 +186,64 @@ public record SystemState(
 
     public record Token(String hash, long expiresMillis) {}
 
+    /// What is exported over iSCSI, and the nodes' numbers there.
+    ///
+    /// Numbers are given when a node with a portal asks for its own; they are never used again,
+    /// since initiators remember them as portal group tags and relative target ports.
+    ///
+    /// @param exports by the volume's id
+    /// @param numbers of nodes, 1 to [#MAX_NUMBER]
+    /// @param nextNumber 1 before the first was given
+    public record Targets(
+            SortedMap<Long, Export> exports, SortedMap<String, Integer> numbers, int nextNumber) {
+        public static final int MAX_NUMBER = 65535;
+
+        public static final Targets NONE =
+                new Targets(Collections.emptySortedMap(), Collections.emptySortedMap(), 1);
+
+        Targets with(long volume, Export export) {
+            return new Targets(put(exports, volume, export), numbers, nextNumber);
+        }
+
+        Targets without(long volume) {
+            SortedMap<Long, Export> changed = new TreeMap<>(exports);
+            changed.remove(volume);
+            return new Targets(changed, numbers, nextNumber);
+        }
+
+        Targets withNumber(String node) {
+            return numbers.containsKey(node)
+                    ? this
+                    : new Targets(exports, put(numbers, node, nextNumber), nextNumber + 1);
+        }
+
+        Targets withoutNumber(String node) {
+            SortedMap<String, Integer> changed = new TreeMap<>(numbers);
+            changed.remove(node);
+            return new Targets(exports, changed, nextNumber);
+        }
+    }
+
+    /// @param initiators who may log in, iSCSI names; empty: anyone
+    /// @param chap what initiators prove themselves with, null: nothing is asked
+    /// @param mutual what targets prove themselves with, null: they cannot
+    /// @param blockBytes size of a logical block, 512 or 4096
+    public record Export(
+            List<String> initiators,
+            @Nullable Chap chap,
+            @Nullable Chap mutual,
+            int blockBytes,
+            long createdMillis) {}
+
+    /// A CHAP name and secret. The protocol needs the secret itself, not a hash of it. Never
+    /// printed.
+    public record Chap(String user, String secret) {
+        @Override
+        public String toString() {
+            return "Chap[" + user + "]";
+        }
+    }
+
     public @Nullable Volume volumeNamed(String name) {
         for (Volume v : volumes.values()) {
             if (v.name.equals(name)) {
@@ -203,6 +264,7 @@ public record SystemState(
                 groups,
                 volumes,
                 tokens,
+                targets,
                 recent);
     }
 
@@ -221,6 +283,7 @@ public record SystemState(
                 groups,
                 volumes,
                 tokens,
+                targets,
                 recent);
     }
 
@@ -235,6 +298,7 @@ public record SystemState(
                 put(groups, group.id, group),
                 volumes,
                 tokens,
+                targets,
                 recent);
     }
 
@@ -249,6 +313,7 @@ public record SystemState(
                 groups,
                 put(volumes, volume.id, volume),
                 tokens,
+                targets,
                 recent);
     }
 
@@ -265,6 +330,7 @@ public record SystemState(
                 groups,
                 changed,
                 tokens,
+                targets,
                 recent);
     }
 
@@ -278,6 +344,22 @@ public record SystemState(
                 nodes,
                 groups,
                 volumes,
+                changed,
+                targets,
+                recent);
+    }
+
+    SystemState withTargets(Targets changed) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                groups,
+                volumes,
+                tokens,
                 changed,
                 recent);
     }
@@ -299,6 +381,7 @@ public record SystemState(
                 groups,
                 volumes,
                 tokens,
+                targets,
                 changed);
     }
 

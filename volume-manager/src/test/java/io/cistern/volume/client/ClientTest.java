@@ -263,4 +263,52 @@ class ClientTest {
         }
         return (clock.get() - start) / 1e9;
     }
+
+    private static ByteBuffer text(String text) {
+        return ByteBuffer.wrap(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+    }
+
+    /// What one device does under the record it knows ends when another has replaced it, and the
+    /// first learns of the new one.
+    @Test
+    void guardsHoldAndListenersHearOfNewRecords() throws Exception {
+        VolumeDevice one = open(AttachMode.SHARED);
+        VolumeDevice two = open(AttachMode.SHARED);
+        java.util.concurrent.BlockingQueue<Long> heard =
+                new java.util.concurrent.LinkedBlockingQueue<>();
+        one.onRecord(record -> heard.add(record.version()));
+        one.write(0, bytes(512, 1), 0).join();
+        assertThat(two.replaceRecord(0, text("two")).join().version()).isEqualTo(1);
+        assertCode(one.write(0, bytes(512, 2), 0), ErrorCode.CHANGED);
+        assertCode(one.zero(0, 512, true, 0), ErrorCode.CHANGED);
+        assertCode(one.read(0, bytes(512, 0), 0), ErrorCode.CHANGED);
+        assertCode(one.compareAndWrite(0, bytes(8, 1), bytes(8, 2), 0), ErrorCode.CHANGED);
+        assertCode(one.replaceRecord(0, text("one")), ErrorCode.CHANGED);
+        assertThat(heard.poll(20, TimeUnit.SECONDS)).isEqualTo(1);
+        assertThat(one.knownRecord().bytes()).isEqualTo(text("two"));
+        assertThat(one.record().join().version()).isEqualTo(1);
+        ByteBuffer dst = ByteBuffer.allocate(512);
+        one.read(0, dst, 1).join();
+        assertThat(dst.array()).containsOnly(1);
+        assertCode(one.replaceRecord(1, ByteBuffer.allocate(65_537)), ErrorCode.LIMIT);
+    }
+
+    /// One device alone counts up by compare and write, losing answers all the time: each is
+    /// answered with what it did, and records likewise.
+    @Test
+    void lostAnswersOfConditionalRequestsAreRepeatedNotReevaluated() {
+        VolumeDevice device = open(AttachMode.SHARED);
+        group.lossOneIn = 4;
+        for (int i = 0; i < 100; i++) {
+            assertThat(device.compareAndWrite(4090, bytes(16, i), bytes(16, i + 1), -1).join())
+                    .isEqualTo(-1);
+            assertThat(device.replaceRecord(i, text("r" + i)).join().version()).isEqualTo(i + 1);
+        }
+        assertThat(device.compareAndWrite(4090, bytes(16, 1), bytes(16, 2), 100).join()).isZero();
+        device.or(4090, bytes(16, 0x80), 100).join();
+        device.writeAtomic(0, bytes(16, 7), 100).join();
+        assertThat(read(device, 4090, 16)).containsOnly(100 | 0x80);
+        assertThat(read(device, 0, 16)).containsOnly(7);
+        assertThat(group.appliedTwice).isEmpty();
+    }
 }

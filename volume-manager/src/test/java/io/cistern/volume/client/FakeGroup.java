@@ -3,6 +3,7 @@ package io.cistern.volume.client;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
@@ -10,6 +11,7 @@ import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Origin;
 import io.cistern.storage.VolumeState;
 import io.cistern.storage.VolumeState.Attachment;
+import io.cistern.storage.group.AtomicWrite;
 import io.cistern.storage.group.VolumeGroup;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -24,6 +26,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -40,6 +43,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
     private long index = 10;
     private long version = 1;
     private Limits limits = Limits.NONE;
+    private SharedRecord record = SharedRecord.EMPTY;
     private final List<Attachment> attachments = new ArrayList<>();
     private final Map<Long, Map<Long, VolumeGroup.Receipt>> results = new HashMap<>();
     private final Map<Long, Long> doneBelow = new HashMap<>();
@@ -95,6 +99,15 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
     }
 
     private synchronized VolumeGroup.Receipt change(Origin origin, Runnable effect) {
+        return change(
+                origin,
+                () -> {
+                    effect.run();
+                    return 0;
+                });
+    }
+
+    private synchronized VolumeGroup.Receipt change(Origin origin, LongSupplier effect) {
         if (attachments.stream().noneMatch(a -> a.id() == origin.attachment())) {
             throw new CisternException(ErrorCode.FENCED, "fenced");
         }
@@ -113,8 +126,11 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
         if (!applied.add(origin.attachment() + "/" + origin.seq())) {
             appliedTwice.add(origin.attachment() + "/" + origin.seq());
         }
-        effect.run();
-        VolumeGroup.Receipt receipt = new VolumeGroup.Receipt(++index, version, 0);
+        if (origin.guarded() && origin.guard() != record.version()) {
+            throw new CisternException(ErrorCode.CHANGED, "changed");
+        }
+        long value = effect.getAsLong();
+        VolumeGroup.Receipt receipt = new VolumeGroup.Receipt(++index, version, value);
         seen.put(origin.seq(), receipt);
         return receipt;
     }
@@ -242,7 +258,49 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
         }
 
         @Override
+        public CompletableFuture<Receipt> writeAtomic(
+                long volume, Origin origin, AtomicWrite write) {
+            return call(true, () -> change(origin, () -> apply(write)));
+        }
+
+        private long apply(AtomicWrite write) {
+            int length = write.data().remaining();
+            ByteBuffer range = ByteBuffer.wrap(data).slice((int) write.offset(), length);
+            if (write.kind() == AtomicWrite.Kind.COMPARE && !range.equals(write.expected())) {
+                return range.mismatch(write.expected()) + 1;
+            }
+            for (int i = 0; i < length; i++) {
+                byte now = write.data().get(write.data().position() + i);
+                boolean or = write.kind() == AtomicWrite.Kind.OR;
+                range.put(i, or ? (byte) (range.get(i) | now) : now);
+            }
+            return 0;
+        }
+
+        @Override
+        public CompletableFuture<SharedRecord> record(long volume) {
+            return call(
+                    true,
+                    () -> {
+                        synchronized (FakeGroup.this) {
+                            return record;
+                        }
+                    });
+        }
+
+        private long replace(Command.ReplaceRecord command) {
+            ByteBuffer copy = ByteBuffer.allocate(command.bytes().remaining());
+            copy.put(command.bytes().duplicate()).flip();
+            record = new SharedRecord(record.version() + 1, copy);
+            version++;
+            return record.version();
+        }
+
+        @Override
         public CompletableFuture<Receipt> execute(Command command) {
+            if (command instanceof Command.ReplaceRecord replace) {
+                return call(true, () -> change(replace.origin(), () -> replace(replace)));
+            }
             return call(
                     true,
                     () -> {
@@ -281,7 +339,16 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                 return CompletableFuture.failedFuture(
                         new CisternException(ErrorCode.STALE, "behind"));
             }
-            return call(request.minIndex() < 0, () -> fill(offset, dst));
+            return call(
+                    request.minIndex() < 0,
+                    () -> {
+                        synchronized (FakeGroup.this) {
+                            if (request.guard() >= 0 && request.guard() != record.version()) {
+                                throw new CisternException(ErrorCode.CHANGED, "changed");
+                            }
+                            return fill(offset, dst);
+                        }
+                    });
         }
 
         private Receipt fill(long offset, ByteBuffer dst) {
@@ -293,7 +360,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
 
         @Override
         public boolean tryRead(ReadRequest request, long offset, ByteBuffer dst) {
-            if (stale || frozen) {
+            if (stale || frozen || request.guard() >= 0) {
                 return false;
             }
             fill(offset, dst);
@@ -326,7 +393,8 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                         null,
                         List.of(),
                         List.copyOf(attachments),
-                        0);
+                        0,
+                        record.version());
             }
         }
 

@@ -81,7 +81,7 @@ final class TestCluster implements AutoCloseable {
                         me.wire(),
                         me.raft(),
                         me.api(),
-                        null,
+                        "127.0.0.1:" + (3260 + Integer.parseInt(me.name().substring(1))),
                         null,
                         null,
                         formation,

@@ -10,9 +10,12 @@ import io.cistern.storage.Command.Limits;
 import io.cistern.volume.system.SystemCodec.Checkpoint;
 import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemRules.Step;
+import io.cistern.volume.system.SystemState.Chap;
 import io.cistern.volume.system.SystemState.Disk;
+import io.cistern.volume.system.SystemState.Export;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Role;
 import io.cistern.volume.system.SystemState.Settings;
 import io.cistern.volume.system.SystemState.Source;
@@ -64,7 +67,7 @@ class SystemRulesTest {
         long group = r.nextInt(4);
         String peer = node + "." + r.nextInt(12);
         long volume = r.nextInt(12);
-        return switch (r.nextInt(18)) {
+        return switch (r.nextInt(22)) {
             case 0 -> new SystemCommand.CreateGroup(request, places(r));
             case 1 -> new SystemCommand.GroupReady(request, group);
             case 2 -> new SystemCommand.AddReplica(request, group, new Place(node, r.nextInt(2)));
@@ -88,8 +91,20 @@ class SystemRulesTest {
             case 14 -> new SystemCommand.AddDisk(request, node, "/e/" + r.nextInt(3), 0);
             case 15 -> new SystemCommand.RemoveDisk(request, node, r.nextInt(3));
             case 16 -> new SystemCommand.DrainNode(request, node, r.nextBoolean());
+            case 17, 18 -> new SystemCommand.ExportVolume(request, volume, export(i));
+            case 19 -> new SystemCommand.UnexportVolume(request, volume);
+            case 20 -> new SystemCommand.NumberNode(request, node);
             default -> new SystemCommand.RemoveNode(request, node);
         };
+    }
+
+    private static Export export(int i) {
+        return new Export(
+                List.of("iqn.1993-08.org.debian:01:a" + i),
+                new Chap("user", "a secret of " + i),
+                null,
+                512,
+                i);
     }
 
     private static List<Place> places(Random r) {
@@ -143,6 +158,17 @@ class SystemRulesTest {
     }
 
     private static void check(SystemState state) {
+        assertThat(state.volumes().keySet()).containsAll(state.targets().exports().keySet());
+        state.targets()
+                .exports()
+                .keySet()
+                .forEach(id ->
+                        assertThat(Objects.requireNonNull(state.volumes().get(id)).phase())
+                                .isEqualTo(Phase.READY));
+        assertThat(state.nodes().keySet()).containsAll(state.targets().numbers().keySet());
+        assertThat(state.targets().numbers().values())
+                .doesNotHaveDuplicates()
+                .allMatch(n -> n >= 1 && n < state.targets().nextNumber());
         Set<String> names = new HashSet<>();
         state.volumes().values().forEach(v -> assertThat(names.add(v.name())).isTrue());
         state.volumes().values().forEach(v -> assertThat(state.groups()).containsKey(v.group()));
@@ -216,6 +242,72 @@ class SystemRulesTest {
             assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(sample());
             assertThat(SystemCodec.encode(sample())).isEqualTo(golden);
         }
+    }
+
+    private static SystemState apply(SystemState state, SystemCommand command) {
+        Step step = SystemRules.apply(state, command);
+        assertThat(step.outcome().error()).as("%s", command).isNull();
+        return step.state();
+    }
+
+    private static ErrorCode refusal(SystemState state, SystemCommand command) {
+        return Objects.requireNonNull(SystemRules.apply(state, command).outcome().error());
+    }
+
+    /// With an export, the second version; also written and read again as committed.
+    @Test
+    void readsAndWritesTheSecondGoldenCheckpoint() throws IOException {
+        SystemState state = sample().state();
+        state = apply(state, new SystemCommand.NumberNode("n", "n1"));
+        state = apply(state, new SystemCommand.ExportVolume("e", 1, export(7)));
+        Checkpoint now = new Checkpoint(new LogPosition(4, 1240), state);
+        String write = System.getProperty("cistern.golden");
+        if (write != null) {
+            java.nio.file.Files.write(
+                    java.nio.file.Path.of(write, "system-v2.ckpt"), SystemCodec.encode(now));
+        }
+        try (InputStream in =
+                Objects.requireNonNull(
+                        SystemRulesTest.class.getResourceAsStream("system-v2.ckpt"))) {
+            byte[] golden = in.readAllBytes();
+            assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(now);
+            assertThat(SystemCodec.encode(now)).isEqualTo(golden);
+        }
+    }
+
+    @Test
+    void anExportFollowsItsVolumeAndHoldsIt() {
+        SystemState state = apply(sample().state(), new SystemCommand.NumberNode("n", "n1"));
+        assertThat(state.targets().numbers())
+                .containsExactlyEntriesOf(
+                        new java.util.TreeMap<>(
+                                java.util.Map.of("n0", 1, "n1", 2, "n2", 3, "n3", 4, "n4", 5)));
+        state = apply(state, new SystemCommand.ExportVolume("e", 1, export(7)));
+        assertThat(refusal(state, new SystemCommand.ExportVolume("f", 1, export(8))))
+                .isEqualTo(ErrorCode.ALREADY_EXISTS);
+        assertThat(refusal(state, new SystemCommand.ExportVolume("c", 2, export(8))))
+                .as("a volume that is being created")
+                .isEqualTo(ErrorCode.NOT_FOUND);
+        assertThat(refusal(state, new SystemCommand.DeleteVolume("d", 1)))
+                .isEqualTo(ErrorCode.BUSY);
+        assertThat(refusal(state, new SystemCommand.RenameVolume("u", 1, "a_b")))
+                .isEqualTo(ErrorCode.INVALID);
+        state = apply(state, new SystemCommand.RenameVolume("r", 1, "web2"));
+        assertThat(state.targets().exports()).containsKey(1L);
+        state = apply(state, new SystemCommand.UnexportVolume("x", 1));
+        state = apply(state, new SystemCommand.DeleteVolume("y", 1));
+        state = apply(state, new SystemCommand.RemoveNode("z", "n4"));
+        assertThat(state.targets().numbers()).doesNotContainKey("n4");
+        assertThat(state.targets().nextNumber()).isEqualTo(6);
+    }
+
+    @Test
+    void secretsAreNotPrinted() {
+        SystemCommand command = new SystemCommand.ExportVolume("e", 1, export(7));
+        assertThat(command.toString()).contains("user").doesNotContain("secret of");
+        SystemState state =
+                apply(sample().state(), new SystemCommand.ExportVolume("e", 1, export(7)));
+        assertThat(state.toString()).doesNotContain("secret of");
     }
 
     @Test

@@ -1,0 +1,134 @@
+package io.cistern.iscsi.scsi;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+
+/// The parameter list of EXTENDED COPY (LID1) (SPC-4 6.4.2), checked.
+///
+/// @param identifier LIST IDENTIFIER
+/// @param keepsResult false where LIST ID USAGE says that the result is to be discarded
+record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
+    static final int MAX_TARGETS = 2;
+    static final int MAX_SEGMENTS = 16;
+    static final int TARGET_BYTES = 32;
+    static final int SEGMENT_BYTES = 28;
+
+    /// MAXIMUM DESCRIPTOR LIST LENGTH.
+    static final int MAX_DESCRIPTOR_BYTES =
+            MAX_TARGETS * TARGET_BYTES + MAX_SEGMENTS * SEGMENT_BYTES;
+
+    static final int HEADER_BYTES = 16;
+    static final int IDENTIFICATION = 0xe4;
+    static final int BLOCK_TO_BLOCK = 0x02;
+    private static final int DISCARD = 3;
+
+    /// One block to block segment.
+    record Segment(long source, long destination, long blocks) {}
+
+    /// @throws Refusal as SPC-4 5.16.4 says
+    static CopyList parse(ByteBuffer list, LogicalUnit unit) {
+        if (list.limit() < HEADER_BYTES) {
+            throw Refusal.of(Condition.PARAMETER_LIST_LENGTH_ERROR);
+        }
+        int usage = list.get(1) >> 3 & 3;
+        int targetBytes = list.getShort(2) & 0xffff;
+        long segmentBytes = list.getInt(8) & 0xffffffffL;
+        long inlineBytes = list.getInt(12) & 0xffffffffL;
+        if (targetBytes + segmentBytes > MAX_DESCRIPTOR_BYTES
+                || HEADER_BYTES + targetBytes + segmentBytes + inlineBytes > list.limit()) {
+            throw Refusal.of(Condition.PARAMETER_LIST_LENGTH_ERROR);
+        }
+        if (inlineBytes > 0) {
+            throw Refusal.of(Condition.INLINE_DATA_LENGTH_EXCEEDED);
+        }
+        int identifier = list.get(0) & 0xff;
+        if (usage == DISCARD && identifier != 0) {
+            throw Refusal.parameter(0, -1);
+        }
+        if (targetBytes % TARGET_BYTES != 0) {
+            throw Refusal.parameter(2, -1);
+        }
+        int targets = targetBytes / TARGET_BYTES;
+        if (targets > MAX_TARGETS) {
+            throw Refusal.of(Condition.TOO_MANY_TARGET_DESCRIPTORS);
+        }
+        for (int i = 0; i < targets; i++) {
+            checkTarget(list, HEADER_BYTES + i * TARGET_BYTES, unit);
+        }
+        List<Segment> segments =
+                segments(list, HEADER_BYTES + targetBytes, (int) segmentBytes, targets);
+        return new CopyList(identifier, usage != DISCARD, segments);
+    }
+
+    /// A target descriptor must name this logical unit by one of its designators.
+    private static void checkTarget(ByteBuffer list, int at, LogicalUnit unit) {
+        if ((list.get(at) & 0xff) != IDENTIFICATION) {
+            throw Refusal.of(
+                    new Sense(
+                            Condition.UNSUPPORTED_TARGET_DESCRIPTOR,
+                            -1,
+                            new Sense.FieldPointer(false, at, -1)));
+        }
+        if ((list.get(at + 1) & 0xc0) != 0) {
+            throw Refusal.parameter(at + 1, 7); // LU ID TYPE: only a logical unit number
+        }
+        if ((list.get(at + 1) & 0x20) != 0) {
+            throw Refusal.parameter(at + 1, 5); // NUL
+        }
+        if ((list.get(at + 1) & 0x1f) != 0) {
+            throw Refusal.parameter(at + 1, 4);
+        }
+        int length = list.get(at + 7) & 0xff;
+        if (length > 20) {
+            throw Refusal.parameter(at + 7, -1);
+        }
+        int blockBytes = list.getInt(at + 28) & 0xffffff;
+        if (blockBytes != unit.blockBytes()) {
+            throw Refusal.parameter(at + 29, -1);
+        }
+        byte[] designator = new byte[length];
+        list.get(at + 8, designator);
+        int codeSet = list.get(at + 4) & 0x0f;
+        int type = list.get(at + 5) & 0x3f;
+        if (!unit.identity().isDesignatedBy(codeSet, type, designator)) {
+            throw Refusal.of(Condition.COPY_TARGET_NOT_REACHABLE);
+        }
+    }
+
+    private static List<Segment> segments(ByteBuffer list, int from, int bytes, int targets) {
+        List<Segment> segments = new ArrayList<>();
+        int at = from;
+        int end = from + bytes;
+        while (at < end) {
+            if (segments.size() == MAX_SEGMENTS) {
+                throw Refusal.of(Condition.TOO_MANY_SEGMENT_DESCRIPTORS);
+            }
+            if ((list.get(at) & 0xff) != BLOCK_TO_BLOCK) {
+                throw Refusal.of(
+                        new Sense(
+                                Condition.UNSUPPORTED_SEGMENT_DESCRIPTOR,
+                                -1,
+                                new Sense.FieldPointer(false, at, -1)));
+            }
+            if (end - at < SEGMENT_BYTES) {
+                throw Refusal.of(Condition.PARAMETER_LIST_LENGTH_ERROR);
+            }
+            if ((list.getShort(at + 2) & 0xffff) != SEGMENT_BYTES - 4) {
+                throw Refusal.parameter(at + 2, -1);
+            }
+            for (int index = at + 4; index <= at + 6; index += 2) {
+                if ((list.getShort(index) & 0xffff) >= targets) {
+                    throw Refusal.parameter(index, -1);
+                }
+            }
+            segments.add(
+                    new Segment(
+                            list.getLong(at + 12),
+                            list.getLong(at + 20),
+                            list.getShort(at + 10) & 0xffff));
+            at += SEGMENT_BYTES;
+        }
+        return segments;
+    }
+}

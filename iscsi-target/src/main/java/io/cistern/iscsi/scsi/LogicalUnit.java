@@ -1,0 +1,253 @@
+package io.cistern.iscsi.scsi;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A volume as a SCSI target with one logical unit, at one node. All nodes' targets over the same
+/// volume are one logical unit with several ports: what must be the same through each of them
+/// (reservations, registrations, resets, mode parameters) is in the volume's shared record.
+///
+/// Any thread may call any method; none blocks. The device is not closed with the target.
+public final class LogicalUnit implements ScsiTarget, AutoCloseable {
+    /// Largest data of one command: 4 MiB.
+    public static final int MAX_TRANSFER_BYTES = 4 << 20;
+
+    /// Tasks of all nexuses at this node; further ones are TASK SET FULL.
+    public static final int MAX_TASKS = 2048;
+
+    /// Tasks of one nexus; further ones are TASK SET FULL.
+    public static final int MAX_TASKS_PER_NEXUS = 512;
+
+    /// Initiator ports remembered, to tell a nexus that was lost from one that is new.
+    private static final int MAX_REMEMBERED = 1024;
+
+    private static final Logger log = LoggerFactory.getLogger(LogicalUnit.class);
+
+    /// What a target is.
+    ///
+    /// @param targetName its iSCSI name
+    /// @param volumeId unique in the cluster, kept when the volume is renamed
+    /// @param blockBytes size of a logical block, 512 or 4096
+    /// @param portTag this node's relative target port identifier and target port group, 1..65535
+    public record Config(
+            String targetName, UUID clusterId, long volumeId, int blockBytes, int portTag) {
+        public Config {
+            if (blockBytes != 512 && blockBytes != 4096) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        "a logical block has 512 or 4096 bytes, not " + blockBytes);
+            }
+            if (portTag < 1 || portTag > 0xffff) {
+                throw new CisternException(
+                        ErrorCode.INVALID, "a port's tag is 1 to 65535, not " + portTag);
+            }
+        }
+    }
+
+    private final Config config;
+    private final Identity identity;
+    private final GuardedDevice device;
+    private final PortStates ports;
+    private final ThinThresholds thresholds;
+    private final SharedState shared;
+    private final TaskSet taskSet = new TaskSet(MAX_TASKS);
+    private final Dispatcher dispatcher = new Dispatcher(this);
+    private final Map<NexusId, LuNexus> nexuses = new ConcurrentHashMap<>();
+    private final LinkedHashSet<NexusId> remembered = new LinkedHashSet<>();
+    private final List<AutoCloseable> subscriptions = new ArrayList<>();
+    private volatile boolean closed;
+
+    /// @param clock spaces out looks at `space`
+    public LogicalUnit(
+            Config config,
+            GuardedDevice device,
+            PortStates ports,
+            ThinSpace space,
+            InstantSource clock) {
+        this.config = config;
+        this.identity = Identity.of(config.clusterId(), config.volumeId());
+        this.device = device;
+        this.ports = ports;
+        this.thresholds = new ThinThresholds(this, space, clock);
+        this.shared = new SharedState(device, new Consequences(this)::of);
+        subscriptions.add(device.onRecord(shared::learn));
+        subscriptions.add(device.onResize(size -> attentionForAll(Condition.CAPACITY_CHANGED)));
+        subscriptions.add(ports.onChange(this::portsChanged));
+        shared.learn(device.knownRecord());
+    }
+
+    @Override
+    public Nexus open(NexusId id, NexusEvents events) {
+        if (closed) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND, "target " + config.targetName() + " is no longer offered");
+        }
+        LuNexus nexus = new LuNexus(this, id, events);
+        nexus.attentions().add(firstAttention(id));
+        LuNexus former = nexuses.put(id, nexus);
+        if (former != null) {
+            former.close();
+            former.events().closed("the initiator port has begun another session");
+        }
+        releaseReserve(id);
+        return nexus;
+    }
+
+    @Override
+    public int maxTransferBytes() {
+        return MAX_TRANSFER_BYTES;
+    }
+
+    /// Ends all nexuses. The device stays open.
+    @Override
+    public void close() {
+        closed = true;
+        for (AutoCloseable subscription : subscriptions) {
+            try {
+                subscription.close();
+            } catch (Exception e) {
+                log.warn("Could not end a subscription of target {}", config.targetName(), e);
+            }
+        }
+        endAll("target " + config.targetName() + " is no longer offered");
+    }
+
+    Config config() {
+        return config;
+    }
+
+    Identity identity() {
+        return identity;
+    }
+
+    GuardedDevice device() {
+        return device;
+    }
+
+    PortStates ports() {
+        return ports;
+    }
+
+    ThinThresholds thresholds() {
+        return thresholds;
+    }
+
+    SharedState shared() {
+        return shared;
+    }
+
+    TaskSet taskSet() {
+        return taskSet;
+    }
+
+    Dispatcher dispatcher() {
+        return dispatcher;
+    }
+
+    int blockBytes() {
+        return config.blockBytes();
+    }
+
+    /// Number of logical blocks.
+    long capacityBlocks() {
+        return device.sizeBytes() / config.blockBytes();
+    }
+
+    int maxTransferBlocks() {
+        return MAX_TRANSFER_BYTES / config.blockBytes();
+    }
+
+    int maxAtomicBlocks() {
+        return GuardedDevice.MAX_ATOMIC_BYTES / config.blockBytes();
+    }
+
+    Collection<LuNexus> nexuses() {
+        return nexuses.values();
+    }
+
+    void attentionForAll(Condition condition) {
+        nexuses.values().forEach(nexus -> nexus.attentions().add(condition));
+    }
+
+    /// Ends every nexus of this node.
+    void endAll(String reason) {
+        for (LuNexus nexus : List.copyOf(nexuses.values())) {
+            nexus.close();
+            nexus.events().closed(reason);
+        }
+    }
+
+    /// A nexus is gone: what SPC-2 lets it hold is released.
+    void lost(LuNexus nexus) {
+        nexuses.remove(nexus.id(), nexus);
+        synchronized (remembered) {
+            remembered.remove(nexus.id());
+            remembered.add(nexus.id());
+            if (remembered.size() > MAX_REMEMBERED) {
+                remembered.removeFirst();
+            }
+        }
+        releaseReserve(nexus.id());
+    }
+
+    /// Releases an SPC-2 reservation if that nexus holds it.
+    void releaseReserve(NexusId holder) {
+        if (!holder.equals(shared.view().state().reservedBy())) {
+            return;
+        }
+        shared.update(
+                        state -> {
+                            if (!holder.equals(state.reservedBy())) {
+                                return state;
+                            }
+                            ScsiState.Draft draft = state.draft();
+                            draft.reservedBy = null;
+                            return draft.build();
+                        })
+                .whenComplete((view, failure) -> {
+                    if (failure != null) {
+                        log.warn(
+                                "The reservation of {} on {} could not be released: {}",
+                                holder.initiatorName(),
+                                config.targetName(),
+                                CisternException.of(failure).getMessage());
+                    }
+                });
+    }
+
+    private Condition firstAttention(NexusId id) {
+        synchronized (remembered) {
+            return remembered.contains(id)
+                    ? Condition.NEXUS_LOSS
+                    : Condition.POWER_ON_RESET_OR_BUS_DEVICE_RESET;
+        }
+    }
+
+    /// A port that cannot be reached has lost its nexuses.
+    private void portsChanged() {
+        attentionForAll(Condition.ASYMMETRIC_ACCESS_CHANGED);
+        NexusId holder = shared.view().state().reservedBy();
+        if (holder == null) {
+            return;
+        }
+        boolean reachable =
+                ports.ports().stream()
+                        .anyMatch(port ->
+                                port.tag() == holder.targetPortGroup()
+                                        && port.state() != PortStates.AccessState.UNAVAILABLE);
+        if (!reachable) {
+            releaseReserve(holder);
+        }
+    }
+}
