@@ -22,6 +22,11 @@ public final class XdrReader {
         return in.readableBytes();
     }
 
+    /// A reader of the same bytes from the same place on; it moves on its own.
+    public XdrReader copy() {
+        return new XdrReader(in.duplicate());
+    }
+
     public int readInt() {
         need(4);
         return in.readInt();

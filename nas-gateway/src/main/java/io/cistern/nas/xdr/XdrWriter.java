@@ -4,6 +4,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.CompositeByteBuf;
 import io.netty.buffer.Unpooled;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 
@@ -82,14 +83,14 @@ public final class XdrWriter implements AutoCloseable {
     }
 
     /// An opaque whose bytes the caller gives away: they may not change any more.
-    public XdrWriter writeOpaqueShared(byte[] bytes, int offset, int length) {
+    public XdrWriter writeOpaqueGiven(ByteBuffer bytes) {
+        int length = bytes.remaining();
         writeInt(length);
         if (length < LINK_BYTES) {
-            tail.writeBytes(bytes, offset, length);
-            pad(length);
-            return this;
+            tail.writeBytes(bytes);
+        } else {
+            link(Unpooled.wrappedBuffer(bytes));
         }
-        link(Unpooled.wrappedBuffer(bytes, offset, length));
         pad(length);
         return this;
     }
@@ -115,6 +116,33 @@ public final class XdrWriter implements AutoCloseable {
             writeInt(words[i]);
         }
         return this;
+    }
+
+    /// Begins an opaque whose length is not known yet. Until [#endOpaque] only small values may be
+    /// written.
+    ///
+    /// @return to be given to [#endOpaque]
+    public int beginOpaque() {
+        tail.writeInt(0);
+        return tail.writerIndex();
+    }
+
+    public void endOpaque(int begin) {
+        int length = tail.writerIndex() - begin;
+        tail.setInt(begin - 4, length);
+        pad(length);
+    }
+
+    /// A place for an integer that is written later, with [#setInt]; the same holds as for
+    /// [#beginOpaque].
+    public int reserveInt() {
+        int at = tail.writerIndex();
+        tail.writeInt(0);
+        return at;
+    }
+
+    public void setInt(int at, int value) {
+        tail.setInt(at, value);
     }
 
     private void link(ByteBuf bytes) {
