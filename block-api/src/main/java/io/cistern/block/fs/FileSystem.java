@@ -56,8 +56,8 @@ public interface FileSystem extends AutoCloseable {
     /// Longest text of a symbolic link, in bytes.
     int MAX_SYMLINK_BYTES = 4096;
 
-    /// Largest size of a file: 8 EiB - 1.
-    long MAX_FILE_BYTES = Long.MAX_VALUE;
+    /// Largest size of a file: 8 EiB - 4 KiB.
+    long MAX_FILE_BYTES = Long.MAX_VALUE - 4095;
 
     /// Most names of a file, and most subdirectories of a directory.
     int MAX_LINKS = 1 << 20;
@@ -99,7 +99,7 @@ public interface FileSystem extends AutoCloseable {
     /// Most (client, slot) pairs whose results a share remembers.
     int MAX_ONCE_SLOTS = 1 << 20;
 
-    int MAX_ONCE_INDEX = 63;
+    int MAX_ONCE_INDEX = 31;
 
     /// Where snapshots are seen, in the root.
     ByteString SNAPSHOT_DIRECTORY = ByteString.utf8(".snapshot");
