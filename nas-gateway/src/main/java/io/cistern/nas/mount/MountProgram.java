@@ -130,9 +130,7 @@ public final class MountProgram implements RpcProgram {
         Access access = shares.access(share, FileId.ROOT, call);
         Attributes at = await(access.files().attributes(FileId.ROOT));
         for (String part : parts.subList(1, parts.size())) {
-            at =
-                    await(access.files().lookup(access.who(), at.id(), ByteString.utf8(part)))
-                            .file();
+            at = await(access.files().lookup(access.who(), at.id(), ByteString.utf8(part))).file();
         }
         if (!at.isDirectory()) {
             throw new NfsException(NfsStatus.NOTDIR, "not a directory");
@@ -155,8 +153,7 @@ public final class MountProgram implements RpcProgram {
 
     private void export(RpcCall call, XdrWriter out) {
         for (ShareEntry share : shares.visibleTo(call)) {
-            out.writeBool(true)
-                    .writeOpaque(("/" + share.name()).getBytes(StandardCharsets.UTF_8));
+            out.writeBool(true).writeOpaque(("/" + share.name()).getBytes(StandardCharsets.UTF_8));
             for (ClientRule rule : share.rules()) {
                 out.writeBool(true).writeString(rule.clients().toString());
             }

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// Remembers the results of the last calls that may not be carried out twice, so that a client that
 /// sends a call again, perhaps over a new connection, gets the first result.
 ///
-/// A call is known by its client's address, xid, procedure and a checksum of its first bytes.
-/// Any thread.
+/// A call is known by its client's address, xid, procedure and a checksum of its first bytes. Any
+/// thread.
 public final class ReplyCache {
     private static final int CHECKED_BYTES = 512;
     private static final int MAX_RESULT_BYTES = 1_024;
@@ -79,8 +79,7 @@ public final class ReplyCache {
     public void finish(Key key, byte[] result) {
         CompletableFuture<byte[]> claimed;
         synchronized (entries) {
-            claimed =
-                    result.length > MAX_RESULT_BYTES ? entries.remove(key) : entries.get(key);
+            claimed = result.length > MAX_RESULT_BYTES ? entries.remove(key) : entries.get(key);
         }
         if (claimed != null) {
             claimed.complete(result);

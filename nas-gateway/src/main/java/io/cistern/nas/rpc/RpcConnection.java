@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// One client's connection: takes calls, has them carried out in parallel, sends the replies as they
-/// come. Where too many calls or too many bytes are under way, or the client does not read its
+/// One client's connection: takes calls, has them carried out in parallel, sends the replies as
+/// they come. Where too many calls or too many bytes are under way, or the client does not read its
 /// replies, it stops reading from the socket until that is over.
 ///
 /// Its fields belong to the event loop.
@@ -218,13 +218,12 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         channel().writeAndFlush(out);
         SslHandler handler = server.newTlsHandler(channel().alloc());
         handler.handshakeFuture()
-                .addListener(
-                        f -> {
-                            if (!f.isSuccess()) {
-                                LOG.info("{}: TLS failed: {}", peer, f.cause().getMessage());
-                                channel().close();
-                            }
-                        });
+                .addListener(f -> {
+                    if (!f.isSuccess()) {
+                        LOG.info("{}: TLS failed: {}", peer, f.cause().getMessage());
+                        channel().close();
+                    }
+                });
         channel().pipeline().addFirst("tls", handler);
         tls = true;
     }
@@ -369,20 +368,18 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         server.stats().sentBytes.add(bytes);
         channel()
                 .write(answer)
-                .addListener(
-                        f -> {
-                            heldBytes -= bytes;
-                            drain();
-                        });
+                .addListener(f -> {
+                    heldBytes -= bytes;
+                    drain();
+                });
         if (!flushing) {
             flushing = true;
             channel()
                     .eventLoop()
-                    .execute(
-                            () -> {
-                                flushing = false;
-                                channel().flush();
-                            });
+                    .execute(() -> {
+                        flushing = false;
+                        channel().flush();
+                    });
         }
     }
 }

@@ -58,7 +58,9 @@ public final class RpcServer implements AutoCloseable {
         this.tls = tls;
         this.loops =
                 new MultiThreadIoEventLoopGroup(
-                        threads, new DefaultThreadFactory("nfs-io", true), NioIoHandler.newFactory());
+                        threads,
+                        new DefaultThreadFactory("nfs-io", true),
+                        NioIoHandler.newFactory());
     }
 
     /// Begins to listen.

@@ -81,8 +81,7 @@ public final class HandleCodec {
             return FileHandle.PSEUDO_ROOT;
         }
         long share = in.getLong();
-        return new FileHandle.InShare(
-                share, new FileId(in.getLong(), in.getLong(), in.getInt()));
+        return new FileHandle.InShare(share, new FileId(in.getLong(), in.getLong(), in.getInt()));
     }
 
     private static NfsException bad() {

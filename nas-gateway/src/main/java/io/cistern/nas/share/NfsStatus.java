@@ -6,8 +6,8 @@ import io.cistern.block.fs.FileException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Status numbers that NFSv3 (RFC 1813 section 2.6) and NFSv4 (RFC 8881 section 15.1) share, and the
-/// one place where failures of the file system become such numbers.
+/// Status numbers that NFSv3 (RFC 1813 section 2.6) and NFSv4 (RFC 8881 section 15.1) share, and
+/// the one place where failures of the file system become such numbers.
 public final class NfsStatus {
     public static final int OK = 0;
     public static final int PERM = 1;

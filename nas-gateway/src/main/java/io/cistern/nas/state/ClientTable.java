@@ -51,11 +51,7 @@ final class ClientTable {
 
     /// @param address for people
     record Exchange(
-            ByteString owner,
-            long verifier,
-            Principal principal,
-            boolean update,
-            String address) {}
+            ByteString owner, long verifier, Principal principal, boolean update, String address) {}
 
     /// @param sequence of the next CREATE_SESSION
     record Exchanged(long client, int sequence, boolean confirmed) {}

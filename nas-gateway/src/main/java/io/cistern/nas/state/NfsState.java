@@ -2,7 +2,6 @@ package io.cistern.nas.state;
 
 import io.cistern.block.fs.ByteString;
 import io.cistern.nas.share.NfsException;
-import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.Client.CreatedSession;
 import io.cistern.nas.state.RangeLocks.Range;
 import java.util.ArrayList;
@@ -23,8 +22,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Invariants: an open belongs to a confirmed client; a lock state belongs to an open; ranges of
 /// different lock-owners on one file are compatible; opens of one file do not deny each other's
-/// access. Everything in here lives as long as the server; what must outlive it, who may reclaim, is
-/// kept in the share by the [Listener].
+/// access. Everything in here lives as long as the server; what must outlive it, who may reclaim,
+/// is kept in the share by the [Listener].
 public final class NfsState {
     private final Object mutex = new Object();
     private final int boot;
@@ -87,11 +86,7 @@ public final class NfsState {
 
     /// EXCHANGE_ID.
     public Exchanged exchange(
-            ByteString owner,
-            long verifier,
-            Principal principal,
-            boolean update,
-            String address) {
+            ByteString owner, long verifier, Principal principal, boolean update, String address) {
         synchronized (mutex) {
             ClientTable.Exchanged e =
                     clients.exchange(
@@ -142,13 +137,12 @@ public final class NfsState {
                 throw new NfsException(Status4.COMPLETE_ALREADY, "said before");
             }
             client.reclaimComplete = true;
-            graces.forEach(
-                    (share, grace) -> {
-                        grace.done(client.owner());
-                        if (!grace.active(nanoTime.getAsLong())) {
-                            over.add(share);
-                        }
-                    });
+            graces.forEach((share, grace) -> {
+                grace.done(client.owner());
+                if (!grace.active(nanoTime.getAsLong())) {
+                    over.add(share);
+                }
+            });
             over.forEach(graces::remove);
             over.forEach(listener::graceOver);
         }
@@ -165,12 +159,11 @@ public final class NfsState {
         synchronized (mutex) {
             clients.sweep();
             List<Long> over = new ArrayList<>();
-            graces.forEach(
-                    (share, grace) -> {
-                        if (!grace.active(nanoTime.getAsLong())) {
-                            over.add(share);
-                        }
-                    });
+            graces.forEach((share, grace) -> {
+                if (!grace.active(nanoTime.getAsLong())) {
+                    over.add(share);
+                }
+            });
             over.forEach(graces::remove);
             over.forEach(listener::graceOver);
         }
@@ -199,8 +192,8 @@ public final class NfsState {
         }
     }
 
-    /// Refuses what may not happen while others reclaim, or before this client has said that it
-    /// has nothing (more) to reclaim.
+    /// Refuses what may not happen while others reclaim, or before this client has said that it has
+    /// nothing (more) to reclaim.
     ///
     /// @throws NfsException GRACE
     public void checkMayTake(Client client, long share) {
@@ -243,8 +236,7 @@ public final class NfsState {
     public StateId open(Client client, ByteString owner, FileKey file, int access, int deny) {
         synchronized (mutex) {
             checkAlive(client);
-            return states.open(
-                    new StateTable.OpenRequest(client, owner, file, access, deny));
+            return states.open(new StateTable.OpenRequest(client, owner, file, access, deny));
         }
     }
 

@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/// The byte-range locks of one file, with POSIX semantics: a lock of the same owner replaces what it
-/// overlaps, so ranges are split, merged, upgraded and downgraded. One thread at a time.
+/// The byte-range locks of one file, with POSIX semantics: a lock of the same owner replaces what
+/// it overlaps, so ranges are split, merged, upgraded and downgraded. One thread at a time.
 ///
 /// Offsets are unsigned; a range ends with its last byte, and the largest offset stands for the end
 /// of the file, however large.

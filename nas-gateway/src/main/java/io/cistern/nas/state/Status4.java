@@ -1,7 +1,7 @@
 package io.cistern.nas.state;
 
-/// Status numbers of NFSv4 only (RFC 8881 section 15.1, RFC 7862 section 11.1, RFC 8276 section 8.2).
-/// Those that it shares with NFSv3 are in [io.cistern.nas.share.NfsStatus].
+/// Status numbers of NFSv4 only (RFC 8881 section 15.1, RFC 7862 section 11.1, RFC 8276 section
+/// 8.2). Those that it shares with NFSv3 are in [io.cistern.nas.share.NfsStatus].
 public final class Status4 {
     public static final int SAME = 10_009;
     public static final int DENIED = 10_010;

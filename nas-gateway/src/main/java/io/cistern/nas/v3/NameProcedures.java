@@ -143,8 +143,7 @@ final class NameProcedures {
                     Access from = rq.access(fromHandle).forChange();
                     Access to = rq.access(toHandle).forChange();
                     sameShare(from, to);
-                    Renamed renamed =
-                            openFiles.rename(from, fromName, to, toName, rq.change(from));
+                    Renamed renamed = openFiles.rename(from, fromName, to, toName, rq.change(from));
                     return o -> {
                         Request3.wcc(o, from, renamed.from());
                         Request3.wcc(o, to, renamed.to());

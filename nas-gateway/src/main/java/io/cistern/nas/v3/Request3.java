@@ -59,7 +59,8 @@ final class Request3 {
     }
 
     byte[] encode(Access near, Attributes file) {
-        return shares.handles().encode(new FileHandle.InShare(near.share().entry().id(), file.id()));
+        return shares.handles()
+                .encode(new FileHandle.InShare(near.share().entry().id(), file.id()));
     }
 
     /// What goes with a change: a repetition of this call, even to another node, does not happen

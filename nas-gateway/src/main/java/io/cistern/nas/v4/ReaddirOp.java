@@ -43,7 +43,7 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
             throw new NfsException(NfsStatus.BAD_COOKIE, "a verifier without a cookie");
         }
         long most = Math.min(Math.min(allBytes, MAX_REPLY_BYTES), c.room());
-        Page page = new Page(c, out, nameBytes, most - HEAD_BYTES, asked);
+        Page page = new Page(out, nameBytes, most - HEAD_BYTES, asked);
         if (c.atRoot()) {
             listShares(c, out, page);
         } else {
@@ -96,15 +96,13 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
 
     /// Writes entries as long as they fit.
     private static final class Page {
-        private final Compound c;
         private final XdrWriter out;
         private final int[] asked;
         private long namesLeft;
         private long bytesLeft;
         private int count;
 
-        Page(Compound c, XdrWriter out, long nameBytes, long bytes, int[] asked) {
-            this.c = c;
+        Page(XdrWriter out, long nameBytes, long bytes, int[] asked) {
             this.out = out;
             this.asked = asked;
             this.namesLeft = nameBytes == 0 ? Long.MAX_VALUE : nameBytes;
