@@ -21,6 +21,7 @@ final class Collector {
     private final BlockMap map;
     private final Table table;
     private final BlockReader reader;
+    private final FileCollector files;
 
     private @Nullable Branch current;
     private long cursor;
@@ -33,7 +34,8 @@ final class Collector {
     /// The current branch and all that descend from it, computed once per step.
     private @Nullable List<Branch> family;
 
-    Collector(BlockMap map, Table table, BlockReader reader) {
+    Collector(BlockMap map, Table table, BlockReader reader, FileRows files) {
+        this.files = new FileCollector(files);
         this.map = map;
         this.table = table;
         this.reader = reader;
@@ -57,6 +59,9 @@ final class Collector {
             }
             long granule = branch.granules.next(cursor);
             if (granule == Long.MAX_VALUE) {
+                if (!files.step(branch, end)) {
+                    return true;
+                }
                 finish(branch);
             } else {
                 cursor = granule + 1;
@@ -83,6 +88,7 @@ final class Collector {
         requests = branch.collectRequests;
         skipped = false;
         family = null;
+        files.start(branch);
     }
 
     private void finish(Branch branch) {

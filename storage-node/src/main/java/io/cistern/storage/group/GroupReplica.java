@@ -112,6 +112,7 @@ public final class GroupReplica implements VolumeGroup {
             case Command.Rollback c -> c.volume();
             case Command.Attach c -> c.volume();
             case Command.Detach c -> c.volume();
+            case Command.FileChange c -> c.volume();
         };
     }
 
