@@ -60,12 +60,14 @@ final class Checkpointer {
 
     /// Starts a checkpoint of what the store holds now. The store's lock is held, no entry is half
     /// applied, none is running.
-    CompletableFuture<LogPosition> begin(Header header) {
+    ///
+    /// @param written run when everything is in RocksDB and nothing newer is
+    CompletableFuture<LogPosition> begin(Header header, Runnable written) {
         CompletableFuture<LogPosition> result = new CompletableFuture<>();
         BlockMap.Frozen frozen = map.freeze();
         Frozen all = new Frozen(frozen, files.freeze(), table.takeDirty());
         running = result;
-        executor.execute(() -> run(header, all, result));
+        executor.execute(() -> run(header, all, written, result));
         return result;
     }
 
@@ -73,12 +75,14 @@ final class Checkpointer {
     private record Frozen(
             BlockMap.Frozen map, FileLayer files, Map<ByteBuffer, byte @Nullable []> table) {}
 
-    private void run(Header header, Frozen frozen, CompletableFuture<LogPosition> result) {
+    private void run(
+            Header header, Frozen frozen, Runnable written, CompletableFuture<LogPosition> result) {
         try {
             probe.at(Probe.Step.CHECKPOINT_FROZEN);
             map.area().sync();
             probe.at(Probe.Step.DATA_SYNCED);
             write(header, frozen);
+            written.run();
             probe.at(Probe.Step.BATCH_WRITTEN);
             map.db().flush();
             probe.at(Probe.Step.MAP_FLUSHED);

@@ -22,6 +22,7 @@ final class Collector {
     private final Table table;
     private final BlockReader reader;
     private final FileCollector files;
+    private final FileRows fileRows;
 
     private @Nullable Branch current;
     private long cursor;
@@ -36,6 +37,7 @@ final class Collector {
 
     Collector(BlockMap map, Table table, BlockReader reader, FileRows files) {
         this.files = new FileCollector(files);
+        this.fileRows = files;
         this.map = map;
         this.table = table;
         this.reader = reader;
@@ -96,14 +98,18 @@ final class Collector {
         Branch child = branch.onlyChild();
         if (skipped) {
             parked.add(branch.id);
-        } else if (branch.dead() && branch.granules.isEmpty()) {
+        } else if (branch.dead() && isEmpty(branch)) {
             table.remove(branch);
-        } else if (child != null && branch.granules.isEmpty()) {
+        } else if (child != null && isEmpty(branch)) {
             splice(branch, child);
         } else if (branch.collectRequests == requests && child == null && !branch.dead()) {
             branch.collect = false;
             table.save(branch);
         }
+    }
+
+    private boolean isEmpty(Branch branch) {
+        return branch.granules.isEmpty() && !fileRows.hasRows(branch.id);
     }
 
     /// Takes an empty branch out of the chain above its only child.

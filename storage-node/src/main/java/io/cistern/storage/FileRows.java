@@ -7,7 +7,6 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
-import org.rocksdb.RocksIterator;
 import org.rocksdb.WriteBatch;
 
 /// The rows of a store's shares: those changed since the last checkpoint in memory, over those in
@@ -202,12 +201,19 @@ final class FileRows {
         return layers.dirty.bytes;
     }
 
-    /// Whether a branch has any content row.
-    boolean hasRows(long branch) {
-        byte[] prefix = FileKeys.content(group, branch, new byte[0]);
+    boolean isEmpty() {
+        return !any(Keys.of(group, FileKeys.CONTENT)) && !any(Keys.of(group, FileKeys.OWN));
+    }
+
+    private boolean any(byte[] prefix) {
         try (FileScan scan = new FileScan(this, prefix, prefix, true, false)) {
             return scan.next();
         }
+    }
+
+    /// Whether a branch has any content row.
+    boolean hasRows(long branch) {
+        return any(FileKeys.content(group, branch, new byte[0]));
     }
 
     // ---- checkpoint
@@ -231,10 +237,5 @@ final class FileRows {
 
     void thawed() {
         layers = new Layers(layers.dirty, null);
-    }
-
-    /// Moves an iterator at a share's row behind all rows of its kind.
-    static void skip(RocksIterator it, long group) {
-        it.seek(FileKeys.end(group, Keys.kind(it.key())));
     }
 }

@@ -70,7 +70,26 @@ final class GroupStore implements Store {
         checkpointer =
                 new Checkpointer(map, files, table, mark, lock, disk, parts.header.position());
         collector = new Collector(map, table, reader, files);
-        copies = new Copies(state, map, table, reader, this::checkpointNow);
+        copies =
+                new Copies(
+                        state,
+                        new Copies.Contents(map, files, table, reader),
+                        new Copies.Checkpoints() {
+                            @Override
+                            public @Nullable CompletableFuture<LogPosition> running() {
+                                return checkpointer.running();
+                            }
+
+                            @Override
+                            public CompletableFuture<LogPosition> begin(Runnable written) {
+                                return GroupStore.this.begin(written);
+                            }
+
+                            @Override
+                            public void now() {
+                                checkpointNow();
+                            }
+                        });
         inspector = new Inspector(map, reader, new Damage(map, table));
         ledger = new SpaceLedger(map, table);
     }
@@ -224,10 +243,14 @@ final class GroupStore implements Store {
     }
 
     private CompletableFuture<LogPosition> begin() {
+        return begin(() -> {});
+    }
+
+    private CompletableFuture<LogPosition> begin(Runnable written) {
         begunNanos = System.nanoTime();
         bytesSince = 0;
         collector.checkpointBegun();
-        return checkpointer.begin(state.header(table));
+        return checkpointer.begin(state.header(table), written);
     }
 
     /// A checkpoint that holds everything done before the call. Blocks.
@@ -381,6 +404,11 @@ final class GroupStore implements Store {
     @Override
     public void importRows(List<RowExport> rows) {
         copies.rows(rows);
+    }
+
+    @Override
+    public void importFiles(FilePage page) {
+        copies.files(page);
     }
 
     @Override

@@ -17,6 +17,7 @@ import org.rocksdb.ReadOptions;
 import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
+import org.rocksdb.Snapshot;
 import org.rocksdb.Status;
 import org.rocksdb.WriteBatch;
 import org.rocksdb.WriteOptions;
@@ -134,6 +135,36 @@ final class MapDb implements AutoCloseable {
             db.flush(flushOptions);
         } catch (RocksDBException e) {
             throw halted("flush of", e);
+        }
+    }
+
+    /// The map as it is now, flushed or not, whatever is written later.
+    Frozen freeze() {
+        return new Frozen();
+    }
+
+    /// See [#freeze]. Close it.
+    final class Frozen implements AutoCloseable {
+        private final Snapshot snapshot = db.getSnapshot();
+        private final ReadOptions options =
+                new ReadOptions()
+                        .setVerifyChecksums(true)
+                        .setFillCache(false)
+                        .setReadaheadSize(1 << 20)
+                        .setSnapshot(snapshot);
+
+        RocksIterator iterator() {
+            return db.newIterator(options);
+        }
+
+        void verify(RocksIterator iterator) {
+            MapDb.this.verify(iterator);
+        }
+
+        @Override
+        public void close() {
+            options.close();
+            db.releaseSnapshot(snapshot);
         }
     }
 

@@ -174,6 +174,10 @@ public interface Store extends AutoCloseable {
 
     void importRows(List<RowExport> rows);
 
+    /// Installs rows of shares; pages come in order and without gaps, the first replaces all rows
+    /// there were.
+    void importFiles(FilePage page);
+
     /// Completes the import: everything is durable when this returns, and the store stands at the
     /// export's position.
     ///

@@ -26,10 +26,17 @@ public final class GroupReplica implements VolumeGroup {
     private final ReplicaParts parts;
     private final ReadPath reads;
     private final WritePath writes;
+    private final ShareService shares;
     private final LongAdder requests;
 
     /// @param requests counts reads and writes
-    GroupReplica(ReplicaParts parts, ReadPath reads, WritePath writes, LongAdder requests) {
+    GroupReplica(
+            ReplicaParts parts,
+            ReadPath reads,
+            WritePath writes,
+            ShareService shares,
+            LongAdder requests) {
+        this.shares = shares;
         this.parts = parts;
         this.reads = reads;
         this.writes = writes;
@@ -70,6 +77,27 @@ public final class GroupReplica implements VolumeGroup {
             long volume, Origin origin, long offset, long length, boolean unmap) {
         try {
             return writes.zero(volume, origin, offset, length, unmap);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    @Override
+    public CompletableFuture<FileReceipt> change(
+            long volume, Origin origin, ByteBuffer request, ByteBuffer data) {
+        requests.increment();
+        try {
+            return shares.change(volume, origin, request, data);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    @Override
+    public CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query) {
+        requests.increment();
+        try {
+            return shares.query(request, query);
         } catch (CisternException refused) {
             return CompletableFuture.failedFuture(refused);
         }
