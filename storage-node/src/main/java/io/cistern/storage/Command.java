@@ -1,5 +1,6 @@
 package io.cistern.storage;
 
+import io.cistern.block.fs.engine.Blocks;
 import java.nio.ByteBuffer;
 import java.util.List;
 
@@ -77,6 +78,15 @@ public sealed interface Command {
 
     /// Ends an attachment; no error if it is gone.
     record Detach(long volume, long attachment) implements Command {}
+
+    /// A change of a share, see [io.cistern.block.fs.engine.Evaluator]. The outcome has a reply.
+    ///
+    /// @param origin without an attachment (0) for what an administrator does
+    /// @param request an encoded [io.cistern.block.fs.engine.FileRequest]; read only
+    /// @param blocks whole blocks of the file that the request changes
+    record FileChange(
+            long volume, Origin origin, long evaluatedTerm, ByteBuffer request, List<Blocks> blocks)
+            implements Command {}
 
     enum AttachMode {
         EXCLUSIVE,

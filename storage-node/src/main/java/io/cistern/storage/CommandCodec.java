@@ -12,6 +12,7 @@ import io.cistern.storage.Command.CreateVolume;
 import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.FileChange;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Command.Resize;
 import io.cistern.storage.Command.Rollback;
@@ -42,6 +43,8 @@ import java.util.List;
 /// 10 Rollback       := volume:i64 snapshot:string safety:string time:i64
 /// 11 Attach         := volume:i64 mode:u8 nonce:u128 holder:string time:i64
 /// 12 Detach         := volume:i64 attachment:i64
+/// 32 FileChange     := volume:i64 origin evaluatedTerm:i64 length:u32 request[length]
+///                      parts:u8 (offset:i64 blocks:u32 crc:u32[blocks] data[blocks * 4096])[parts]
 /// ```
 ///
 /// The log's own checksum covers the command; each block of a Write also carries its own. The same
@@ -78,6 +81,7 @@ public final class CommandCodec {
             case Rollback c -> 2 + 8 + Bytes.size(c.snapshot()) + Bytes.size(c.safetyName()) + 8;
             case Attach c -> 2 + 8 + 1 + 16 + Bytes.size(c.holder()) + 8;
             case Detach c -> 2 + 16;
+            case FileChange c -> FileChangeCodec.size(c);
         };
     }
 
@@ -119,6 +123,7 @@ public final class CommandCodec {
                 dst.putLong(c.timeMillis());
             }
             case Detach c -> dst.putLong(c.volume()).putLong(c.attachment());
+            case FileChange c -> FileChangeCodec.encode(c, dst);
         }
     }
 
@@ -160,6 +165,7 @@ public final class CommandCodec {
             case 10 -> new Rollback(in.i64(), in.string(), in.string(), in.i64());
             case 11 -> new Attach(in.i64(), mode(in), in.i64(), in.i64(), in.string(), in.i64());
             case 12 -> new Detach(in.i64(), in.i64());
+            case 32 -> FileChangeCodec.decode(in);
             default -> throw in.bad("type " + type);
         };
     }
@@ -178,6 +184,7 @@ public final class CommandCodec {
             case Rollback c -> 10;
             case Attach c -> 11;
             case Detach c -> 12;
+            case FileChange c -> 32;
         };
     }
 
@@ -238,7 +245,7 @@ public final class CommandCodec {
         dst.putLong(origin.attachment()).putLong(origin.seq()).putLong(origin.doneBelow());
     }
 
-    private static Origin origin(Bytes in) {
+    static Origin origin(Bytes in) {
         return new Origin(in.i64(), in.i64(), in.i64());
     }
 

@@ -1,6 +1,7 @@
 package io.cistern.storage;
 
 import io.cistern.block.BlockDevice.Extent;
+import io.cistern.block.fs.engine.Views;
 import io.cistern.raft.LogPosition;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -82,6 +83,12 @@ public interface Store extends AutoCloseable {
 
     /// @throws io.cistern.block.CisternException NOT_FOUND
     View snapshotView(long volume, String snapshot);
+
+    // ---- shares
+
+    /// A volume that holds a share, for reading. What it does may block on the disk, and fails with
+    /// CorruptBlocksException and STALE as [#read] does; NOT_FOUND where there is no such volume.
+    Views share(long volume);
 
     // ---- reading
 
@@ -166,6 +173,10 @@ public interface Store extends AutoCloseable {
     List<RowKey> importPage(ExportPage page);
 
     void importRows(List<RowExport> rows);
+
+    /// Installs rows of shares; pages come in order and without gaps, the first replaces all rows
+    /// there were.
+    void importFiles(FilePage page);
 
     /// Completes the import: everything is durable when this returns, and the store stands at the
     /// export's position.

@@ -24,6 +24,10 @@ final class Wire {
     static final int VOLUME_USAGE = 7;
     static final int DIFF = 8;
 
+    static final int FILE_CHANGE = 40;
+    static final int FILE_QUERY = 41;
+    static final int COPY_FILES = 42;
+
     static final int SPACE = 16;
     static final int REPLICAS = 17;
     static final int FETCH_BLOCKS = 18;

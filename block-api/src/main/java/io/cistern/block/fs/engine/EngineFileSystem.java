@@ -31,6 +31,7 @@ import io.cistern.block.fs.SetAttributes;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -60,7 +61,21 @@ public abstract class EngineFileSystem implements FileSystem {
         if (once != null && (once.index() < 0 || once.index() > MAX_ONCE_INDEX)) {
             return refused(FileError.INVALID, "change " + once.index() + " of one request");
         }
-        return change(new FileRequest(op, call), data).thenApply(Reply::accepted);
+        return change(new FileRequest(op, call), data)
+                .handle((reply, failed) -> {
+                    if (reply == null) {
+                        throw full(failed);
+                    }
+                    return reply.accepted();
+                });
+    }
+
+    /// A full pool is a refusal like others.
+    private static RuntimeException full(@Nullable Throwable failed) {
+        CisternException known = CisternException.of(Objects.requireNonNull(failed));
+        return known.code() == ErrorCode.NO_SPACE
+                ? new FileException(FileError.NO_SPACE, String.valueOf(known.getMessage()))
+                : known;
     }
 
     private CompletableFuture<Reply> query(FileQuery query) {

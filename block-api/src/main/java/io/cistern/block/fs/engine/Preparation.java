@@ -144,6 +144,33 @@ public final class Preparation {
         block.put(from, new byte[to - from]);
     }
 
+    /// A stretch of the data space.
+    ///
+    /// @param address -1: not taken yet
+    public record Place(long address, int length) {}
+
+    /// Where blocks of a change will go, as far as that is known now.
+    public List<Place> places(FileOp op, Blocks blocks) {
+        Range range = range(op);
+        if (range == null) {
+            return List.of();
+        }
+        int length = blocks.data().remaining();
+        return views.still(() -> {
+            Rows rows = views.rows(0);
+            byte[] row = rows.get(RowKeys.inode(range.inode()));
+            List<Place> places = new ArrayList<>(2);
+            if (row == null) {
+                return places;
+            }
+            Inode inode = Inode.decode(range.inode(), row);
+            for (Piece p : FileReads.pieces(rows, inode, blocks.offset(), length)) {
+                places.add(new Place(p.address(), p.length()));
+            }
+            return places;
+        });
+    }
+
     /// A block of a file as it is now; zeroes where there is none.
     private ByteBuffer block(FileId file, long offset) {
         List<Piece> pieces =
