@@ -29,7 +29,7 @@ final class ShareCommands {
     static boolean administrative(FileChange c) {
         try {
             FileOp op = FileRequest.decode(c.request()).op();
-            return op instanceof FileOp.Format || op instanceof FileOp.Quota;
+            return op instanceof FileOp.Format || op instanceof FileOp.Configure;
         } catch (CisternException malformed) {
             return false;
         }

@@ -1,5 +1,6 @@
 package io.cistern.volume;
 
+import io.cistern.block.fs.FileSystem;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import java.util.List;
@@ -20,6 +21,13 @@ public interface ClusterClient extends AutoCloseable {
     /// @throws io.cistern.block.CisternException NOT_FOUND, INVALID (a snapshot opened for
     ///   writing), LIMIT (too many attachments), UNAVAILABLE (no leader in time)
     VolumeDevice open(String volume, AttachMode mode, String holder);
+
+    /// Opens a share, as its only owner: whoever had it open is FENCED from then on. Blocks
+    /// likewise.
+    ///
+    /// @param holder who uses it, for people
+    /// @throws io.cistern.block.CisternException NOT_FOUND, UNAVAILABLE
+    FileSystem openShare(String share, String holder);
 
     /// The attachments of a volume. Blocks likewise.
     List<AttachmentInfo> attachments(String volume);

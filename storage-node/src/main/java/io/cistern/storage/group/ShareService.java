@@ -10,6 +10,7 @@ import io.cistern.block.fs.engine.Queries;
 import io.cistern.block.fs.engine.Reply;
 import io.cistern.storage.Origin;
 import io.cistern.storage.Outcome;
+import io.cistern.storage.Usage;
 import io.cistern.storage.VolumeState;
 import io.cistern.storage.group.VolumeGroup.FileReceipt;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
@@ -112,10 +113,17 @@ final class ShareService {
                                                                                     request
                                                                                             .volume()))
                                                             .answer(decoded)));
-                    return new FileReceipt(
-                            receipt.index(),
-                            receipt.version(),
-                            Objects.requireNonNull(reply.get()).encode());
+                    Reply answer = Objects.requireNonNull(reply.get());
+                    if (decoded instanceof FileQuery.Space && answer.error() == null) {
+                        answer = withPool(answer);
+                    }
+                    return new FileReceipt(receipt.index(), receipt.version(), answer.encode());
                 });
+    }
+
+    private Reply withPool(Reply answer) {
+        Usage usage = parts.store().usage();
+        long free = Math.min(usage.freeBytes(), space.available(usage.usedBytes()));
+        return answer.append(usage.diskBytes(), Math.max(0, free));
     }
 }

@@ -6,6 +6,7 @@ import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.Progress;
+import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
@@ -22,6 +23,7 @@ final class AdminService implements ClusterAdmin {
     private final SnapshotAdmin snapshots;
     private final StatusView view;
     private final NodeAdmin nodes;
+    private final Shares shares;
 
     AdminService(Cluster cluster, String clusterId) {
         this.cluster = cluster;
@@ -29,6 +31,7 @@ final class AdminService implements ClusterAdmin {
         this.snapshots = new SnapshotAdmin(cluster, volumes);
         this.view = new StatusView(cluster, clusterId, volumes::list);
         this.nodes = new NodeAdmin(cluster, view);
+        this.shares = new Shares(cluster, volumes, snapshots);
     }
 
     @Override
@@ -100,6 +103,11 @@ final class AdminService implements ClusterAdmin {
     public VolumeInfo cloneVolume(SnapshotName snapshot, String newName, Limits limits) {
         return volumes.clone(
                 cluster.volume(snapshot.volume()), snapshot.snapshot(), newName, limits);
+    }
+
+    @Override
+    public ShareAdmin shares() {
+        return shares;
     }
 
     @Override

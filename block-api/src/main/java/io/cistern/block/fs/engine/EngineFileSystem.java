@@ -445,7 +445,7 @@ public abstract class EngineFileSystem implements FileSystem {
                                 .toList());
     }
 
-    /// Quota and use: [quota (0: none), used bytes, inodes, 1 if there is cleaning to do].
+    /// The values of a [FileQuery.Space]'s reply.
     protected CompletableFuture<List<Long>> shareSpace() {
         return query(new FileQuery.Space(Credentials.ROOT)).thenApply(Reply::values);
     }

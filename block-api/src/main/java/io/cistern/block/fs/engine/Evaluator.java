@@ -103,12 +103,20 @@ public final class Evaluator {
             case FileOp.Touch o -> Reply.DONE;
             case FileOp.Forget o -> new StateOps(change).forget(o.client());
             case FileOp.Clean o -> new CleanOps(change).clean();
-            case FileOp.Quota o -> {
-                change.share.quota = o.quotaBytes();
-                yield Reply.DONE;
-            }
+            case FileOp.Configure o -> configure(change, o);
             case FileOp.Format o -> throw new IllegalStateException("formatted before");
         };
+    }
+
+    private static Reply configure(Change change, FileOp.Configure op) {
+        Long quota = op.quotaBytes();
+        if (quota != null) {
+            change.share.quota = quota;
+        }
+        if (op.settings() != null) {
+            change.tx.put(RowKeys.SETTINGS, op.settings().toByteArray());
+        }
+        return Reply.DONE;
     }
 
     /// The file that a hold without one means.

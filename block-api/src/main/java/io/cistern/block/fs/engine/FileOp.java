@@ -53,6 +53,11 @@ public sealed interface FileOp {
     /// Makes an empty file system, where there is none.
     record Format(long quotaBytes) implements FileOp {}
 
+    /// Sets what an administrator decides; null leaves it as it is.
+    ///
     /// @param quotaBytes 0: none
-    record Quota(long quotaBytes) implements FileOp {}
+    /// @param settings for the front end, at most [#MAX_SETTINGS_BYTES]; not in snapshots
+    record Configure(@Nullable Long quotaBytes, @Nullable ByteString settings) implements FileOp {}
+
+    int MAX_SETTINGS_BYTES = 64 << 10;
 }

@@ -51,7 +51,8 @@ public sealed interface FileQuery {
     /// Reply: [offset].
     record Seek(Credentials who, FileId file, long offset, boolean data) implements FileQuery {}
 
-    /// Reply: [quota, used bytes, inodes, 1 if there is cleaning to do].
+    /// Reply: [quota, used bytes, inodes, 1 if there is cleaning to do], data: settings. A replica
+    /// appends [bytes of its disk, bytes free there].
     record Space(Credentials who) implements FileQuery {}
 
     /// Reply: entries (name, snapshot root, created).

@@ -44,7 +44,7 @@ import org.jspecify.annotations.Nullable;
 /// 11 Forget    := client:i64
 /// 12 Clean     :=
 /// 13 Format    := quota:i64
-/// 14 Quota     := quota:i64
+/// 14 Configure := quota:optional i64 settings:optional bytes
 /// ```
 ///
 /// @param timeNanos stamped by the leader
@@ -119,7 +119,7 @@ public record FileRequest(FileOp op, Call call, long timeNanos) {
             case FileOp.Forget o -> 11;
             case FileOp.Clean o -> 12;
             case FileOp.Format o -> 13;
-            case FileOp.Quota o -> 14;
+            case FileOp.Configure o -> 14;
         };
     }
 
@@ -158,7 +158,7 @@ public record FileRequest(FileOp op, Call call, long timeNanos) {
             case FileOp.Forget o -> out.i64(o.client());
             case FileOp.Clean o -> {}
             case FileOp.Format o -> out.i64(o.quotaBytes());
-            case FileOp.Quota o -> out.i64(o.quotaBytes());
+            case FileOp.Configure o -> out.optional(o.quotaBytes()).optional(o.settings());
         }
     }
 
@@ -233,7 +233,9 @@ public record FileRequest(FileOp op, Call call, long timeNanos) {
             case 11 -> new FileOp.Forget(in.i64());
             case 12 -> new FileOp.Clean();
             case 13 -> new FileOp.Format(in.i64());
-            case 14 -> new FileOp.Quota(in.i64());
+            case 14 ->
+                    new FileOp.Configure(
+                            in.optionalLong(), in.optionalBytes(FileOp.MAX_SETTINGS_BYTES));
             default -> throw in.bad("operation " + code);
         };
     }

@@ -298,12 +298,15 @@ public final class Queries {
             throw new FileException(FileError.STALE, "this is not a share");
         }
         ShareRecord share = ShareRecord.decode(row);
-        return Reply.of(
-                List.of(
-                        share.quota,
-                        share.usedBlocks * BlockDevice.BLOCK_BYTES,
-                        share.inodes,
-                        CleanOps.needed(rows) ? 1L : 0L));
+        byte[] settings = rows.get(RowKeys.SETTINGS);
+        Reply counted =
+                Reply.of(
+                        List.of(
+                                share.quota,
+                                share.usedBlocks * BlockDevice.BLOCK_BYTES,
+                                share.inodes,
+                                CleanOps.needed(rows) ? 1L : 0L));
+        return settings == null ? counted : counted.with(ByteBuffer.wrap(settings));
     }
 
     private Reply state(FileQuery.State q) {

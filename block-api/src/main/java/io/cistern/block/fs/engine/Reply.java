@@ -58,6 +58,13 @@ public record Reply(
                 NO_DATA);
     }
 
+    /// The reply with more values behind those it has.
+    public Reply append(Long... more) {
+        List<Long> all = new ArrayList<>(values);
+        all.addAll(Arrays.asList(more));
+        return new Reply(error, message, List.copyOf(all), attributes, entries, data);
+    }
+
     Reply with(ByteBuffer bytes) {
         return new Reply(error, message, values, attributes, entries, bytes);
     }

@@ -26,10 +26,12 @@ import java.nio.ByteBuffer;
 /// once       := 'o' client:u64 slot:u32
 /// hold       := 'h' inode:u64 client:u64 open:u64
 /// held       := 'c' client:u64 inode:u64 open:u64
+/// settings   := 'r'                                    an administrator's, for the front end
 /// totals     := 's'                                    see StateRecord
 /// ```
 public final class RowKeys {
     static final byte[] SHARE = {'S'};
+    static final byte[] SETTINGS = {'r'};
     static final byte[] TOTALS = {'s'};
     static final byte[] GARBAGE = {'G'};
     static final byte[] FAR_GARBAGE = {'H'};
