@@ -23,11 +23,18 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// An NFS server of one node: NFSv3 with MOUNT and NFSv4.1/4.2 on the same ports. Any thread.
 public final class NfsServer implements AutoCloseable {
     private static final int MAX_MESSAGE_BYTES = (1 << 20) + (32 << 10);
+    private static final Logger LOG = LoggerFactory.getLogger(NfsServer.class);
     private static final int SWEEP_SECONDS = 2;
+
+    /// A share that nobody uses is given up after that, so that another node may serve it.
+    private static final int IDLE_SHARE_SECONDS = 60;
+
     private static final int MAX_LOCKS_SHOWN = 10_000;
 
     private final Shares shares;
@@ -93,8 +100,19 @@ public final class NfsServer implements AutoCloseable {
             throw e;
         }
         server.sweeper.scheduleWithFixedDelay(
-                server.state::sweep, SWEEP_SECONDS, SWEEP_SECONDS, TimeUnit.SECONDS);
+                server::sweep, SWEEP_SECONDS, SWEEP_SECONDS, TimeUnit.SECONDS);
         return server;
+    }
+
+    private void sweep() {
+        try {
+            state.sweep();
+            shares.releaseIdle(
+                    TimeUnit.SECONDS.toNanos(IDLE_SHARE_SECONDS),
+                    share -> state.hasOpens(share.entry().id()));
+        } catch (RuntimeException e) {
+            LOG.error("sweeping failed", e);
+        }
     }
 
     private void servePortmapper(InetSocketAddress address, RpcLimits limits) {

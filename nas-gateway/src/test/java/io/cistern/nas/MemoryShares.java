@@ -20,7 +20,7 @@ final class MemoryShares implements ShareCatalog {
 
     /// A share that everybody may use, as whoever they say they are.
     static ClientRule open() {
-        return new ClientRule(Cidr.ANY_V4, false, false, false, false);
+        return new ClientRule(Cidr.ANY_V4, false, false, false, false, false);
     }
 
     MemoryShares add(String name, ClientRule... rules) {

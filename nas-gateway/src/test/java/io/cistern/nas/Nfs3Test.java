@@ -484,7 +484,7 @@ class Nfs3Test {
         server.shares.replace("share", ClientRule.of(Cidr.parse("10.0.0.0/8"), false));
         assertThat(call(1, o -> o.writeOpaque(root)).readInt()).as("no rule").isEqualTo(13);
         server.shares.replace(
-                "share", new ClientRule(Cidr.ANY_V4, false, false, false, true));
+                "share", new ClientRule(Cidr.ANY_V4, false, false, false, false, true));
         assertThat(call(1, o -> o.writeOpaque(root)).readInt()).as("port").isEqualTo(13);
         server.shares.replace("share", ClientRule.of(Cidr.ANY_V4, false));
         byte[] squashed = create("h");

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// RPC over TLS (RFC 9289), with a certificate that the JDK's own keytool makes.
 class TlsTest {
     private static final ClientRule ONLY_TLS =
-            new ClientRule(Cidr.ANY_V4, false, false, true, false);
+            new ClientRule(Cidr.ANY_V4, false, false, false, true, false);
 
     @TempDir Path dir;
 

@@ -46,13 +46,13 @@ final class RecordDecoder extends ByteToMessageDecoder {
     @Override
     protected void decode(ChannelHandlerContext ctx, ByteBuf in, List<Object> out) {
         switch (state) {
-            case HEADER -> readHeader(ctx, in);
+            case HEADER -> readHeader(ctx, in, out);
             case FRAGMENT -> readFragment(in, out);
             case REFUSED -> in.skipBytes(in.readableBytes());
         }
     }
 
-    private void readHeader(ChannelHandlerContext ctx, ByteBuf in) {
+    private void readHeader(ChannelHandlerContext ctx, ByteBuf in, List<Object> out) {
         if (in.readableBytes() < 4) {
             return;
         }
@@ -72,6 +72,9 @@ final class RecordDecoder extends ByteToMessageDecoder {
         }
         recordBytes += fragmentBytes;
         state = State.FRAGMENT;
+        if (fragmentBytes == 0) {
+            readFragment(in, out); // now: what comes next may be the next header
+        }
     }
 
     private void readFragment(ByteBuf in, List<Object> out) {

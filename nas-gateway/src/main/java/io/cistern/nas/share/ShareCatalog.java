@@ -9,6 +9,10 @@ public interface ShareCatalog {
     /// In order of names. Does not block.
     List<ShareEntry> shares();
 
+    /// Looks for shares anew, because a client asked for one that is not known. May block; does so
+    /// at most now and then.
+    default void refresh() {}
+
     /// Makes this node the share's owner. May block.
     ///
     /// @throws CisternException NOT_FOUND where the share is gone; BUSY where another node owns it

@@ -8,8 +8,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param id the same on every node and for ever; not 0
 /// @param name what its path is called: `/NAME`
-/// @param rules of those that match a client's address, the one with the longest prefix counts; no
-///   match: no access
+/// @param rules the first that matches a client's address counts; no match: no access
 public record ShareEntry(long id, String name, List<ClientRule> rules) {
     public ShareEntry {
         rules = List.copyOf(rules);
@@ -17,14 +16,11 @@ public record ShareEntry(long id, String name, List<ClientRule> rules) {
 
     /// The rule for that client; null: none matches.
     public @Nullable ClientRule ruleFor(InetAddress client) {
-        ClientRule best = null;
         for (ClientRule rule : rules) {
-            if (rule.clients().contains(client)
-                    && (best == null
-                            || rule.clients().prefixBits() > best.clients().prefixBits())) {
-                best = rule;
+            if (rule.clients().contains(client)) {
+                return rule;
             }
         }
-        return best;
+        return null;
     }
 }

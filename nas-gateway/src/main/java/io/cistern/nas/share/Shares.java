@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,6 +20,7 @@ public final class Shares implements AutoCloseable {
     /// User and group of those who are nobody in particular.
     public static final int NOBODY = 65_534;
 
+    private static final Credentials NOBODY_AT_ALL = new Credentials(NOBODY, NOBODY, List.of());
     private static final Logger LOG = LoggerFactory.getLogger(Shares.class);
 
     private final ShareCatalog catalog;
@@ -52,6 +54,15 @@ public final class Shares implements AutoCloseable {
     }
 
     public @Nullable ShareEntry find(String name) {
+        ShareEntry known = known(name);
+        if (known == null) {
+            catalog.refresh();
+            known = known(name);
+        }
+        return known;
+    }
+
+    private @Nullable ShareEntry known(String name) {
         for (ShareEntry share : catalog.shares()) {
             if (share.name().equals(name)) {
                 return share;
@@ -88,17 +99,20 @@ public final class Shares implements AutoCloseable {
             throw new NfsException(NfsStatus.ACCESS, "no rule of the share lets this client in");
         }
         OpenShare share = openShare(entry);
+        share.used().set(System.nanoTime());
         return new Access(
                 share,
                 file,
-                identity(call.credential(), rule.rootSquash()),
+                rule.allSquash()
+                        ? NOBODY_AT_ALL
+                        : identity(call.credential(), rule.rootSquash()),
                 rule.readOnly() || share.files().readOnly());
     }
 
     /// Whose rights a call has.
     public static Credentials identity(Credential credential, boolean rootSquash) {
         return switch (credential) {
-            case Credential.Anonymous _ -> new Credentials(NOBODY, NOBODY, List.of());
+            case Credential.Anonymous _ -> NOBODY_AT_ALL;
             case Credential.Sys sys -> {
                 boolean squash = rootSquash && sys.uid() == 0;
                 List<Integer> groups = new ArrayList<>();
@@ -106,7 +120,7 @@ public final class Shares implements AutoCloseable {
                     groups.add(rootSquash && gid == 0 ? NOBODY : gid);
                 }
                 yield squash
-                        ? new Credentials(NOBODY, NOBODY, List.of())
+                        ? NOBODY_AT_ALL
                         : new Credentials(
                                 sys.uid(),
                                 rootSquash && sys.gid() == 0 ? NOBODY : sys.gid(),
@@ -124,7 +138,7 @@ public final class Shares implements AutoCloseable {
                 entry.id(),
                 id -> {
                     var files = catalog.open(entry);
-                    OpenShare share = new OpenShare(entry, files, files.owner());
+                    OpenShare share = OpenShare.of(entry, files);
                     LOG.info("share {}: owned here as owner {}", entry.name(), files.owner());
                     onOpen.accept(share);
                     return share;
@@ -132,9 +146,25 @@ public final class Shares implements AutoCloseable {
     }
 
     private OpenShare refresh(OpenShare known, ShareEntry entry) {
-        OpenShare renewed = new OpenShare(entry, known.files(), known.owned());
+        OpenShare renewed = known.with(entry);
         open.replace(entry.id(), known, renewed);
         return renewed;
+    }
+
+    /// Gives up shares that nobody has used for a while, so that another node may take them.
+    ///
+    /// @param idleNanos how long that is
+    /// @param needed shares that are to be kept all the same: those with opens
+    public void releaseIdle(long idleNanos, Predicate<OpenShare> needed) {
+        long now = System.nanoTime();
+        for (OpenShare share : open.values()) {
+            if (now - share.used().get() > idleNanos
+                    && !needed.test(share)
+                    && open.remove(share.entry().id(), share)) {
+                LOG.info("share {}: not used, given up", share.entry().name());
+                share.files().close();
+            }
+        }
     }
 
     /// Gives a share up after a failure that says another node owns it. The next request opens it

@@ -323,6 +323,13 @@ public final class NfsState {
         }
     }
 
+    /// Whether anybody has a file of the share open, or may still reclaim one.
+    public boolean hasOpens(long share) {
+        synchronized (mutex) {
+            return inGrace(share) || states.hasOpens(share);
+        }
+    }
+
     public boolean isOpen(FileKey file) {
         synchronized (mutex) {
             return states.isOpen(file);

@@ -323,6 +323,10 @@ final class StateTable {
 
     // ---- files
 
+    boolean hasOpens(long share) {
+        return files.keySet().stream().anyMatch(key -> key.share() == share);
+    }
+
     boolean isOpen(FileKey key) {
         return files.containsKey(key);
     }

@@ -42,7 +42,7 @@ class ShareEntryTest {
     }
 
     @Test
-    void theRuleWithTheLongestPrefixCounts() throws UnknownHostException {
+    void theFirstRuleThatMatchesCounts() throws UnknownHostException {
         ClientRule wide = ClientRule.of(Cidr.parse("10.0.0.0/8"), false);
         ClientRule narrow = ClientRule.of(Cidr.parse("10.1.0.0/16"), true);
         ShareEntry share = new ShareEntry(1, "s", List.of(narrow, wide));
