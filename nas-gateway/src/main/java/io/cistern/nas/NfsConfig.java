@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// @param addresses TCP, where NFS and MOUNT are served together
 /// @param portmapper where a portmapper is served too; null: none, clients name the ports
 /// @param serverId names this node; unique in the cluster
-/// @param scope names the cluster: file handles are good on all servers of a scope (RFC 8881 section
-///   2.10.4)
+/// @param scope names the cluster: file handles are good on all servers of a scope (RFC 8881
+///   section 2.10.4)
 /// @param handleKey 16 bytes that file handles are checked with; the same on every node
 /// @param tls what RPC over TLS is offered with; null: not offered
 /// @param ioThreads event loops
@@ -55,31 +55,71 @@ public record NfsConfig(
 
     public NfsConfig withState(StateLimits limits) {
         return new NfsConfig(
-                addresses, portmapper, serverId, scope, handleKey, tls, rpc, limits, ioThreads,
+                addresses,
+                portmapper,
+                serverId,
+                scope,
+                handleKey,
+                tls,
+                rpc,
+                limits,
+                ioThreads,
                 cachedReplies);
     }
 
     public NfsConfig withRpc(RpcLimits limits) {
         return new NfsConfig(
-                addresses, portmapper, serverId, scope, handleKey, tls, limits, state, ioThreads,
+                addresses,
+                portmapper,
+                serverId,
+                scope,
+                handleKey,
+                tls,
+                limits,
+                state,
+                ioThreads,
                 cachedReplies);
     }
 
     public NfsConfig withAddresses(List<InetSocketAddress> wanted) {
         return new NfsConfig(
-                wanted, portmapper, serverId, scope, handleKey, tls, rpc, state, ioThreads,
+                wanted,
+                portmapper,
+                serverId,
+                scope,
+                handleKey,
+                tls,
+                rpc,
+                state,
+                ioThreads,
                 cachedReplies);
     }
 
     public NfsConfig withPortmapper(@Nullable InetSocketAddress address) {
         return new NfsConfig(
-                addresses, address, serverId, scope, handleKey, tls, rpc, state, ioThreads,
+                addresses,
+                address,
+                serverId,
+                scope,
+                handleKey,
+                tls,
+                rpc,
+                state,
+                ioThreads,
                 cachedReplies);
     }
 
     public NfsConfig withTls(@Nullable SslContext context) {
         return new NfsConfig(
-                addresses, portmapper, serverId, scope, handleKey, context, rpc, state, ioThreads,
+                addresses,
+                portmapper,
+                serverId,
+                scope,
+                handleKey,
+                context,
+                rpc,
+                state,
+                ioThreads,
                 cachedReplies);
     }
 

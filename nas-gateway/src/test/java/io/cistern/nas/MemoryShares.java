@@ -86,14 +86,13 @@ final class MemoryShares implements ShareCatalog {
     /// Makes the roots writable for everybody.
     private void prepare() {
         files.values()
-                .forEach(
-                        fs ->
-                                fs.setAttributes(
-                                                io.cistern.block.fs.Call.of(
-                                                        io.cistern.block.fs.Credentials.ROOT),
-                                                io.cistern.block.fs.FileId.ROOT,
-                                                io.cistern.block.fs.SetAttributes.ofMode(0777),
-                                                null)
-                                        .join());
+                .forEach(fs ->
+                        fs.setAttributes(
+                                        io.cistern.block.fs.Call.of(
+                                                io.cistern.block.fs.Credentials.ROOT),
+                                        io.cistern.block.fs.FileId.ROOT,
+                                        io.cistern.block.fs.SetAttributes.ofMode(0777),
+                                        null)
+                                .join());
     }
 }

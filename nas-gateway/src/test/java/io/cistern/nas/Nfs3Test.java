@@ -123,8 +123,7 @@ class Nfs3Test {
     }
 
     private byte[] read(byte[] handle, long offset, int count) {
-        XdrReader r =
-                ok(call(6, o -> o.writeOpaque(handle).writeLong(offset).writeInt(count)));
+        XdrReader r = ok(call(6, o -> o.writeOpaque(handle).writeLong(offset).writeInt(count)));
         postOp(r);
         int n = r.readInt();
         r.readBool();
@@ -214,8 +213,7 @@ class Nfs3Test {
         postOp(missing);
         missing.expectEnd("LOOKUP3resfail");
 
-        XdrReader link =
-                ok(call(15, o -> o.writeOpaque(file).writeOpaque(root).writeString("g")));
+        XdrReader link = ok(call(15, o -> o.writeOpaque(file).writeOpaque(root).writeString("g")));
         assertThat(postOp(link).links).isEqualTo(2);
         wcc(link);
         XdrReader rename =
@@ -309,9 +307,7 @@ class Nfs3Test {
 
     private byte[] exclusive(long verifier, int status) {
         XdrReader r =
-                call(
-                        8,
-                        o -> o.writeOpaque(root).writeString("x").writeInt(2).writeLong(verifier));
+                call(8, o -> o.writeOpaque(root).writeString("x").writeInt(2).writeLong(verifier));
         assertThat(r.readInt()).isEqualTo(status);
         if (status != 0) {
             return new byte[0];
@@ -333,8 +329,7 @@ class Nfs3Test {
         for (int bytes : new int[] {500, 4_096, 1 << 20}) {
             assertThat(list(17, bytes)).containsExactlyInAnyOrderElementsOf(names);
         }
-        XdrReader small =
-                call(16, o -> o.writeOpaque(root).writeLong(0).writeLong(0).writeInt(20));
+        XdrReader small = call(16, o -> o.writeOpaque(root).writeLong(0).writeLong(0).writeInt(20));
         assertThat(small.readInt()).as("TOOSMALL").isEqualTo(10_005);
     }
 

@@ -88,7 +88,10 @@ class Nfs4Test {
     @Test
     void filesAreOpenedWrittenReadAndClosed() {
         Opened f = a.open("share", "o", "f", 3, 0, true);
-        a.ok(putfh(f.handle()), write(f.stateid(), 3, DATA), op(COMMIT, o -> o.writeLong(0).writeInt(0)));
+        a.ok(
+                putfh(f.handle()),
+                write(f.stateid(), 3, DATA),
+                op(COMMIT, o -> o.writeLong(0).writeInt(0)));
         XdrReader r = a.ok(putfh(f.handle()), read(f.stateid(), 0, 100));
         result(r, PUTFH);
         result(r, READ);
@@ -151,7 +154,10 @@ class Nfs4Test {
                     .as("OLD_STATEID")
                     .isEqualTo(10_024);
             Op down =
-                    stateOp(OPEN_DOWNGRADE, both.stateid(), o -> o.writeInt(0).writeInt(1).writeInt(0));
+                    stateOp(
+                            OPEN_DOWNGRADE,
+                            both.stateid(),
+                            o -> o.writeInt(0).writeInt(1).writeInt(0));
             assertThat(a.status(putfh(f.handle()), down)).isZero();
             assertThat(b.status(writer)).isZero();
         }
@@ -196,7 +202,9 @@ class Nfs4Test {
                                             .writeLong(0)
                                             .writeString("x"));
             assertThat(b.status(putfh(g.handle()), test)).isEqualTo(10_010);
-            assertThat(b.status(putfh(g.handle()), lock(g, "l", 1, 5, 0))).as("INVAL").isEqualTo(22);
+            assertThat(b.status(putfh(g.handle()), lock(g, "l", 1, 5, 0)))
+                    .as("INVAL")
+                    .isEqualTo(22);
             assertThat(a.close(f)).isZero();
             assertThat(b.status(putfh(g.handle()), lock(g, "l", 2, 0, -1))).isZero();
             assertThat(server.server.locks()).hasSize(1);
@@ -211,11 +219,10 @@ class Nfs4Test {
         assertThat(a.status(putfh(f.handle()), read(f.stateid(), 0, 10))).isZero();
         assertThat(a.close(f)).isZero();
         org.awaitility.Awaitility.await()
-                .untilAsserted(
-                        () ->
-                                assertThat(a.status(putfh(f.handle()), read(ANONYMOUS, 0, 10)))
-                                        .as("STALE")
-                                        .isEqualTo(70));
+                .untilAsserted(() ->
+                        assertThat(a.status(putfh(f.handle()), read(ANONYMOUS, 0, 10)))
+                                .as("STALE")
+                                .isEqualTo(70));
     }
 
     @Test
@@ -281,7 +288,8 @@ class Nfs4Test {
             op(RENAME, o -> o.writeString("e").writeString("moved"))
         };
         assertThat(a.status(rename)).isZero();
-        assertThat(a.status(root(), lookup("share"), op(REMOVE, o -> o.writeString("moved")))).isZero();
+        assertThat(a.status(root(), lookup("share"), op(REMOVE, o -> o.writeString("moved"))))
+                .isZero();
         assertThat(a.status(root(), lookup("share"), op(REMOVE, o -> o.writeString("d"))))
                 .as("NOTEMPTY")
                 .isEqualTo(66);
@@ -290,7 +298,12 @@ class Nfs4Test {
     private static Op mkdir(String name) {
         return op(
                 CREATE,
-                o -> o.writeInt(2).writeString(name).writeBitmap(0, 1 << 1).writeInt(4).writeInt(0755));
+                o ->
+                        o.writeInt(2)
+                                .writeString(name)
+                                .writeBitmap(0, 1 << 1)
+                                .writeInt(4)
+                                .writeInt(0755));
     }
 
     private List<String> list(String directory, int bytes) {
@@ -337,19 +350,31 @@ class Nfs4Test {
         byte[] block = new byte[4_096];
         block[0] = 1;
         a.ok(putfh(f.handle()), write(f.stateid(), 1 << 20, block));
-        XdrReader seek = a.ok(putfh(f.handle()), stateOp(69, f.stateid(), o -> o.writeLong(0).writeInt(0)));
+        XdrReader seek =
+                a.ok(putfh(f.handle()), stateOp(69, f.stateid(), o -> o.writeLong(0).writeInt(0)));
         result(seek, PUTFH);
         result(seek, 69);
         assertThat(seek.readBool()).isFalse();
         assertThat(seek.readLong()).isEqualTo(1 << 20);
-        assertThat(a.status(putfh(f.handle()), stateOp(59, f.stateid(), o -> o.writeLong(0).writeLong(2 << 20))))
+        assertThat(
+                        a.status(
+                                putfh(f.handle()),
+                                stateOp(59, f.stateid(), o -> o.writeLong(0).writeLong(2 << 20))))
                 .as("ALLOCATE")
                 .isZero();
-        assertThat(a.status(putfh(f.handle()), stateOp(62, f.stateid(), o -> o.writeLong(0).writeLong(4_096))))
+        assertThat(
+                        a.status(
+                                putfh(f.handle()),
+                                stateOp(62, f.stateid(), o -> o.writeLong(0).writeLong(4_096))))
                 .as("DEALLOCATE")
                 .isZero();
         XdrReader plus =
-                a.ok(putfh(f.handle()), stateOp(68, f.stateid(), o -> o.writeLong((1 << 20) - 4_096).writeInt(8_192)));
+                a.ok(
+                        putfh(f.handle()),
+                        stateOp(
+                                68,
+                                f.stateid(),
+                                o -> o.writeLong((1 << 20) - 4_096).writeInt(8_192)));
         result(plus, PUTFH);
         result(plus, 68);
         Opened g = a.open("share", "o", "g", 3, 0, true);
@@ -368,7 +393,10 @@ class Nfs4Test {
         result(copied, 60);
         copied.readInt();
         assertThat(copied.readLong()).isEqualTo(2 << 20);
-        assertThat(a.status(putfh(f.handle()), op(73, o -> o.writeInt(1).writeString("x").writeString("v"))))
+        assertThat(
+                        a.status(
+                                putfh(f.handle()),
+                                op(73, o -> o.writeInt(1).writeString("x").writeString("v"))))
                 .as("SETXATTR")
                 .isZero();
         XdrReader get = a.ok(putfh(f.handle()), op(72, o -> o.writeString("x")));
@@ -395,7 +423,9 @@ class Nfs4Test {
             assertThat(other.status(steal)).as("GRACE").isEqualTo(10_013);
             Op[] removal = {root(), lookup("share"), op(REMOVE, o -> o.writeString("f"))};
             assertThat(other.status(removal)).as("GRACE").isEqualTo(10_013);
-            assertThat(other.status(putfh(f.handle()), reclaim("o"))).as("NO_GRACE").isEqualTo(10_033);
+            assertThat(other.status(putfh(f.handle()), reclaim("o")))
+                    .as("NO_GRACE")
+                    .isEqualTo(10_033);
 
             back.start("a", 1);
             assertThat(back.status(putfh(f.handle()), read(f.stateid(), 0, 1)))
@@ -420,23 +450,25 @@ class Nfs4Test {
     @Test
     void aSilentClientKeepsItsStateUntilSomebodyNeedsIt() throws InterruptedException {
         StateLimits limits = StateLimits.DEFAULT.withLease(1, 1);
-        try (TestServer s =
-                        TestServer.of(MemoryShares.open(), c -> c.withState(limits));
+        try (TestServer s = TestServer.of(MemoryShares.open(), c -> c.withState(limits));
                 V4TestClient quiet = V4TestClient.started(s.address(), 1, "quiet");
                 V4TestClient busy = V4TestClient.started(s.address(), 1, "busy")) {
             Opened f = quiet.open("share", "o", "f", 3, 3, true);
             org.awaitility.Awaitility.await()
-                    .until(() -> s.server.clients().stream().anyMatch(c -> c.owner().equals("quiet") && c.expired()));
-            assertThat(quiet.status(putfh(f.handle()), read(f.stateid(), 0, 1))).as("courtesy").isZero();
+                    .until(() ->
+                            s.server.clients().stream()
+                                    .anyMatch(c -> c.owner().equals("quiet") && c.expired()));
+            assertThat(quiet.status(putfh(f.handle()), read(f.stateid(), 0, 1)))
+                    .as("courtesy")
+                    .isZero();
             org.awaitility.Awaitility.await()
-                    .untilAsserted(
-                            () ->
-                                    assertThat(
-                                                    busy.status(
-                                                            root(),
-                                                            lookup("share"),
-                                                            open("o", "f", 3, 0, false)))
-                                            .isZero());
+                    .untilAsserted(() ->
+                            assertThat(
+                                            busy.status(
+                                                    root(),
+                                                    lookup("share"),
+                                                    open("o", "f", 3, 0, false)))
+                                    .isZero());
             quiet.compound(putfh(f.handle()), read(f.stateid(), 0, 1));
             assertThat(quiet.lastStatus()).as("BADSESSION").isEqualTo(10_052);
         }
@@ -447,7 +479,9 @@ class Nfs4Test {
         Opened f = a.open("share", "o", "f", 3, 0, true);
         a.ok(putfh(f.handle()), write(f.stateid(), 0, DATA));
         server.shares.files("share").snapshot("s1");
-        Op[] path = {root(), lookup("share"), lookup(".snapshot"), lookup("s1"), lookup("f"), op(GETFH)};
+        Op[] path = {
+            root(), lookup("share"), lookup(".snapshot"), lookup("s1"), lookup("f"), op(GETFH)
+        };
         XdrReader r = a.ok(path);
         for (int i = 0; i < 5; i++) {
             r.readInt();
@@ -457,6 +491,7 @@ class Nfs4Test {
         byte[] old = r.readOpaque(128, "handle");
         assertThat(a.status(putfh(old), read(ANONYMOUS, 0, 10))).isZero();
         assertThat(a.status(putfh(old), write(ANONYMOUS, 0, DATA))).as("ROFS").isEqualTo(30);
-        assertThat(server.shares.files("share").attributes(FileId.ROOT).join().isDirectory()).isTrue();
+        assertThat(server.shares.files("share").attributes(FileId.ROOT).join().isDirectory())
+                .isTrue();
     }
 }

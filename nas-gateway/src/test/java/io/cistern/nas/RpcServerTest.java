@@ -16,8 +16,8 @@ import java.util.Set;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
-/// What RFC 5531 says about calls that cannot be carried out, and what a peer cannot make the server
-/// do.
+/// What RFC 5531 says about calls that cannot be carried out, and what a peer cannot make the
+/// server do.
 class RpcServerTest {
     private static byte[] call(Consumer<ByteBuf> rest) {
         ByteBuf out = Unpooled.buffer().writeInt(77).writeInt(0);
@@ -26,11 +26,10 @@ class RpcServerTest {
     }
 
     private static byte[] call(int program, int version, int procedure) {
-        return call(
-                o -> {
-                    o.writeInt(2).writeInt(program).writeInt(version).writeInt(procedure);
-                    o.writeLong(0).writeLong(0);
-                });
+        return call(o -> {
+            o.writeInt(2).writeInt(program).writeInt(version).writeInt(procedure);
+            o.writeLong(0).writeLong(0);
+        });
     }
 
     private static int[] answer(RpcTestClient client, byte[] record) {
@@ -67,11 +66,10 @@ class RpcServerTest {
             assertThat(withCredential(c, 7, 0)).containsExactly(77, 1, 1, 1, 1); // no TLS here
             assertThat(withCredential(c, 42, 0)).containsExactly(77, 1, 1, 1, 1);
             byte[] badVerifier =
-                    call(
-                            o -> {
-                                o.writeInt(2).writeInt(100_003).writeInt(3).writeInt(0);
-                                o.writeLong(0).writeInt(1).writeInt(0);
-                            });
+                    call(o -> {
+                        o.writeInt(2).writeInt(100_003).writeInt(3).writeInt(0);
+                        o.writeLong(0).writeInt(1).writeInt(0);
+                    });
             assertThat(answer(c, badVerifier)).containsExactly(77, 1, 1, 1, 3);
         }
     }
@@ -79,19 +77,17 @@ class RpcServerTest {
     private static int[] withCredential(RpcTestClient c, int flavor, int words) {
         return answer(
                 c,
-                call(
-                        o -> {
-                            o.writeInt(2).writeInt(100_003).writeInt(3).writeInt(0);
-                            o.writeInt(flavor).writeInt(words * 4);
-                            o.writeZero(words * 4).writeLong(0);
-                        }));
+                call(o -> {
+                    o.writeInt(2).writeInt(100_003).writeInt(3).writeInt(0);
+                    o.writeInt(flavor).writeInt(words * 4);
+                    o.writeZero(words * 4).writeLong(0);
+                }));
     }
 
     @Test
     void manyCallsAtOnceAreAllAnswered() {
         RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 16, 60);
-        try (TestServer server =
-                        TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
+        try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
                 RpcTestClient c = server.client()) {
             Set<Integer> open = new HashSet<>();
             for (int i = 0; i < 500; i++) {
@@ -108,8 +104,7 @@ class RpcServerTest {
     @Test
     void connectionsBeyondTheLimitAreClosed() {
         RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 2, 60);
-        try (TestServer server =
-                        TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
+        try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
                 RpcTestClient a = server.client();
                 RpcTestClient b = server.client()) {
             a.call(RpcTestClient.NFS, 3, 0, o -> {});
@@ -158,17 +153,16 @@ class RpcServerTest {
                 tail[i + 3] &= 0x3f;
             }
         }
-        return call(
-                o -> {
-                    o.writeInt(2).writeInt(random.nextInt(9) == 0 ? 100_005 : 100_003);
-                    o.writeInt(v4 ? 4 : 3).writeInt(v4 ? 1 : random.nextInt(22));
-                    o.writeLong(0).writeLong(0);
-                    if (v4) {
-                        o.writeInt(0).writeInt(1 + random.nextInt(2)).writeInt(1);
-                        int[] first = {42, 43, 44, 41, 57, 53};
-                        o.writeInt(first[random.nextInt(first.length)]);
-                    }
-                    o.writeBytes(tail);
-                });
+        return call(o -> {
+            o.writeInt(2).writeInt(random.nextInt(9) == 0 ? 100_005 : 100_003);
+            o.writeInt(v4 ? 4 : 3).writeInt(v4 ? 1 : random.nextInt(22));
+            o.writeLong(0).writeLong(0);
+            if (v4) {
+                o.writeInt(0).writeInt(1 + random.nextInt(2)).writeInt(1);
+                int[] first = {42, 43, 44, 41, 57, 53};
+                o.writeInt(first[random.nextInt(first.length)]);
+            }
+            o.writeBytes(tail);
+        });
     }
 }

@@ -35,15 +35,14 @@ final class TestServer implements AutoCloseable {
 
     private static MemoryShares withRoots(MemoryShares shares) {
         shares.shares()
-                .forEach(
-                        s ->
-                                shares.files(s.name())
-                                        .setAttributes(
-                                                Call.of(Credentials.ROOT),
-                                                FileId.ROOT,
-                                                SetAttributes.ofMode(0777),
-                                                null)
-                                        .join());
+                .forEach(s ->
+                        shares.files(s.name())
+                                .setAttributes(
+                                        Call.of(Credentials.ROOT),
+                                        FileId.ROOT,
+                                        SetAttributes.ofMode(0777),
+                                        null)
+                                .join());
         return shares;
     }
 

@@ -151,7 +151,12 @@ final class V4TestClient extends RpcTestClient {
         all.add(
                 op(
                         SEQUENCE,
-                        o -> o.writeFixed(session).writeInt(now).writeInt(0).writeInt(0).writeBool(true)));
+                        o ->
+                                o.writeFixed(session)
+                                        .writeInt(now)
+                                        .writeInt(0)
+                                        .writeInt(0)
+                                        .writeBool(true)));
         all.addAll(Arrays.asList(ops));
         lastOps = all;
         return afterSequence(raw(all));
@@ -230,8 +235,7 @@ final class V4TestClient extends RpcTestClient {
     record Opened(byte[] handle, byte[] stateid) {}
 
     Opened open(String share, String owner, String name, int access, int deny, boolean create) {
-        XdrReader r =
-                ok(root(), lookup(share), open(owner, name, access, deny, create), op(GETFH));
+        XdrReader r = ok(root(), lookup(share), open(owner, name, access, deny, create), op(GETFH));
         result(r, PUTROOTFH);
         result(r, LOOKUP);
         result(r, OPEN);
@@ -245,8 +249,7 @@ final class V4TestClient extends RpcTestClient {
     }
 
     int close(Opened file) {
-        return status(
-                putfh(file.handle), op(CLOSE, o -> o.writeInt(0).writeFixed(file.stateid)));
+        return status(putfh(file.handle), op(CLOSE, o -> o.writeInt(0).writeFixed(file.stateid)));
     }
 
     static Op lock(Opened file, String owner, int type, long offset, long length) {
@@ -260,8 +263,7 @@ final class V4TestClient extends RpcTestClient {
     }
 
     static Op write(byte[] stateid, long offset, byte[] data) {
-        return stateOp(
-                WRITE, stateid, o -> o.writeLong(offset).writeInt(2).writeOpaque(data));
+        return stateOp(WRITE, stateid, o -> o.writeLong(offset).writeInt(2).writeOpaque(data));
     }
 
     static Op read(byte[] stateid, long offset, int count) {

@@ -8,6 +8,7 @@ import io.cistern.server.config.ServerConfig;
 import io.cistern.server.metrics.Metric;
 import io.cistern.server.metrics.MetricsPage;
 import io.cistern.server.metrics.ProcessSamples;
+import io.cistern.server.nfs.NfsFrontEnd;
 import io.cistern.volume.ClusterNode;
 import io.cistern.volume.ClusterNode.Sample;
 import io.cistern.volume.NodeConfig;
@@ -20,6 +21,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,7 +35,7 @@ public final class NodeDaemon implements AutoCloseable {
 
     private final List<Running> running;
 
-    private record Running(ClusterNode node, ApiServer api) {}
+    private record Running(ClusterNode node, ApiServer api, @Nullable NfsFrontEnd nfs) {}
 
     private NodeDaemon(List<Running> running) {
         this.running = List.copyOf(running);
@@ -92,7 +94,11 @@ public final class NodeDaemon implements AutoCloseable {
     private static Running startOne(
             ServerConfig config, Function<NodeConfig, ClusterNode> starter) {
         ClusterNode node = starter.apply(config.node());
+        NfsFrontEnd nfs = null;
         try {
+            ServerConfig.NfsConfig served = config.nfs();
+            NfsFrontEnd nfsServer = served == null ? null : NfsFrontEnd.start(node, served);
+            nfs = nfsServer;
             Self self =
                     new Self(
                             node.name(),
@@ -103,7 +109,11 @@ public final class NodeDaemon implements AutoCloseable {
             MetricsPage metrics =
                     new MetricsPage(
                             node.name(),
-                            List.of(node::metrics, answers::get, ProcessSamples::take));
+                            List.of(
+                                    node::metrics,
+                                    answers::get,
+                                    nfsServer == null ? List::of : nfsServer::metrics,
+                                    ProcessSamples::take));
             AtomicReference<ApiServer> server = new AtomicReference<>();
             ApiServer api =
                     new ApiServer(
@@ -117,8 +127,11 @@ public final class NodeDaemon implements AutoCloseable {
                             });
             server.set(api);
             api.start();
-            return new Running(node, api);
+            return new Running(node, api, nfs);
         } catch (RuntimeException e) {
+            if (nfs != null) {
+                nfs.close();
+            }
             node.close();
             throw e;
         }
@@ -165,13 +178,21 @@ public final class NodeDaemon implements AutoCloseable {
                 });
     }
 
-    /// Stops the APIs, then all nodes at once.
+    private static void stop(Running r) {
+        NfsFrontEnd nfs = r.nfs();
+        if (nfs != null) {
+            nfs.close();
+        }
+        r.node().close();
+    }
+
+    /// Stops the APIs, then all nodes at once, their front ends first.
     @Override
     public void close() {
         running.forEach(r -> r.api().close());
         List<Thread> stops = new ArrayList<>();
         for (Running r : running) {
-            stops.add(Thread.ofPlatform().name("stop-" + r.node().name()).start(r.node()::close));
+            stops.add(Thread.ofPlatform().name("stop-" + r.node().name()).start(() -> stop(r)));
         }
         for (Thread stop : stops) {
             try {

@@ -149,31 +149,28 @@ public final class Recovery implements NfsState.Listener {
     /// Ends a hold, in the background: it is only space that is kept meanwhile.
     private static void release(FileSystem files, long inode, @Nullable FileId known) {
         files.state(heldKey(inode))
-                .thenCompose(
-                        value -> {
-                            FileId file = known == null ? heldFile(inode, value) : known;
-                            return file == null
-                                    ? CompletableFuture.completedFuture(null)
-                                    : files.change(
-                                            Call.of(Credentials.ROOT)
-                                                    .withHolds(
-                                                            List.of(
-                                                                    new Hold(
-                                                                            file,
-                                                                            Removals.HOLDER,
-                                                                            inode,
-                                                                            false)))
-                                                    .withState(
-                                                            List.of(
-                                                                    new StateChange(
-                                                                            heldKey(inode),
-                                                                            null))));
-                        })
-                .exceptionally(
-                        e -> {
-                            LOG.warn("inode {}: releasing failed, tried at the next start", inode, e);
-                            return null;
-                        });
+                .thenCompose(value -> {
+                    FileId file = known == null ? heldFile(inode, value) : known;
+                    return file == null
+                            ? CompletableFuture.completedFuture(null)
+                            : files.change(
+                                    Call.of(Credentials.ROOT)
+                                            .withHolds(
+                                                    List.of(
+                                                            new Hold(
+                                                                    file,
+                                                                    Removals.HOLDER,
+                                                                    inode,
+                                                                    false)))
+                                            .withState(
+                                                    List.of(
+                                                            new StateChange(
+                                                                    heldKey(inode), null))));
+                })
+                .exceptionally(e -> {
+                    LOG.warn("inode {}: releasing failed, tried at the next start", inode, e);
+                    return null;
+                });
     }
 
     private static @Nullable FileId heldFile(long inode, @Nullable ByteString value) {
@@ -189,11 +186,10 @@ public final class Recovery implements NfsState.Listener {
             FileSystem files = shares.get(share);
             if (files != null) {
                 files.changeState(List.of(new StateChange(clientKey(owner), null)))
-                        .exceptionally(
-                                e -> {
-                                    LOG.warn("forgetting a client failed", e);
-                                    return null;
-                                });
+                        .exceptionally(e -> {
+                            LOG.warn("forgetting a client failed", e);
+                            return null;
+                        });
             }
         }
     }
@@ -212,8 +208,7 @@ public final class Recovery implements NfsState.Listener {
         }
         try {
             for (StateEntry entry : all(files, HELD)) {
-                long inode =
-                        ByteBuffer.wrap(entry.key().toByteArray()).getLong(HELD.length());
+                long inode = ByteBuffer.wrap(entry.key().toByteArray()).getLong(HELD.length());
                 FileKey key = new FileKey(share, 0, inode);
                 if (state().isOpen(key)) {
                     state().held(key);

@@ -83,10 +83,7 @@ public final class Removals implements OpenFiles {
                 to,
                 replaced,
                 call,
-                c ->
-                        await(
-                                from.files()
-                                        .rename(c, from.file(), fromName, to.file(), toName)));
+                c -> await(from.files().rename(c, from.file(), fromName, to.file(), toName)));
     }
 
     private void refuseInGrace(Access access) {
@@ -98,10 +95,7 @@ public final class Removals implements OpenFiles {
     /// What has the name now; null where nothing has, or it cannot be told.
     private static @Nullable FileId find(Access directory, ByteString name) {
         try {
-            return await(
-                            directory
-                                    .files()
-                                    .lookup(Credentials.ROOT, directory.file(), name))
+            return await(directory.files().lookup(Credentials.ROOT, directory.file(), name))
                     .file()
                     .id();
         } catch (FileException e) {

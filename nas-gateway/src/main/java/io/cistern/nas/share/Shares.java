@@ -103,9 +103,7 @@ public final class Shares implements AutoCloseable {
         return new Access(
                 share,
                 file,
-                rule.allSquash()
-                        ? NOBODY_AT_ALL
-                        : identity(call.credential(), rule.rootSquash()),
+                rule.allSquash() ? NOBODY_AT_ALL : identity(call.credential(), rule.rootSquash()),
                 rule.readOnly() || share.files().readOnly());
     }
 

@@ -8,8 +8,8 @@ import io.cistern.nas.xdr.XdrWriter;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
-/// The attributes that are offered (RFC 8881 chapter 5, RFC 7862 section 12.2, RFC 8276 section 8.3):
-/// how each is written, and whether it can be set. In order of numbers, as they are sent.
+/// The attributes that are offered (RFC 8881 chapter 5, RFC 7862 section 12.2, RFC 8276 section
+/// 8.3): how each is written, and whether it can be set. In order of numbers, as they are sent.
 enum AttributeTable {
     SUPPORTED_ATTRS(0, (s, o) -> o.writeBitmap(supported(s.minorVersion()))),
     TYPE(1, (s, o) -> o.writeInt(numberOf(s.attributes().type()))),

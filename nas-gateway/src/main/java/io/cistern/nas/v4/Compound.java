@@ -19,8 +19,8 @@ import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrException;
 import org.jspecify.annotations.Nullable;
 
-/// What the operations of one COMPOUND share: the current and the saved file handle, their stateids,
-/// the session. One thread.
+/// What the operations of one COMPOUND share: the current and the saved file handle, their
+/// stateids, the session. One thread.
 final class Compound {
     private final Nfs4.Parts parts;
     private final RpcCall call;
@@ -113,8 +113,8 @@ final class Compound {
         session().finish(slot, reply, keep);
     }
 
-    /// After an unexpected failure: the client may repeat the request and is told that its reply was
-    /// not kept.
+    /// After an unexpected failure: the client may repeat the request and is told that its reply
+    /// was not kept.
     void abandonSlot() {
         if (slotHeld) {
             finishSlot(new byte[0]);
@@ -214,8 +214,7 @@ final class Compound {
         if (h == null) {
             throw new NfsException(Status4.NOFILEHANDLE, "nothing was saved");
         }
-        if (!(h instanceof FileHandle.InShare file)
-                || file.share() != near.share().entry().id()) {
+        if (!(h instanceof FileHandle.InShare file) || file.share() != near.share().entry().id()) {
             throw new NfsException(NfsStatus.XDEV, "two shares");
         }
         return near.at(file.file());

@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Carries out the operations of one COMPOUND in order until one fails (RFC 8881 section 16.2), within
-/// the limits of its session, and keeps the reply for a repetition. One thread.
+/// Carries out the operations of one COMPOUND in order until one fails (RFC 8881 section 16.2),
+/// within the limits of its session, and keeps the reply for a repetition. One thread.
 final class CompoundRunner {
     private static final Logger LOG = LoggerFactory.getLogger(CompoundRunner.class);
     private static final int REPLY_HEADER_BYTES = 24;

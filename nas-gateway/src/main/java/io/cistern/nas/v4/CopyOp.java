@@ -6,8 +6,8 @@ import io.cistern.nas.state.StateId;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
-/// COPY within a share, done when it is answered (RFC 7862 section 15.2). Long copies are answered in
-/// part; the client asks for the rest.
+/// COPY within a share, done when it is answered (RFC 7862 section 15.2). Long copies are answered
+/// in part; the client asks for the rest.
 record CopyOp(
         StateId from, StateId to, long fromOffset, long toOffset, long count, boolean otherServer)
         implements Operation {

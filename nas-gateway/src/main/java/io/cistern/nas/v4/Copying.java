@@ -17,8 +17,7 @@ record Copying(Access source, Access target) {
         Access current = c.access(NfsStatus.ISDIR).forChange();
         Access saved = c.savedAccess(current);
         boolean opened =
-                c.state()
-                        .checkIo(c.savedState(from), c.client(), Compound.key(saved), false);
+                c.state().checkIo(c.savedState(from), c.client(), Compound.key(saved), false);
         Access target = c.io(current, to, true);
         if (!opened) {
             await(saved.files().read(saved.who(), saved.file(), 0, 0)); // the right to
@@ -38,7 +37,10 @@ record Copying(Access source, Access target) {
         }
         long wanted = Math.min(count == 0 ? now.size() - fromOffset : count, most);
         boolean same = source.file().equals(target.file());
-        if (same && fromOffset < toOffset + wanted && toOffset < fromOffset + wanted && wanted > 0) {
+        if (same
+                && fromOffset < toOffset + wanted
+                && toOffset < fromOffset + wanted
+                && wanted > 0) {
             throw new NfsException(NfsStatus.INVAL, "the ranges overlap");
         }
         long done = 0;

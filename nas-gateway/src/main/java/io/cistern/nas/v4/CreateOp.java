@@ -15,7 +15,8 @@ import io.cistern.nas.xdr.XdrWriter;
 import java.util.concurrent.CompletableFuture;
 
 /// CREATE: everything but regular files (RFC 8881 section 18.4).
-record CreateOp(int type, ByteString target, int major, int minor, ByteString name, Fattr4 attributes)
+record CreateOp(
+        int type, ByteString target, int major, int minor, ByteString name, Fattr4 attributes)
         implements Operation {
     private static final int BLOCK = 3;
     private static final int CHARACTER = 4;
@@ -51,8 +52,7 @@ record CreateOp(int type, ByteString target, int major, int minor, ByteString na
         c.setFile(a, created.file().id());
     }
 
-    private CompletableFuture<Created> make(
-            Access a, FileType kind, Call call, SetAttributes set) {
+    private CompletableFuture<Created> make(Access a, FileType kind, Call call, SetAttributes set) {
         return switch (kind) {
             case DIRECTORY -> a.files().mkdir(call, a.file(), name, set);
             case SYMLINK -> {

@@ -8,8 +8,8 @@ import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
-/// EXCHANGE_ID (RFC 8881 section 18.35). State protection other than SP4_NONE needs RPCSEC_GSS, which
-/// is not offered.
+/// EXCHANGE_ID (RFC 8881 section 18.35). State protection other than SP4_NONE needs RPCSEC_GSS,
+/// which is not offered.
 record ExchangeIdOp(long verifier, ByteString owner, int flags, int protection)
         implements Operation {
     private static final int FLAG_UPDATE = 0x4000_0000;
@@ -29,8 +29,7 @@ record ExchangeIdOp(long verifier, ByteString owner, int flags, int protection)
 
     static ExchangeIdOp decode(XdrReader in) {
         long verifier = in.readLong();
-        ByteString owner =
-                ByteString.of(in.readOpaque(Wire4.MAX_OWNER_BYTES, "client owner"));
+        ByteString owner = ByteString.of(in.readOpaque(Wire4.MAX_OWNER_BYTES, "client owner"));
         int flags = in.readInt();
         int protection = in.readEnum(PROTECT_SSV, "state_protect_how4");
         if (protection != PROTECT_NONE) {

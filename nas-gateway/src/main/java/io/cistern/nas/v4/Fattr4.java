@@ -2,7 +2,8 @@ package io.cistern.nas.v4;
 
 import io.cistern.nas.xdr.XdrReader;
 
-/// Attributes as they are sent: which, and their values one after the other (RFC 8881 section 3.3.11).
+/// Attributes as they are sent: which, and their values one after the other (RFC 8881 section
+/// 3.3.11).
 record Fattr4(int[] mask, byte[] values) {
     static final int MAX_WORDS = 3;
     private static final int MAX_VALUES_BYTES = 64 << 10;

@@ -23,13 +23,7 @@ record ListxattrsOp(long cookie, long maxBytes) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.access(NfsStatus.NOTSUPP);
         List<ByteString> names =
-                await(
-                        a.files()
-                                .xattrs(
-                                        a.who(),
-                                        a.file(),
-                                        ByteString.EMPTY,
-                                        FileSystem.MAX_XATTRS));
+                await(a.files().xattrs(a.who(), a.file(), ByteString.EMPTY, FileSystem.MAX_XATTRS));
         if (cookie < 0 || cookie > names.size()) {
             throw new NfsException(NfsStatus.BAD_COOKIE, "no name has that cookie");
         }

@@ -17,8 +17,7 @@ record LockuOp(StateId id, long offset, long length) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.access();
         long last = Wire4.lastByte(offset, length);
-        StateId now =
-                c.state().unlock(c.stateid(id), c.client(), Compound.key(a), offset, last);
+        StateId now = c.state().unlock(c.stateid(id), c.client(), Compound.key(a), offset, last);
         c.setState(now);
         Wire4.write(out, now);
     }

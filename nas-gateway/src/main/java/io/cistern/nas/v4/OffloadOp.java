@@ -6,8 +6,8 @@ import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
-/// OFFLOAD_CANCEL and OFFLOAD_STATUS (RFC 7862 sections 15.8 and 15.9): copies are done when they are
-/// answered, so none is under way.
+/// OFFLOAD_CANCEL and OFFLOAD_STATUS (RFC 7862 sections 15.8 and 15.9): copies are done when they
+/// are answered, so none is under way.
 record OffloadOp(StateId id) implements Operation {
     static OffloadOp decode(XdrReader in) {
         return new OffloadOp(Wire4.readStateId(in));

@@ -24,8 +24,7 @@ record OpenDowngradeOp(StateId id, int access, int deny) implements Operation {
         if (wanted < 1 || wanted > 3 || deny < 0 || deny > 3) {
             throw new NfsException(NfsStatus.INVAL, "undefined access or deny bits");
         }
-        StateId now =
-                c.state().downgrade(c.stateid(id), c.client(), Compound.key(a), wanted, deny);
+        StateId now = c.state().downgrade(c.stateid(id), c.client(), Compound.key(a), wanted, deny);
         c.setState(now);
         Wire4.write(out, now);
     }

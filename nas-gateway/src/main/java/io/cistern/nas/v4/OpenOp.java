@@ -215,7 +215,8 @@ record OpenOp(
             return opened; // a file that exists is not lengthened (RFC 8881 section 18.16.3)
         }
         Access file = opened.file;
-        if (!await(file.files().access(file.who(), file.file())).write() && !file.who().superuser()) {
+        if (!await(file.files().access(file.who(), file.file())).write()
+                && !file.who().superuser()) {
             throw new NfsException(NfsStatus.ACCESS, "may not be shortened");
         }
         await(

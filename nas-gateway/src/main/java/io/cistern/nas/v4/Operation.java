@@ -67,8 +67,8 @@ public sealed interface Operation
     /// Writes what follows the status of a failure.
     default void failure(Compound c, int status, RuntimeException failure, XdrWriter out) {}
 
-    /// Most bytes of a result that changes something, so that it is not carried out where its result
-    /// could not be sent; 0 for operations that change nothing.
+    /// Most bytes of a result that changes something, so that it is not carried out where its
+    /// result could not be sent; 0 for operations that change nothing.
     default int resultBytes() {
         return 0;
     }

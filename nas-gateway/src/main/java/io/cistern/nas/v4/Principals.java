@@ -11,8 +11,7 @@ final class Principals {
     static Principal of(RpcCall call) {
         return switch (call.credential()) {
             case Credential.Anonymous _ -> new Principal(Credential.FLAVOR_NONE, -1, -1);
-            case Credential.Sys sys ->
-                    new Principal(Credential.FLAVOR_SYS, sys.uid(), sys.gid());
+            case Credential.Sys sys -> new Principal(Credential.FLAVOR_SYS, sys.uid(), sys.gid());
         };
     }
 }

@@ -17,7 +17,8 @@ import io.cistern.nas.xdr.XdrWriter;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// READDIR (RFC 8881 section 18.23). `.` and `..` are not listed; the cookies 0, 1 and 2 name no entry.
+/// READDIR (RFC 8881 section 18.23). `.` and `..` are not listed; the cookies 0, 1 and 2 name no
+/// entry.
 record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[] asked)
         implements Operation {
     private static final int MAX_REPLY_BYTES = 1 << 20;
@@ -27,11 +28,7 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
 
     static ReaddirOp decode(XdrReader in) {
         return new ReaddirOp(
-                in.readLong(),
-                in.readLong(),
-                in.readUint(),
-                in.readUint(),
-                Fattr4.readMask(in));
+                in.readLong(), in.readLong(), in.readUint(), in.readUint(), Fattr4.readMask(in));
     }
 
     @Override

@@ -19,8 +19,7 @@ record RemovexattrOp(ByteString name) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.access(NfsStatus.NOTSUPP).forChange();
         Xattrs.check(name);
-        Wire4.writeChange(
-                out, await(a.files().removeXattr(Call.of(a.who()), a.file(), name)));
+        Wire4.writeChange(out, await(a.files().removeXattr(Call.of(a.who()), a.file(), name)));
     }
 
     @Override

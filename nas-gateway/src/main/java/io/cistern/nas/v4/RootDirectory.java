@@ -11,8 +11,8 @@ import io.cistern.nas.share.ShareEntry;
 import io.cistern.nas.share.Shares;
 import java.util.List;
 
-/// The directory above all shares, which has one subdirectory per share that the client may use (RFC
-/// 8881 section 7.3).
+/// The directory above all shares, which has one subdirectory per share that the client may use
+/// (RFC 8881 section 7.3).
 final class RootDirectory {
     private RootDirectory() {}
 

@@ -23,8 +23,8 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
 
     /// Claims the slot.
     ///
-    /// @return null: carry the request out; else the reply of the first time, empty where it was not
-    ///   kept
+    /// @return null: carry the request out; else the reply of the first time, empty where it was
+    ///   not kept
     byte @Nullable [] claim(Compound c, int checksum) {
         Session session = c.state().useSession(id, c.call().peer().id());
         if (c.call().record().writerIndex() > session.fore().maxRequestBytes()) {
@@ -38,8 +38,7 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
         }
         byte[] first =
                 session.begin(
-                        new Session.Ask(
-                                ask.sequence(), ask.slot(), ask.highestSlot(), checksum));
+                        new Session.Ask(ask.sequence(), ask.slot(), ask.highestSlot(), checksum));
         c.enter(session, ask.slot(), first == null, keep);
         return first;
     }

@@ -64,9 +64,7 @@ record Settings(SetAttributes set, int[] mask) {
     }
 
     private static SetTime readSetTime(XdrReader in) {
-        return in.readEnum(1, "time_how4") == 1
-                ? SetTime.to(Wire4.readTime(in))
-                : SetTime.SERVER;
+        return in.readEnum(1, "time_how4") == 1 ? SetTime.to(Wire4.readTime(in)) : SetTime.SERVER;
     }
 
     /// A number in decimal, as AUTH_SYS clients send (RFC 8881 section 5.9), or `root` or `nobody`.

@@ -19,8 +19,7 @@ record SetxattrOp(int option, ByteString name, ByteString value) implements Oper
     static SetxattrOp decode(XdrReader in) {
         int option = in.readEnum(REPLACE, "setxattr_option4");
         ByteString name = Xattrs.readName(in);
-        return new SetxattrOp(
-                option, name, ByteString.of(in.readOpaque(MAX_WIRE_BYTES, "value")));
+        return new SetxattrOp(option, name, ByteString.of(in.readOpaque(MAX_WIRE_BYTES, "value")));
     }
 
     @Override

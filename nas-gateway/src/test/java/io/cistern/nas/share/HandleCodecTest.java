@@ -18,8 +18,7 @@ class HandleCodecTest {
     @Property(tries = 200)
     void handlesComeBack(
             @ForAll long share, @ForAll long snapshot, @ForAll long inode, @ForAll int generation) {
-        FileHandle handle =
-                new FileHandle.InShare(share, new FileId(snapshot, inode, generation));
+        FileHandle handle = new FileHandle.InShare(share, new FileId(snapshot, inode, generation));
         byte[] bytes = codec.encode(handle);
         assertThat(bytes).hasSizeLessThanOrEqualTo(HandleCodec.MAX_V3_BYTES);
         assertThat(codec.decode(bytes)).isEqualTo(handle);

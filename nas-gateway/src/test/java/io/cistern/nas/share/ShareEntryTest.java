@@ -29,8 +29,7 @@ class ShareEntryTest {
     })
     void rangesContainTheirAddresses(String range, String address, boolean contains)
             throws UnknownHostException {
-        assertThat(Cidr.parse(range).contains(InetAddress.getByName(address)))
-                .isEqualTo(contains);
+        assertThat(Cidr.parse(range).contains(InetAddress.getByName(address))).isEqualTo(contains);
     }
 
     @ParameterizedTest

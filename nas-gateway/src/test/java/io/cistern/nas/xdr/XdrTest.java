@@ -101,10 +101,7 @@ class XdrTest {
         assertThatThrownBy(() -> new XdrReader(longer).readOpaque(1 << 20, "data"))
                 .isInstanceOf(XdrException.class);
         ByteBuf list = Unpooled.buffer().writeInt(1 << 30).writeInt(0);
-        assertThatThrownBy(
-                        () ->
-                                new XdrReader(list)
-                                        .readList(1 << 30, "list", XdrReader::readInt))
+        assertThatThrownBy(() -> new XdrReader(list).readList(1 << 30, "list", XdrReader::readInt))
                 .isInstanceOf(XdrException.class);
     }
 

@@ -7,6 +7,7 @@ import io.cistern.block.Size;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.tomlj.TomlPosition;
 import org.tomlj.TomlTable;
@@ -84,6 +85,17 @@ record ConfigTable(Path file, @Nullable TomlTable table) {
     InetSocketAddress address(ConfigKey key) {
         String text = text(key);
         return checked(key, () -> Addresses.parse(text));
+    }
+
+    /// Several, separated by commas.
+    List<InetSocketAddress> addresses(ConfigKey key) {
+        List<String> texts = words(key);
+        return checked(key, () -> texts.stream().map(Addresses::parse).toList());
+    }
+
+    List<String> words(ConfigKey key) {
+        String text = text(key);
+        return text.isBlank() ? List.of() : List.of(text.strip().split("\\s*,\\s*"));
     }
 
     CisternException wrong(ConfigKey key, String why) {

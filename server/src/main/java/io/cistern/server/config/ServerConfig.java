@@ -4,10 +4,13 @@ import io.cistern.volume.NodeConfig;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// What one configuration file comes to.
-public record ServerConfig(NodeConfig node, ApiConfig api, LogConfig log) {
+///
+/// @param nfs null where no NFS is to be served
+public record ServerConfig(NodeConfig node, ApiConfig api, @Nullable NfsConfig nfs, LogConfig log) {
 
     /// @param token null where requests need none
     /// @param tls null for plain HTTP
@@ -28,6 +31,17 @@ public record ServerConfig(NodeConfig node, ApiConfig api, LogConfig log) {
             return "ApiConfig[listen=" + listen + ", tls=" + (tls != null) + "]";
         }
     }
+
+    /// @param advertise `host:port`
+    /// @param portmapper null for none
+    /// @param leaseSeconds 1 to 3600
+    /// @param tls null where TLS is not offered
+    public record NfsConfig(
+            List<InetSocketAddress> listen,
+            String advertise,
+            @Nullable InetSocketAddress portmapper,
+            int leaseSeconds,
+            @Nullable ApiTls tls) {}
 
     public record ApiTls(Path certificate, Path key) {}
 

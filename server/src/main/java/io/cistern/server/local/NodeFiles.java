@@ -20,6 +20,9 @@ final class NodeFiles {
     /// Ports of one node start this far from those of the node before it.
     static final int PORTS_PER_NODE = 100;
 
+    /// Where clients look first; the first node serves there too where nothing else does.
+    private static final InetSocketAddress NFS_STANDARD = new InetSocketAddress("127.0.0.1", 2049);
+
     private NodeFiles() {}
 
     /// Where a node of a local cluster listens.
@@ -38,6 +41,10 @@ final class NodeFiles {
 
         InetSocketAddress raft() {
             return at(2);
+        }
+
+        InetSocketAddress nfs() {
+            return at(20);
         }
 
         private InetSocketAddress at(int plus) {
@@ -71,7 +78,12 @@ final class NodeFiles {
             String name = "n" + k;
             // All or none: what a crash leaves unfinished is not taken for a cluster.
             Path next = home.config(name).resolveSibling("node.toml.next");
-            write(next, text(name, Ports.ofNode(portBase, k), "0") + "\n" + members);
+            write(
+                    next,
+                    text(name, Ports.ofNode(portBase, k), "0")
+                            + nfs(Ports.ofNode(portBase, k), k == 0)
+                            + "\n"
+                            + members);
             written.add(next);
         }
         for (Path next : written.reversed()) {
@@ -84,7 +96,16 @@ final class NodeFiles {
         Path tokenFile = home.node(name).resolve("join-token");
         writeSecret(tokenFile, token + "\n");
         String cluster = "\n[cluster]\njoin-token-file = \"join-token\"\n";
-        write(home.config(name), text(name, ports, disk) + cluster);
+        write(home.config(name), text(name, ports, disk) + nfs(ports, false) + cluster);
+    }
+
+    private static String nfs(Ports ports, boolean first) {
+        String own = Addresses.format(ports.nfs());
+        String also =
+                first && PortCheck.isFree(NFS_STANDARD)
+                        ? ", " + Addresses.format(NFS_STANDARD)
+                        : "";
+        return "\n[nfs]\nlisten = \"" + own + also + "\"\n";
     }
 
     private static String text(String name, Ports ports, String diskSize) {

@@ -11,6 +11,17 @@ import java.net.ServerSocket;
 final class PortCheck {
     private PortCheck() {}
 
+    /// True where it can be listened on now.
+    static boolean isFree(InetSocketAddress address) {
+        try (ServerSocket socket = new ServerSocket()) {
+            socket.setReuseAddress(true);
+            socket.bind(address);
+            return true;
+        } catch (IOException taken) {
+            return false;
+        }
+    }
+
     /// @param use what for, as "the API of node n0"
     /// @param remedy what to do where it is taken
     /// @throws CisternException BUSY, naming the port
