@@ -81,8 +81,14 @@ class ShareModelTest {
 
             void attach() {
                 attachment =
-                        apply(new Command.Attach(
-                                        volume, AttachMode.EXCLUSIVE, ++names, volume, "me", 1))
+                        apply(
+                                        new Command.Attach(
+                                                volume,
+                                                AttachMode.EXCLUSIVE,
+                                                ++names,
+                                                volume,
+                                                "me",
+                                                1))
                                 .value();
                 seq = 0;
             }
@@ -101,7 +107,9 @@ class ShareModelTest {
                 List<Blocks> own = new ArrayList<>();
                 for (Blocks b : blocks) {
                     ByteBuffer copy = ByteBuffer.allocate(b.data().remaining());
-                    own.add(new Blocks(b.offset(), b.crcs(), copy.put(b.data().duplicate()).flip()));
+                    own.add(
+                            new Blocks(
+                                    b.offset(), b.crcs(), copy.put(b.data().duplicate()).flip()));
                 }
                 seq++;
                 Origin origin = new Origin(attachment, seq, Math.max(1, seq - 3));
@@ -218,8 +226,7 @@ class ShareModelTest {
                     List<RowKey> wanted = to.store.importPage(page);
                     for (int i = 0; i < wanted.size(); i += 256) {
                         to.store.importRows(
-                                export.rows(
-                                        wanted.subList(i, Math.min(wanted.size(), i + 256))));
+                                export.rows(wanted.subList(i, Math.min(wanted.size(), i + 256))));
                         newest = Math.max(newest, index);
                     }
                     if (page.end()) {
@@ -241,8 +248,7 @@ class ShareModelTest {
                         rig.store.checkpoint().join();
                     }
                 }
-                assertThat(to.store.importEnd(export.table(), newest))
-                        .isEqualTo(export.position());
+                assertThat(to.store.importEnd(export.table(), newest)).isEqualTo(export.position());
             }
             if (random.nextBoolean()) {
                 to.crash(random, 0.5);

@@ -127,16 +127,11 @@ class ShareGroupTest {
     void anOwnerThatWasReplacedIsFenced() {
         start(TestCluster.Options.of(1));
         TestClient second = new TestClient(cluster, 1).attach(AttachMode.EXCLUSIVE);
-        assertThatThrownBy(
-                        () ->
-                                share.mkdir(
-                                                ROOT,
-                                                FileId.ROOT,
-                                                ByteString.utf8("d"),
-                                                SetAttributes.NONE)
-                                        .join())
-                .satisfies(e ->
-                        assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.FENCED));
+        assertThatThrownBy(() ->
+                        share.mkdir(ROOT, FileId.ROOT, ByteString.utf8("d"), SetAttributes.NONE)
+                                .join())
+                .satisfies(
+                        e -> assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.FENCED));
         second.close();
     }
 

@@ -69,7 +69,9 @@ final class TestShare extends EngineFileSystem {
         TestCluster.Node node = reader;
         if (node != null) {
             ReadRequest any = new ReadRequest(volume, null, client.attachment, 0);
-            return client.at(node).query(any, query.encode()).thenApply(r -> Reply.decode(r.reply()));
+            return client.at(node)
+                    .query(any, query.encode())
+                    .thenApply(r -> Reply.decode(r.reply()));
         }
         ReadRequest leased =
                 new ReadRequest(volume, null, client.attachment, ReadRequest.LEADER_LEASE);
@@ -79,8 +81,7 @@ final class TestShare extends EngineFileSystem {
 
     @Override
     public CompletableFuture<Space> space() {
-        return shareSpace()
-                .thenApply(s -> new Space(1L << 40, (1L << 40) - s.get(1), s.get(2), 1));
+        return shareSpace().thenApply(s -> new Space(1L << 40, (1L << 40) - s.get(1), s.get(2), 1));
     }
 
     @Override

@@ -6,6 +6,7 @@ import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileType;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -108,7 +109,12 @@ final class ModelFile {
     /// Zeroes bytes; whole blocks become holes, as does a last block that ends with the file.
     void zero(long offset, long length) {
         long end = Math.min(offset + length, size);
-        for (long b = offset / BLOCK; b * BLOCK < end; b++) {
+        if (offset >= end) {
+            return;
+        }
+        List<Long> present =
+                List.copyOf(blocks.subMap(offset / BLOCK, (end - 1) / BLOCK + 1).keySet());
+        for (long b : present) {
             long from = Math.max(offset, b * BLOCK);
             long to = Math.min(end, (b + 1) * BLOCK);
             boolean whole = from == b * BLOCK && (to == (b + 1) * BLOCK || to == size);
