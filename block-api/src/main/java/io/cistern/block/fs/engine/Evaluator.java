@@ -44,6 +44,7 @@ public final class Evaluator {
             if (once != null) {
                 state.checkOnce(once);
             }
+            state.holdFirst(request.call().holds());
             reply = evaluate(change, request.op());
             state.hold(request.call().holds(), subject(request.op(), reply));
             state.change(request.call().state());

@@ -72,6 +72,17 @@ final class StateOps {
 
     // ---- holds
 
+    /// Begins the holds that name their files, before the change itself: it may be what takes such
+    /// a file's last name.
+    void holdFirst(List<Hold> holds) {
+        for (Hold h : holds) {
+            FileId file = h.file();
+            if (file != null && h.begin()) {
+                begin(file, h);
+            }
+        }
+    }
+
     /// @param subject what a hold without a file means
     void hold(List<Hold> holds, @Nullable FileId subject) {
         for (Hold h : holds) {
