@@ -48,8 +48,7 @@ class EngineFormatTest {
                         new OnceId(5, 6, 7, 8),
                         List.of(new StateChange(NAME, TEXT), new StateChange(TEXT, null)),
                         List.of(new Hold(null, 1, 2, true), new Hold(A, 3, 4, false)));
-        SetAttributes all =
-                new SetAttributes(0644, 1, 2, 3L, SetTime.SERVER, SetTime.to(4));
+        SetAttributes all = new SetAttributes(0644, 1, 2, 3L, SetTime.SERVER, SetTime.to(4));
         List<FileOp> ops = new ArrayList<>();
         for (CreateMode how :
                 List.of(CreateMode.UNCHECKED, CreateMode.GUARDED, new CreateMode.Exclusive(9))) {
@@ -98,8 +97,7 @@ class EngineFormatTest {
     }
 
     private static Attributes attributes() {
-        return new Attributes(
-                A, FileType.FIFO, 1, 0644, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
+        return new Attributes(A, FileType.FIFO, 1, 0644, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
     }
 
     private static List<Reply> replies() {
