@@ -115,6 +115,7 @@ final class Model {
             }
             case Command.Attach c -> volume(c.volume()).attachment = index;
             case Command.Detach c -> volume(c.volume()).attachment = 0;
+            case Command.FileChange c -> throw new AssertionError("shares have their own model");
         }
         return null;
     }

@@ -45,6 +45,7 @@ final class Routes {
         cluster();
         volumes();
         snapshots();
+        routes.addAll(new ShareRoutes(admin::shares).all());
         attachments();
         nodes();
         disks();

@@ -164,6 +164,19 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
             }
         }
 
+        @Override
+        public CompletableFuture<FileReceipt> change(
+                long volume, Origin origin, ByteBuffer request, ByteBuffer data) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(ErrorCode.NOT_FOUND, "there are no shares here"));
+        }
+
+        @Override
+        public CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(ErrorCode.NOT_FOUND, "there are no shares here"));
+        }
+
         /// Goes on; what was asked meanwhile gets no answer but an error.
         void thaw() {
             frozen = false;
