@@ -16,7 +16,15 @@ import java.util.regex.Pattern;
 /// @param readOnly flag `ro` (else `rw`)
 /// @param rootSquash user 0 counts as nobody; off by flag `no_root_squash`
 /// @param allSquash every user counts as nobody: flag `all_squash`
-public record ShareRule(String cidr, boolean readOnly, boolean rootSquash, boolean allSquash) {
+/// @param tls only over TLS: flag `tls`
+/// @param privilegedPort only from ports below 1024: flag `privileged_port`
+public record ShareRule(
+        String cidr,
+        boolean readOnly,
+        boolean rootSquash,
+        boolean allSquash,
+        boolean tls,
+        boolean privilegedPort) {
     /// Most rules of a share.
     public static final int MAX_RULES = 256;
 
@@ -31,7 +39,7 @@ public record ShareRule(String cidr, boolean readOnly, boolean rootSquash, boole
             colon = v4 ? text.indexOf(':') : -1;
         }
         String cidr = colon < 0 ? text : text.substring(0, colon);
-        ShareRule rule = new ShareRule(checked(cidr, text), false, true, false);
+        ShareRule rule = new ShareRule(checked(cidr, text), false, true, false, false, false);
         if (colon >= 0) {
             for (String flag : text.substring(colon + 1).split(",", -1)) {
                 rule = rule.with(flag, text);
@@ -42,17 +50,23 @@ public record ShareRule(String cidr, boolean readOnly, boolean rootSquash, boole
 
     private ShareRule with(String flag, String text) {
         return switch (flag) {
-            case "ro" -> new ShareRule(cidr, true, rootSquash, allSquash);
-            case "rw" -> new ShareRule(cidr, false, rootSquash, allSquash);
-            case "root_squash" -> new ShareRule(cidr, readOnly, true, allSquash);
-            case "no_root_squash" -> new ShareRule(cidr, readOnly, false, allSquash);
-            case "all_squash" -> new ShareRule(cidr, readOnly, true, true);
+            case "ro" -> new ShareRule(cidr, true, rootSquash, allSquash, tls, privilegedPort);
+            case "rw" -> new ShareRule(cidr, false, rootSquash, allSquash, tls, privilegedPort);
+            case "root_squash" ->
+                    new ShareRule(cidr, readOnly, true, allSquash, tls, privilegedPort);
+            case "no_root_squash" ->
+                    new ShareRule(cidr, readOnly, false, allSquash, tls, privilegedPort);
+            case "all_squash" -> new ShareRule(cidr, readOnly, true, true, tls, privilegedPort);
+            case "tls" ->
+                    new ShareRule(cidr, readOnly, rootSquash, allSquash, true, privilegedPort);
+            case "privileged_port" ->
+                    new ShareRule(cidr, readOnly, rootSquash, allSquash, tls, true);
             default ->
                     throw invalid(
                             text,
                             "'"
                                     + flag
-                                    + "' is none of ro, rw, root_squash, no_root_squash, all_squash");
+                                    + "' is none of ro, rw, root_squash, no_root_squash, all_squash, tls, privileged_port");
         };
     }
 
@@ -125,6 +139,12 @@ public record ShareRule(String cidr, boolean readOnly, boolean rootSquash, boole
         }
         if (allSquash) {
             flags.add("all_squash");
+        }
+        if (tls) {
+            flags.add("tls");
+        }
+        if (privilegedPort) {
+            flags.add("privileged_port");
         }
         return flags.isEmpty() ? cidr : cidr + ":" + String.join(",", flags);
     }

@@ -15,6 +15,8 @@ import io.cistern.volume.ShareRule;
 import io.cistern.volume.VolumeInfo;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -39,7 +41,11 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
                     Thread.ofPlatform().daemon().name("nfs-shares").factory());
     private final AtomicLong lastRefresh;
     private final Object refreshing = new Object();
+    private final Map<Long, Refusal> refusals = new ConcurrentHashMap<>();
     private volatile List<ShareEntry> entries = List.of();
+
+    /// Why a share could not be had, not long ago: clients ask again and again.
+    private record Refusal(long nanos, CisternException why) {}
 
     public ClusterShares(ClusterNode node) {
         this.node = node;
@@ -86,14 +92,29 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
                             rule.readOnly(),
                             rule.rootSquash(),
                             rule.allSquash(),
-                            false,
-                            false));
+                            rule.tls(),
+                            rule.privilegedPort()));
         }
         return new ShareEntry(share.id(), share.name(), rules);
     }
 
     @Override
     public FileSystem open(ShareEntry share) {
+        Refusal before = refusals.get(share.id());
+        if (before != null && System.nanoTime() - before.nanos < SOONEST_NANOS) {
+            throw before.why;
+        }
+        try {
+            FileSystem opened = tryOpen(share);
+            refusals.remove(share.id());
+            return opened;
+        } catch (CisternException e) {
+            refusals.put(share.id(), new Refusal(System.nanoTime(), e));
+            throw e;
+        }
+    }
+
+    private FileSystem tryOpen(ShareEntry share) {
         String owner = node.admin().shares().show(share.name()).owner();
         if (owner != null && !owner.equals(holder()) && serves(owner)) {
             throw new CisternException(

@@ -256,8 +256,9 @@ final class StateTable {
 
     /// The lock state of a lock-owner on a file, new or as it is.
     LockState lockState(OpenState open, ByteString owner) {
-        for (OpenState other : List.copyOf(open.client.opens)) {
-            if (other.file.equals(open.file)) {
+        FileState file = files.get(open.file);
+        for (OpenState other : file == null ? List.<OpenState>of() : file.opens) {
+            if (other.client == open.client) {
                 for (LockState lock : other.locks) {
                     if (lock.owner.equals(owner)) {
                         return lock;

@@ -42,7 +42,7 @@ final class ShareCommands extends BaseCommand.Group {
                 converter = Converters.Rule.class,
                 description =
                         "Clients that may use it; may be repeated, the first that matches decides."
-                                + " Flags, with commas: ro, no_root_squash, all_squash")
+                                + " Flags, with commas: ro, no_root_squash, all_squash, tls, privileged_port")
         private @Nullable List<ShareRule> allow;
     }
 
