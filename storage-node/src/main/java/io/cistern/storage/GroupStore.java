@@ -316,6 +316,16 @@ final class GroupStore implements Store {
                 volume, id -> new ShareViews(id, table, files, reader, state));
     }
 
+    @Override
+    public boolean isShare(long volume) {
+        return ShareViews.formatted(share(volume));
+    }
+
+    @Override
+    public long nextGranule(View view, long from) {
+        return BlockMap.nextGranule(reader.branch(view), from);
+    }
+
     // ---- reading
 
     @Override

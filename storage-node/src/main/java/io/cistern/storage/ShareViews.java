@@ -83,6 +83,11 @@ final class ShareViews implements Views {
         return found;
     }
 
+    /// Whether there is a file system.
+    static boolean formatted(Views views) {
+        return views.still(() -> views.rows(0).get(RowKeys.SHARE) != null);
+    }
+
     @Override
     public Rows rows(long snapshot) {
         View view = view(snapshot);

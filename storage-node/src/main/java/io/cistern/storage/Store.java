@@ -90,6 +90,16 @@ public interface Store extends AutoCloseable {
     /// CorruptBlocksException and STALE as [#read] does; NOT_FOUND where there is no such volume.
     Views share(long volume);
 
+    /// Whether a volume holds a share: its data is found by the share's rows, wherever it is, and
+    /// not by the volume's size.
+    boolean isShare(long volume);
+
+    /// The first granule from `from` on that may have rows for a reader at `view`;
+    /// [Long#MAX_VALUE] if there is none.
+    ///
+    /// @throws io.cistern.block.CisternException STALE
+    long nextGranule(View view, long from);
+
     // ---- reading
 
     /// Fills `dst` if all of it is in memory. Does not block.

@@ -240,7 +240,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                     () -> {
                         byte[] copy = new byte[bytes.remaining()];
                         bytes.get(bytes.position(), copy);
-                        return change(
+                        return FakeGroup.this.change(
                                 origin,
                                 () -> System.arraycopy(copy, 0, data, (int) offset, copy.length));
                     });
@@ -251,7 +251,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                 long volume, Origin origin, long offset, long length, boolean unmap) {
             int from = (int) offset;
             int to = (int) (offset + length);
-            return call(true, () -> change(origin, () -> Arrays.fill(data, from, to, (byte) 0)));
+            return call(true, () -> FakeGroup.this.change(origin, () -> Arrays.fill(data, from, to, (byte) 0)));
         }
 
         @Override

@@ -30,7 +30,9 @@ import java.nio.ByteBuffer;
 /// totals     := 's'                                    see StateRecord
 /// ```
 public final class RowKeys {
-    static final byte[] SHARE = {'S'};
+    /// The row that every share has.
+    public static final byte[] SHARE = {'S'};
+
     static final byte[] SETTINGS = {'r'};
     static final byte[] TOTALS = {'s'};
     static final byte[] GARBAGE = {'G'};
