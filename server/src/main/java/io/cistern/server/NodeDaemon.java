@@ -5,8 +5,6 @@ import io.cistern.server.api.ApiServer;
 import io.cistern.server.api.Requests.Self;
 import io.cistern.server.config.ConfigFile;
 import io.cistern.server.config.ServerConfig;
-import io.cistern.server.config.ServerConfig.IscsiConfig;
-import io.cistern.server.iscsi.IscsiFrontEnd;
 import io.cistern.server.metrics.Metric;
 import io.cistern.server.metrics.MetricsPage;
 import io.cistern.server.metrics.ProcessSamples;
@@ -22,7 +20,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,7 +33,7 @@ public final class NodeDaemon implements AutoCloseable {
 
     private final List<Running> running;
 
-    private record Running(ClusterNode node, ApiServer api, @Nullable IscsiFrontEnd iscsi) {}
+    private record Running(ClusterNode node, ApiServer api, FrontEnds fronts) {}
 
     private NodeDaemon(List<Running> running) {
         this.running = List.copyOf(running);
@@ -100,9 +97,9 @@ public final class NodeDaemon implements AutoCloseable {
     private static Running startOne(
             ServerConfig config, Function<NodeConfig, ClusterNode> starter) {
         ClusterNode node = starter.apply(config.node());
-        IscsiConfig portals = config.iscsi();
-        IscsiFrontEnd iscsi = portals == null ? null : IscsiFrontEnd.start(node, portals);
+        FrontEnds fronts = new FrontEnds();
         try {
+            fronts.start(node, config);
             Self self =
                     new Self(
                             node.name(),
@@ -116,7 +113,7 @@ public final class NodeDaemon implements AutoCloseable {
                             List.of(
                                     node::metrics,
                                     answers::get,
-                                    iscsi == null ? List::of : iscsi::metrics,
+                                    fronts::metrics,
                                     ProcessSamples::take));
             AtomicReference<ApiServer> server = new AtomicReference<>();
             ApiServer api =
@@ -131,11 +128,9 @@ public final class NodeDaemon implements AutoCloseable {
                             });
             server.set(api);
             api.start();
-            return new Running(node, api, iscsi);
+            return new Running(node, api, fronts);
         } catch (RuntimeException e) {
-            if (iscsi != null) {
-                iscsi.close();
-            }
+            fronts.close();
             node.close();
             throw e;
         }
@@ -183,14 +178,11 @@ public final class NodeDaemon implements AutoCloseable {
     }
 
     private static void stop(Running r) {
-        IscsiFrontEnd iscsi = r.iscsi();
-        if (iscsi != null) {
-            iscsi.close();
-        }
+        r.fronts().close();
         r.node().close();
     }
 
-    /// Stops the APIs, then all nodes at once, their portals first.
+    /// Stops the APIs, then all nodes at once, their front ends first.
     @Override
     public void close() {
         running.forEach(r -> r.api().close());

@@ -18,6 +18,7 @@ import org.rocksdb.WriteBatch;
 /// before.
 final class Checkpointer {
     private final BlockMap map;
+    private final FileRows files;
     private final Table table;
     private final Mark mark;
     private final ReentrantLock lock;
@@ -30,8 +31,15 @@ final class Checkpointer {
 
     /// @param lock the store's
     Checkpointer(
-            BlockMap map, Table table, Mark mark, ReentrantLock lock, Disk disk, LogPosition at) {
+            BlockMap map,
+            FileRows files,
+            Table table,
+            Mark mark,
+            ReentrantLock lock,
+            Disk disk,
+            LogPosition at) {
         this.map = map;
+        this.files = files;
         this.table = table;
         this.mark = mark;
         this.lock = lock;
@@ -52,25 +60,29 @@ final class Checkpointer {
 
     /// Starts a checkpoint of what the store holds now. The store's lock is held, no entry is half
     /// applied, none is running.
-    CompletableFuture<LogPosition> begin(Header header) {
+    ///
+    /// @param written run when everything is in RocksDB and nothing newer is
+    CompletableFuture<LogPosition> begin(Header header, Runnable written) {
         CompletableFuture<LogPosition> result = new CompletableFuture<>();
         BlockMap.Frozen frozen = map.freeze();
-        Map<ByteBuffer, byte @Nullable []> rows = table.takeDirty();
+        Frozen all = new Frozen(frozen, files.freeze(), table.takeDirty());
         running = result;
-        executor.execute(() -> run(header, frozen, rows, result));
+        executor.execute(() -> run(header, all, written, result));
         return result;
     }
 
+    /// What a checkpoint writes.
+    private record Frozen(
+            BlockMap.Frozen map, FileLayer files, Map<ByteBuffer, byte @Nullable []> table) {}
+
     private void run(
-            Header header,
-            BlockMap.Frozen frozen,
-            Map<ByteBuffer, byte @Nullable []> rows,
-            CompletableFuture<LogPosition> result) {
+            Header header, Frozen frozen, Runnable written, CompletableFuture<LogPosition> result) {
         try {
             probe.at(Probe.Step.CHECKPOINT_FROZEN);
             map.area().sync();
             probe.at(Probe.Step.DATA_SYNCED);
-            write(header, frozen, rows);
+            write(header, frozen);
+            written.run();
             probe.at(Probe.Step.BATCH_WRITTEN);
             map.db().flush();
             probe.at(Probe.Step.MAP_FLUSHED);
@@ -83,7 +95,8 @@ final class Checkpointer {
         }
         lock.lock();
         try {
-            map.thawed(frozen);
+            map.thawed(frozen.map);
+            files.thawed();
             durable = header.position();
             running = null;
         } finally {
@@ -92,12 +105,10 @@ final class Checkpointer {
         result.complete(header.position());
     }
 
-    private void write(
-            Header header, BlockMap.Frozen frozen, Map<ByteBuffer, byte @Nullable []> rows)
-            throws RocksDBException {
+    private void write(Header header, Frozen frozen) throws RocksDBException {
         long group = map.group();
         try (WriteBatch batch = new WriteBatch()) {
-            for (Map.Entry<RowKey, Row> e : frozen.rows().rows.entrySet()) {
+            for (Map.Entry<RowKey, Row> e : frozen.map.rows().rows.entrySet()) {
                 byte[] key = Keys.row(group, e.getKey());
                 if (e.getValue() == Row.DELETED) {
                     batch.delete(key);
@@ -105,7 +116,8 @@ final class Checkpointer {
                     batch.put(key, e.getValue().encode());
                 }
             }
-            for (Map.Entry<ByteBuffer, byte @Nullable []> e : rows.entrySet()) {
+            FileRows.write(frozen.files, batch);
+            for (Map.Entry<ByteBuffer, byte @Nullable []> e : frozen.table.entrySet()) {
                 byte[] value = e.getValue();
                 if (value == null) {
                     batch.delete(e.getKey().array());

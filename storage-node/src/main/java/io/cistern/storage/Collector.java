@@ -21,6 +21,8 @@ final class Collector {
     private final BlockMap map;
     private final Table table;
     private final BlockReader reader;
+    private final FileCollector files;
+    private final FileRows fileRows;
 
     private @Nullable Branch current;
     private long cursor;
@@ -33,7 +35,9 @@ final class Collector {
     /// The current branch and all that descend from it, computed once per step.
     private @Nullable List<Branch> family;
 
-    Collector(BlockMap map, Table table, BlockReader reader) {
+    Collector(BlockMap map, Table table, BlockReader reader, FileRows files) {
+        this.files = new FileCollector(files);
+        this.fileRows = files;
         this.map = map;
         this.table = table;
         this.reader = reader;
@@ -57,6 +61,9 @@ final class Collector {
             }
             long granule = branch.granules.next(cursor);
             if (granule == Long.MAX_VALUE) {
+                if (!files.step(branch, end)) {
+                    return true;
+                }
                 finish(branch);
             } else {
                 cursor = granule + 1;
@@ -83,6 +90,7 @@ final class Collector {
         requests = branch.collectRequests;
         skipped = false;
         family = null;
+        files.start(branch);
     }
 
     private void finish(Branch branch) {
@@ -90,14 +98,18 @@ final class Collector {
         Branch child = branch.onlyChild();
         if (skipped) {
             parked.add(branch.id);
-        } else if (branch.dead() && branch.granules.isEmpty()) {
+        } else if (branch.dead() && isEmpty(branch)) {
             table.remove(branch);
-        } else if (child != null && branch.granules.isEmpty()) {
+        } else if (child != null && isEmpty(branch)) {
             splice(branch, child);
         } else if (branch.collectRequests == requests && child == null && !branch.dead()) {
             branch.collect = false;
             table.save(branch);
         }
+    }
+
+    private boolean isEmpty(Branch branch) {
+        return branch.granules.isEmpty() && !fileRows.hasRows(branch.id);
     }
 
     /// Takes an empty branch out of the chain above its only child.

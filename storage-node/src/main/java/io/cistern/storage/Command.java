@@ -1,5 +1,6 @@
 package io.cistern.storage;
 
+import io.cistern.block.fs.engine.Blocks;
 import java.nio.ByteBuffer;
 import java.util.List;
 
@@ -117,6 +118,15 @@ public sealed interface Command {
     /// something else. That stands in the log like a write so that the answer is final: a copy of
     /// the request that comes late cannot find what it looks for after all, and write.
     record Settle(long volume, Origin origin, long evaluatedTerm, long value) implements Command {}
+
+    /// A change of a share, see [io.cistern.block.fs.engine.Evaluator]. The outcome has a reply.
+    ///
+    /// @param origin without an attachment (0) for what an administrator does
+    /// @param request an encoded [io.cistern.block.fs.engine.FileRequest]; read only
+    /// @param blocks whole blocks of the file that the request changes
+    record FileChange(
+            long volume, Origin origin, long evaluatedTerm, ByteBuffer request, List<Blocks> blocks)
+            implements Command {}
 
     enum AttachMode {
         EXCLUSIVE,

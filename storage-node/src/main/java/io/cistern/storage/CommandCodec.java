@@ -13,6 +13,7 @@ import io.cistern.storage.Command.CreateVolume;
 import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.FileChange;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Command.ReplaceRecord;
 import io.cistern.storage.Command.Resize;
@@ -47,6 +48,8 @@ import java.util.List;
 /// 11 Attach         := volume:i64 mode:u8 nonce:u128 holder:string time:i64
 /// 12 Detach         := volume:i64 attachment:i64
 /// 20 Resume         := volume:i64 attachment:i64 nonce:u128 holder:string time:i64
+/// 32 FileChange     := volume:i64 origin evaluatedTerm:i64 length:u32 request[length]
+///                      parts:u8 (offset:i64 blocks:u32 crc:u32[blocks] data[blocks * 4096])[parts]
 /// ```
 ///
 /// Version 2 has what version 1 cannot say; everything else is still written as version 1:
@@ -102,6 +105,7 @@ public final class CommandCodec {
             case Resume c -> 2 + 16 + 16 + Bytes.size(c.holder()) + 8;
             case ReplaceRecord c -> 2 + 8 + 24 + GUARD + 4 + c.bytes().remaining();
             case Settle c -> 2 + 8 + 24 + GUARD + 16;
+            case FileChange c -> FileChangeCodec.size(c);
         };
     }
 
@@ -178,6 +182,7 @@ public final class CommandCodec {
                 putOrigin(dst.putLong(c.volume()), c.origin());
                 dst.putLong(c.origin().guard()).putLong(c.evaluatedTerm()).putLong(c.value());
             }
+            case FileChange c -> FileChangeCodec.encode(c, dst);
         }
     }
 
@@ -220,6 +225,7 @@ public final class CommandCodec {
             case 11 -> new Attach(in.i64(), mode(in), in.i64(), in.i64(), in.string(), in.i64());
             case 12 -> new Detach(in.i64(), in.i64());
             case 20 -> new Resume(in.i64(), in.i64(), in.i64(), in.i64(), in.string(), in.i64());
+            case 32 -> FileChangeCodec.decode(in);
             default -> throw in.bad("type " + type);
         };
     }
@@ -260,6 +266,7 @@ public final class CommandCodec {
             case Resume c -> 20;
             case ReplaceRecord c -> 13;
             case Settle c -> 14;
+            case FileChange c -> 32;
         };
     }
 
@@ -341,7 +348,7 @@ public final class CommandCodec {
         dst.putLong(origin.attachment()).putLong(origin.seq()).putLong(origin.doneBelow());
     }
 
-    private static Origin origin(Bytes in) {
+    static Origin origin(Bytes in) {
         return new Origin(in.i64(), in.i64(), in.i64());
     }
 

@@ -14,6 +14,7 @@ import io.cistern.storage.Command.CreateVolume;
 import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
+import io.cistern.storage.Command.FileChange;
 import io.cistern.storage.Command.ReplaceRecord;
 import io.cistern.storage.Command.Resize;
 import io.cistern.storage.Command.Resume;
@@ -39,13 +40,20 @@ final class Commands {
     private final Table table;
     private final BlockWriter writer;
     private final AtomicRanges atomics;
+    private final ShareCommands shares;
 
     /// Called when a head moves to another epoch.
     private final Runnable epochMoved;
 
-    Commands(Table table, BlockWriter writer, AtomicRanges atomics, Runnable epochMoved) {
+    Commands(
+            Table table,
+            BlockWriter writer,
+            ShareCommands shares,
+            AtomicRanges atomics,
+            Runnable epochMoved) {
         this.table = table;
         this.writer = writer;
+        this.shares = shares;
         this.atomics = atomics;
         this.epochMoved = epochMoved;
     }
@@ -67,7 +75,34 @@ final class Commands {
             case Resume c -> Attachments.resume(table, index, c);
             case ReplaceRecord c -> replaceRecord(c);
             case Settle c -> settle(term, c);
+            case FileChange c -> fileChange(index, term, c);
         };
+    }
+
+    // ---- shares
+
+    private Outcome fileChange(long index, long term, FileChange c) {
+        Volume volume = table.volumes.get(c.volume());
+        if (volume == null) {
+            return noVolume(c.volume());
+        }
+        if (c.origin().attachment() == 0 && ShareCommands.administrative(c)) {
+            return shares.apply(volume, index, c);
+        }
+        Holder holder = volume.holder(c.origin().attachment());
+        Outcome early = admit(volume, c.volume(), holder, c.origin());
+        if (early != null || holder == null) {
+            return early == null ? noVolume(c.volume()) : early;
+        }
+        if (c.evaluatedTerm() != 0 && c.evaluatedTerm() != term) {
+            return Outcome.refused(
+                    ErrorCode.UNAVAILABLE,
+                    "leadership changed between preparing the change and logging it");
+        }
+        Outcome outcome = shares.apply(volume, index, c);
+        return outcome.error() == ErrorCode.UNAVAILABLE
+                ? outcome
+                : executed(holder, c.origin(), outcome);
     }
 
     // ---- writes
@@ -293,6 +328,7 @@ final class Commands {
             }
         }
         table.remove(volume);
+        shares.deleted(volume.id);
         return Outcome.DONE;
     }
 

@@ -1,46 +1,96 @@
 package io.cistern.storage;
 
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
 import io.cistern.raft.LogPosition;
+import io.cistern.storage.FilePage.FileRow;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /// Hands a store's contents to another replica, and takes another's.
 final class Copies {
     private final StoreState state;
     private final BlockMap map;
+    private final FileRows files;
     private final Table table;
     private final BlockReader reader;
     private final Importer importer;
+    private final Checkpoints checkpoints;
 
-    /// A checkpoint that holds everything done so far.
-    private final Runnable checkpoint;
+    /// What is copied.
+    record Contents(BlockMap map, FileRows files, Table table, BlockReader reader) {}
 
-    Copies(StoreState state, BlockMap map, Table table, BlockReader reader, Runnable checkpoint) {
+    /// The store's checkpoints.
+    interface Checkpoints {
+        /// The one under way, null if none is.
+        @Nullable CompletableFuture<LogPosition> running();
+
+        /// Begins one; the store's lock is held, none is under way, no entry is half applied.
+        ///
+        /// @param written see [Checkpointer#begin]
+        CompletableFuture<LogPosition> begin(Runnable written);
+
+        /// One that holds everything done so far. Blocks.
+        void now();
+    }
+
+    Copies(StoreState state, Contents contents, Checkpoints checkpoints) {
         this.state = state;
-        this.map = map;
-        this.table = table;
-        this.reader = reader;
+        this.map = contents.map;
+        this.files = contents.files;
+        this.table = contents.table;
+        this.reader = contents.reader;
         this.importer = new Importer(map, table, state.lock);
-        this.checkpoint = checkpoint;
+        this.checkpoints = checkpoints;
     }
 
     StoreExport export() {
-        state.lock.lock();
-        try {
-            while (!state.betweenEntries()) {
-                state.entryEnded.awaitUninterruptibly();
+        AtomicReference<MapDb.@Nullable Frozen> frozen = new AtomicReference<>();
+        while (true) {
+            CompletableFuture<LogPosition> before = checkpoints.running();
+            if (before != null) {
+                before.join();
             }
-            state.checkReadable();
-            state.exports++;
+            CompletableFuture<LogPosition> written;
+            LogPosition position;
+            ByteBuffer copy;
+            state.lock.lock();
+            try {
+                while (!state.betweenEntries()) {
+                    state.entryEnded.awaitUninterruptibly();
+                }
+                state.checkReadable();
+                if (checkpoints.running() != null) {
+                    continue;
+                }
+                position = state.applied;
+                copy = TableCopy.encode(table, position);
+                written =
+                        files.isEmpty()
+                                ? CompletableFuture.completedFuture(position)
+                                : checkpoints.begin(() -> frozen.set(map.db().freeze()));
+                state.exports++;
+            } finally {
+                state.lock.unlock();
+            }
+            try {
+                written.join();
+            } catch (RuntimeException e) {
+                exportClosed();
+                throw e;
+            }
+            MapDb.Frozen rows = frozen.get();
             return new Exporter(
                     new Damage(map, table),
                     reader,
-                    state.applied,
-                    TableCopy.encode(table, state.applied),
+                    position,
+                    copy,
+                    rows == null ? null : new FileExport(rows, state.group),
                     () -> state.latestIndex,
                     this::exportClosed);
-        } finally {
-            state.lock.unlock();
         }
     }
 
@@ -61,19 +111,49 @@ final class Copies {
         } finally {
             state.lock.unlock();
         }
-        checkpoint.run();
+        checkpoints.now();
     }
 
     List<RowKey> page(ExportPage page) {
         checkImporting();
-        List<RowKey> wanted = importer.page(page, checkpoint);
+        List<RowKey> wanted = importer.page(page, checkpoints::now);
         relieve();
         return wanted;
     }
 
     void rows(List<RowExport> rows) {
         checkImporting();
-        importer.rows(rows, checkpoint);
+        importer.rows(rows, checkpoints::now);
+        relieve();
+    }
+
+    void files(FilePage page) {
+        checkImporting();
+        if (page.after() == null) {
+            checkpoints.now();
+            state.lock.lock();
+            try {
+                files.clear();
+            } finally {
+                state.lock.unlock();
+            }
+        }
+        state.lock.lock();
+        try {
+            files.change(() -> {
+                for (FileRow row : page.rows()) {
+                    if (row.key().length <= FileKeys.HEAD
+                            || !FileKeys.isFile(Keys.kind(row.key()))
+                            || row.value().length == 0) {
+                        throw new CisternException(
+                                ErrorCode.CORRUPT, "a page of a copied replica has no share's row");
+                    }
+                    files.store(Keys.inGroup(state.group, row.key()), row.value());
+                }
+            });
+        } finally {
+            state.lock.unlock();
+        }
         relieve();
     }
 
@@ -85,8 +165,10 @@ final class Copies {
 
     /// Writes out what an import has brought before it takes too much memory.
     private void relieve() {
-        if (map.dirtyRows() >= GroupStore.DUE_ROWS || map.freedSlots() >= GroupStore.DUE_FREED) {
-            checkpoint.run();
+        if (map.dirtyRows() >= GroupStore.DUE_ROWS
+                || map.freedSlots() >= GroupStore.DUE_FREED
+                || files.dirtyBytes() >= GroupStore.DUE_FILE_BYTES) {
+            checkpoints.now();
         }
     }
 
@@ -105,7 +187,7 @@ final class Copies {
         } finally {
             state.lock.unlock();
         }
-        checkpoint.run();
+        checkpoints.now();
         return at;
     }
 }

@@ -28,16 +28,20 @@ final class Exporter implements StoreExport {
     private final ByteBuffer table;
     private final LongSupplier latestIndex;
     private final Runnable onClose;
+    private final @Nullable FileExport files;
     private final AtomicBoolean closed = new AtomicBoolean();
 
+    /// @param files null where there are no shares
     /// @param latestIndex the newest entry that may show in a row read now
     Exporter(
             Damage damage,
             BlockReader reader,
             LogPosition position,
             ByteBuffer table,
+            @Nullable FileExport files,
             LongSupplier latestIndex,
             Runnable onClose) {
+        this.files = files;
         this.map = reader.map();
         this.reader = reader;
         this.damage = damage;
@@ -80,6 +84,11 @@ final class Exporter implements StoreExport {
             }
         }
         return new ExportPage(after, more ? last : null, rows, latestIndex.getAsLong());
+    }
+
+    @Override
+    public FilePage files(byte @Nullable [] after, int maxBytes) {
+        return files == null ? new FilePage(after, null, List.of()) : files.page(after, maxBytes);
     }
 
     @Override
@@ -151,6 +160,9 @@ final class Exporter implements StoreExport {
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
+            if (files != null) {
+                files.close();
+            }
             onClose.run();
         }
     }

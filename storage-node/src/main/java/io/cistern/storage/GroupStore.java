@@ -4,12 +4,15 @@ import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.block.fs.engine.Views;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.CorruptBlocksException.Corrupt;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -27,9 +30,17 @@ final class GroupStore implements Store {
     /// So many changed rows wait for the checkpoint under way: bounds memory.
     static final int MOST_ROWS = 128 << 10;
 
+    /// A checkpoint is due after so many bytes of changed rows of shares, and entries wait after so
+    /// many.
+    static final long DUE_FILE_BYTES = 48L << 20;
+
+    static final long MOST_FILE_BYTES = 96L << 20;
+
     private final Disk disk;
     private final long group;
     private final BlockMap map;
+    private final FileRows files;
+    private final Map<Long, ShareViews> shares = new ConcurrentHashMap<>();
     private final Table table;
     private final Commands commands;
     private final AtomicRanges atomics = new AtomicRanges();
@@ -50,15 +61,39 @@ final class GroupStore implements Store {
         this.disk = disk;
         this.group = group;
         this.map = parts.map;
+        this.files = new FileRows(parts.map.db(), group);
         this.table = parts.table;
         this.mark = mark;
         this.state = new StoreState(group, parts.header);
         this.lock = state.lock;
-        commands = new Commands(table, new BlockWriter(map), atomics, this::epochMoved);
+        BlockWriter writer = new BlockWriter(map);
+        commands =
+                new Commands(
+                        table, writer, new ShareCommands(files, writer), atomics, this::epochMoved);
         reader = new BlockReader(map, table);
-        checkpointer = new Checkpointer(map, table, mark, lock, disk, parts.header.position());
-        collector = new Collector(map, table, reader);
-        copies = new Copies(state, map, table, reader, this::checkpointNow);
+        checkpointer =
+                new Checkpointer(map, files, table, mark, lock, disk, parts.header.position());
+        collector = new Collector(map, table, reader, files);
+        copies =
+                new Copies(
+                        state,
+                        new Copies.Contents(map, files, table, reader),
+                        new Copies.Checkpoints() {
+                            @Override
+                            public @Nullable CompletableFuture<LogPosition> running() {
+                                return checkpointer.running();
+                            }
+
+                            @Override
+                            public CompletableFuture<LogPosition> begin(Runnable written) {
+                                return GroupStore.this.begin(written);
+                            }
+
+                            @Override
+                            public void now() {
+                                checkpointNow();
+                            }
+                        });
         inspector = new Inspector(map, reader, new Damage(map, table));
         ledger = new SpaceLedger(map, table);
     }
@@ -86,6 +121,9 @@ final class GroupStore implements Store {
             if (command instanceof Command.Write w) {
                 long bytes = bytesSince;
                 bytesSince = bytes + w.data().remaining();
+            } else if (command instanceof Command.FileChange c) {
+                long bytes = bytesSince;
+                bytesSince = bytes + FileChangeCodec.size(c);
             }
             return commands.apply(index, term, command);
         } finally {
@@ -118,7 +156,7 @@ final class GroupStore implements Store {
 
     /// Holds an entry back while too much has changed for the memory it takes.
     private void waitForMemory() {
-        if (map.dirtyRows() >= MOST_ROWS) {
+        if (map.dirtyRows() >= MOST_ROWS || files.dirtyBytes() >= MOST_FILE_BYTES) {
             CompletableFuture<LogPosition> running = checkpointer.running();
             if (running != null) {
                 running.join();
@@ -167,10 +205,12 @@ final class GroupStore implements Store {
             return false;
         }
         return map.dirtyRows() >= DUE_ROWS
+                || files.dirtyBytes() >= DUE_FILE_BYTES
                 || bytesSince >= DUE_BYTES
                 || map.freedSlots() >= DUE_FREED
                 || (System.nanoTime() - begunNanos >= DUE_NANOS
                         && (map.dirtyRows() > 0
+                                || files.dirtyRows() > 0
                                 || map.freedSlots() > 0
                                 || !state.applied.equals(checkpointer.durable())));
     }
@@ -207,10 +247,14 @@ final class GroupStore implements Store {
     }
 
     private CompletableFuture<LogPosition> begin() {
+        return begin(() -> {});
+    }
+
+    private CompletableFuture<LogPosition> begin(Runnable written) {
         begunNanos = System.nanoTime();
         bytesSince = 0;
         collector.checkpointBegun();
-        return checkpointer.begin(state.header(table));
+        return checkpointer.begin(state.header(table), written);
     }
 
     /// A checkpoint that holds everything done before the call. Blocks.
@@ -272,6 +316,24 @@ final class GroupStore implements Store {
                     ErrorCode.NOT_FOUND, "volume " + volume + " does not exist in group " + group);
         }
         return found;
+    }
+
+    // ---- shares
+
+    @Override
+    public Views share(long volume) {
+        return shares.computeIfAbsent(
+                volume, id -> new ShareViews(id, table, files, reader, state));
+    }
+
+    @Override
+    public boolean isShare(long volume) {
+        return ShareViews.formatted(share(volume));
+    }
+
+    @Override
+    public long nextGranule(View view, long from) {
+        return BlockMap.nextGranule(reader.branch(view), from);
     }
 
     // ---- reading
@@ -391,6 +453,11 @@ final class GroupStore implements Store {
     }
 
     @Override
+    public void importFiles(FilePage page) {
+        copies.files(page);
+    }
+
+    @Override
     public LogPosition importEnd(ByteBuffer tableCopy, long newest) {
         return copies.end(tableCopy, newest);
     }
@@ -405,7 +472,8 @@ final class GroupStore implements Store {
                     state.exports == 0
                             && !state.closed
                             && !state.catchingUp()
-                            && map.dirtyRows() < MOST_ROWS / 2;
+                            && map.dirtyRows() < MOST_ROWS / 2
+                            && files.dirtyBytes() < MOST_FILE_BYTES / 2;
             return allowed && collector.step(maxNanos);
         } finally {
             lock.unlock();

@@ -17,6 +17,7 @@ import org.rocksdb.ReadOptions;
 import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
+import org.rocksdb.Snapshot;
 import org.rocksdb.Status;
 import org.rocksdb.WriteBatch;
 import org.rocksdb.WriteOptions;
@@ -137,6 +138,36 @@ final class MapDb implements AutoCloseable {
         }
     }
 
+    /// The map as it is now, flushed or not, whatever is written later.
+    Frozen freeze() {
+        return new Frozen();
+    }
+
+    /// See [#freeze]. Close it.
+    final class Frozen implements AutoCloseable {
+        private final Snapshot snapshot = db.getSnapshot();
+        private final ReadOptions options =
+                new ReadOptions()
+                        .setVerifyChecksums(true)
+                        .setFillCache(false)
+                        .setReadaheadSize(1 << 20)
+                        .setSnapshot(snapshot);
+
+        RocksIterator iterator() {
+            return db.newIterator(options);
+        }
+
+        void verify(RocksIterator iterator) {
+            MapDb.this.verify(iterator);
+        }
+
+        @Override
+        public void close() {
+            options.close();
+            db.releaseSnapshot(snapshot);
+        }
+    }
+
     /// Removes all rows of a group, durably, even where files that hold them are damaged.
     void dropGroup(long group) {
         byte[] from = Keys.of(group, (char) 0);
@@ -148,6 +179,15 @@ final class MapDb implements AutoCloseable {
             throw halted("deletion from", e);
         }
         flush();
+    }
+
+    /// Removes the rows in `[from, to)`, as [#write] does.
+    void deleteRange(byte[] from, byte[] to) {
+        try {
+            db.deleteRange(writeOptions, from, to);
+        } catch (RocksDBException e) {
+            throw halted("deletion from", e);
+        }
     }
 
     private RuntimeException halted(String what, RocksDBException e) {

@@ -2,6 +2,7 @@ package io.cistern.storage;
 
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.block.fs.engine.Views;
 import io.cistern.raft.LogPosition;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -86,6 +87,22 @@ public interface Store extends AutoCloseable {
 
     /// @throws io.cistern.block.CisternException NOT_FOUND
     View snapshotView(long volume, String snapshot);
+
+    // ---- shares
+
+    /// A volume that holds a share, for reading. What it does may block on the disk, and fails with
+    /// CorruptBlocksException and STALE as [#read] does; NOT_FOUND where there is no such volume.
+    Views share(long volume);
+
+    /// Whether a volume holds a share: its data is found by the share's rows, wherever it is, and
+    /// not by the volume's size.
+    boolean isShare(long volume);
+
+    /// The first granule from `from` on that may have rows for a reader at `view`; [Long#MAX_VALUE]
+    /// if there is none.
+    ///
+    /// @throws io.cistern.block.CisternException STALE
+    long nextGranule(View view, long from);
 
     // ---- reading
 
@@ -174,6 +191,10 @@ public interface Store extends AutoCloseable {
     List<RowKey> importPage(ExportPage page);
 
     void importRows(List<RowExport> rows);
+
+    /// Installs rows of shares; pages come in order and without gaps, the first replaces all rows
+    /// there were.
+    void importFiles(FilePage page);
 
     /// Completes the import: everything is durable when this returns, and the store stands at the
     /// export's position.

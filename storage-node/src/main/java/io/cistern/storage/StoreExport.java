@@ -26,6 +26,11 @@ public interface StoreExport extends AutoCloseable {
     /// @throws CorruptBlocksException a row's stored bytes are damaged here: repair, then ask again
     ExportPage granules(@Nullable RowKey after, long changedSince, int maxBytes);
 
+    /// The rows of the group's shares behind `after`, as of [#position], up to about `maxBytes`.
+    ///
+    /// @param after null to begin; then the last page's [FilePage#last]
+    FilePage files(byte @Nullable [] after, int maxBytes);
+
     /// The contents of the named rows (at most 256), as asked for by [Store#importPage]. A row that
     /// is gone by now is left out.
     List<RowExport> rows(List<RowKey> keys);

@@ -44,6 +44,8 @@ final class StoreParts {
                 }
                 if (Keys.kind(key) == Keys.HEADER) {
                     header = Header.decode(it.value());
+                } else if (FileKeys.isFile(Keys.kind(key))) {
+                    verify(key, it.value());
                 } else if (Keys.kind(key) == Keys.ROW) {
                     row(Keys.row(key), Row.decode(it.value()), table, map, claim);
                 } else {
@@ -61,6 +63,13 @@ final class StoreParts {
         }
         table.nextBranch = header.nextBranch();
         return new StoreParts(table, map, header);
+    }
+
+    /// A share's row: read, so that damage to it shows; understood when it is used.
+    private static void verify(byte[] key, byte[] value) {
+        if (key.length <= FileKeys.HEAD || value.length == 0) {
+            throw corrupt(Keys.group(key), "has a share's row without contents");
+        }
     }
 
     /// Rows of a branch that is yet to be created are found only while the map is newer than the

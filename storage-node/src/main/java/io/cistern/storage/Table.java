@@ -256,8 +256,8 @@ final class Table {
             it.seek(Keys.of(group, (char) 0));
             while (it.isValid() && Keys.group(it.key()) == group) {
                 char kind = Keys.kind(it.key());
-                if (kind == Keys.ROW) {
-                    it.seek(Keys.of(group, (char) (Keys.ROW + 1)));
+                if (kind == Keys.ROW || FileKeys.isFile(kind)) {
+                    it.seek(Keys.of(group, (char) (kind + 1)));
                     continue;
                 }
                 if (kind != Keys.HEADER) {

@@ -12,10 +12,12 @@ import org.jspecify.annotations.Nullable;
 /// window := version:u8 (1) base:i64 count:u16 (ahead:i64 outcome)[count]
 /// outcome := error:u8                                 0: done, value 0
 ///          | error:u8 message:string value:i64        error 255: done with a value
+///          | 254:u8 length:u32 reply                   done with a reply
 /// ```
 final class Window {
     private static final int VERSION = 1;
     private static final int DONE_WITH_VALUE = 255;
+    private static final int DONE_WITH_REPLY = 254;
 
     private long base = 1;
     private final TreeMap<Long, Outcome> executed = new TreeMap<>();
@@ -53,13 +55,18 @@ final class Window {
     byte[] encode() {
         int bytes = 1 + 8 + 2;
         for (Outcome o : executed.values()) {
+            ByteBuffer reply = o.reply();
             bytes += 8 + (plain(o) ? 1 : 1 + 8 + Bytes.size(clip(o.message())));
+            bytes += reply == null ? 0 : 4 + reply.remaining();
         }
         ByteBuffer out = ByteBuffer.allocate(bytes);
         out.put((byte) VERSION).putLong(base).putShort((short) executed.size());
         executed.forEach((seq, o) -> {
             out.putLong(seq - base);
-            if (plain(o)) {
+            ByteBuffer reply = o.reply();
+            if (reply != null) {
+                out.put((byte) DONE_WITH_REPLY).putInt(reply.remaining()).put(reply.duplicate());
+            } else if (plain(o)) {
                 out.put((byte) 0);
             } else {
                 out.put((byte) (o.error() == null ? DONE_WITH_VALUE : o.error().wire()));
@@ -67,7 +74,7 @@ final class Window {
                 out.putLong(o.value());
             }
         });
-        return out.array();
+        return java.util.Arrays.copyOf(out.array(), out.position());
     }
 
     private static boolean plain(Outcome o) {
@@ -94,7 +101,9 @@ final class Window {
             }
             int error = in.u8();
             Outcome outcome = Outcome.DONE;
-            if (error != 0) {
+            if (error == DONE_WITH_REPLY) {
+                outcome = Outcome.replied(ByteBuffer.wrap(in.array(in.i32())));
+            } else if (error != 0) {
                 ErrorCode code = error == DONE_WITH_VALUE ? null : ErrorCode.fromWire(error);
                 outcome = new Outcome(code, in.string(), in.i64());
             }

@@ -145,6 +145,7 @@ final class Model {
                 volume(c.volume()).record = c.bytes();
             }
             case Command.Settle c -> volume(c.volume());
+            case Command.FileChange c -> throw new AssertionError("shares have their own model");
         }
         return null;
     }

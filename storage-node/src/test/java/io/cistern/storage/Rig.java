@@ -73,6 +73,7 @@ final class Rig implements AutoCloseable {
                 Outcome outcome = store.apply(e.index, 1, e.command);
                 assertThat(outcome.error()).as("entry %s", e.index).isEqualTo(e.outcome.error());
                 assertThat(outcome.value()).isEqualTo(e.outcome.value());
+                assertThat(outcome.reply()).isEqualTo(e.outcome.reply());
                 store.advance(e.index, 1);
             }
         }

@@ -79,6 +79,10 @@ public interface ClusterAdmin {
 
     VolumeInfo cloneVolume(SnapshotName snapshot, String newName, Limits limits);
 
+    // Shares
+
+    ShareAdmin shares();
+
     // Attachments
 
     /// @param volume null for those of all volumes

@@ -1,5 +1,6 @@
 package io.cistern.volume;
 
+import io.cistern.block.fs.FileSystem;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import java.util.List;
@@ -34,6 +35,13 @@ public interface ClusterClient extends AutoCloseable {
     /// @param key random, new for each restart and kept before the cluster is asked: a holder that
     ///   was stopped again before it could note the new id finds its attachment by the key
     record Resumption(long attachment, java.util.UUID key) {}
+
+    /// Opens a share, as its only owner: whoever had it open is FENCED from then on. Blocks
+    /// likewise.
+    ///
+    /// @param holder who uses it, for people
+    /// @throws io.cistern.block.CisternException NOT_FOUND, UNAVAILABLE
+    FileSystem openShare(String share, String holder);
 
     /// The attachments of a volume. Blocks likewise.
     List<AttachmentInfo> attachments(String volume);

@@ -70,6 +70,18 @@ public final class Requests {
             @Nullable VerifyReport report,
             @Nullable Failure error) {}
 
+    /// @param quotaBytes none if left out or 0
+    /// @param allow client rules, each `CIDR[:flags]`; nobody may use it if left out
+    public record CreateShare(
+            String name, @Nullable Long quotaBytes, @Nullable List<String> allow) {}
+
+    /// @param quotaBytes as it is if left out; 0 for none
+    /// @param allow client rules; as they are if left out
+    public record SetShare(@Nullable Long quotaBytes, @Nullable List<String> allow) {}
+
+    /// @param volumes each `VOLUME@SNAPSHOT`; `shares` likewise, all in one instant
+    public record SnapshotTogether(@Nullable List<String> volumes, @Nullable List<String> shares) {}
+
     /// The node that answers.
     public record Self(String name, String clusterId, long pid, String version) {}
 

@@ -23,6 +23,7 @@ import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.Progress;
+import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
@@ -130,6 +131,11 @@ public final class RestAdmin implements ClusterAdmin {
                 snapshotPath(snapshot) + "/clones",
                 new CloneVolume(newName, limits),
                 VolumeInfo.class);
+    }
+
+    @Override
+    public ShareAdmin shares() {
+        return new RestShares(rest);
     }
 
     @Override

@@ -48,6 +48,7 @@ final class Routes {
         cluster();
         volumes();
         snapshots();
+        routes.addAll(new ShareRoutes(admin::shares).all());
         attachments();
         iscsi();
         nodes();

@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
             VolumeCommands.class,
             SnapshotCommands.class,
             SnapshotCommands.CloneVolume.class,
+            ShareCommands.class,
             AttachCommands.Attach.class,
             AttachCommands.Detach.class,
             IscsiCommands.class,

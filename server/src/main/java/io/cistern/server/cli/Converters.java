@@ -2,6 +2,7 @@ package io.cistern.server.cli;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.Size;
+import io.cistern.volume.ShareRule;
 import io.cistern.volume.SnapshotName;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -28,6 +29,18 @@ final class Converters {
         public SnapshotName convert(String text) {
             try {
                 return SnapshotName.parse(text);
+            } catch (CisternException e) {
+                throw usage(e);
+            }
+        }
+    }
+
+    /// `CIDR[:flags]`.
+    static final class Rule implements ITypeConverter<ShareRule> {
+        @Override
+        public ShareRule convert(String text) {
+            try {
+                return ShareRule.parse(text);
             } catch (CisternException e) {
                 throw usage(e);
             }

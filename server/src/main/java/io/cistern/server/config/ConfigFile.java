@@ -8,6 +8,7 @@ import io.cistern.server.config.ServerConfig.ApiConfig;
 import io.cistern.server.config.ServerConfig.ApiTls;
 import io.cistern.server.config.ServerConfig.IscsiConfig;
 import io.cistern.server.config.ServerConfig.LogConfig;
+import io.cistern.server.config.ServerConfig.NfsConfig;
 import io.cistern.volume.NodeConfig;
 import io.cistern.volume.NodeConfig.DiskSpec;
 import io.cistern.volume.NodeConfig.Formation;
@@ -68,6 +69,7 @@ public final class ConfigFile {
     private ServerConfig build() {
         ApiConfig api = api();
         IscsiConfig iscsi = iscsi();
+        NfsConfig nfs = nfs();
         ConfigTable node = section("node");
         ConfigTable tuning = section("tuning");
         NodeConfig nodeConfig =
@@ -79,11 +81,11 @@ public final class ConfigFile {
                         section("raft").address(RAFT_LISTEN),
                         advertised(api),
                         iscsi == null ? null : String.join(",", iscsi.advertise()),
-                        null,
+                        nfs == null ? null : nfs.advertise(),
                         tls(),
                         formation(node.name(NODE_NAME)),
                         tuning(tuning));
-        return new ServerConfig(nodeConfig, api, iscsi, log());
+        return new ServerConfig(nodeConfig, api, iscsi, nfs, log());
     }
 
     private List<DiskSpec> disks() {
@@ -219,6 +221,34 @@ public final class ConfigFile {
                     ISCSI_CHAP_ALGORITHMS, "must be one or more of sha3-256, sha256, sha1 and md5");
         }
         return new IscsiConfig(listen, advertise, algorithms, iscsi.count(ISCSI_MAX_CONNECTIONS));
+    }
+
+    private @Nullable NfsConfig nfs() {
+        ConfigTable nfs = section("nfs");
+        List<InetSocketAddress> listen = nfs.addresses(NFS_LISTEN);
+        List<InetSocketAddress> portmapper = nfs.addresses(NFS_PORTMAPPER);
+        if (listen.isEmpty()) {
+            return null;
+        }
+        if (portmapper.size() > 1) {
+            throw nfs.wrong(NFS_PORTMAPPER, "must be one address");
+        }
+        long leaseSeconds = nfs.duration(NFS_LEASE).toSeconds();
+        if (leaseSeconds < 1 || leaseSeconds > 3_600) {
+            throw nfs.wrong(NFS_LEASE, "must be 1s to 1h");
+        }
+        Path certificate = nfs.path(NFS_CERTIFICATE);
+        Path key = nfs.path(NFS_KEY);
+        if ((certificate == null) != (key == null)) {
+            throw nfs.wrong(NFS_CERTIFICATE, "and nfs.key belong together: give both or none");
+        }
+        String advertise = nfs.text(NFS_ADVERTISE);
+        return new NfsConfig(
+                listen,
+                advertise.isEmpty() ? Addresses.format(listen.getFirst()) : advertise,
+                portmapper.isEmpty() ? null : portmapper.getFirst(),
+                (int) leaseSeconds,
+                certificate == null || key == null ? null : new ApiTls(certificate, key));
     }
 
     private String advertised(ApiConfig api) {

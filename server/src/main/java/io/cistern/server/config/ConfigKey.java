@@ -102,6 +102,37 @@ public enum ConfigKey {
             Type.COUNT,
             "512",
             "Most connections, and so sessions, at this node's portal; further ones are closed at once."),
+    NFS_LISTEN(
+            "nfs",
+            "listen",
+            Type.ADDRESSES,
+            "",
+            "Where this node serves NFS and MOUNT, as `0.0.0.0:2049`; empty for no NFS. What can be reached there is up to the shares' client rules."),
+    NFS_ADVERTISE(
+            "nfs",
+            "advertise",
+            Type.TEXT,
+            "",
+            "The address that `cistern status` shows for NFS; empty for the first one it listens on."),
+    NFS_PORTMAPPER(
+            "nfs",
+            "portmapper",
+            Type.ADDRESSES,
+            "",
+            "Where a portmapper for NFS and MOUNT is served, as `0.0.0.0:111`; empty for none: NFSv3 clients then name the ports."),
+    NFS_LEASE(
+            "nfs",
+            "lease",
+            Type.DURATION,
+            "30s",
+            "An NFSv4 client that is silent for longer may lose its opens and locks; also about how long clients wait after a failover. 1s to 1h."),
+    NFS_CERTIFICATE(
+            "nfs",
+            "certificate",
+            Type.PATH,
+            "",
+            "PEM certificate chain with which NFS over TLS is offered; empty for no TLS."),
+    NFS_KEY("nfs", "key", Type.PATH, "", "PEM private key (PKCS#8) for `certificate`."),
 
     CLUSTER_ID(
             "cluster",

@@ -10,8 +10,13 @@ import org.jspecify.annotations.Nullable;
 /// What one configuration file comes to.
 ///
 /// @param iscsi null where no portal is to run
+/// @param nfs null where no NFS is to be served
 public record ServerConfig(
-        NodeConfig node, ApiConfig api, @Nullable IscsiConfig iscsi, LogConfig log) {
+        NodeConfig node,
+        ApiConfig api,
+        @Nullable IscsiConfig iscsi,
+        @Nullable NfsConfig nfs,
+        LogConfig log) {
 
     /// @param token null where requests need none
     /// @param tls null for plain HTTP
@@ -40,6 +45,17 @@ public record ServerConfig(
             List<String> advertise,
             List<String> chapAlgorithms,
             int maxConnections) {}
+
+    /// @param advertise `host:port`
+    /// @param portmapper null for none
+    /// @param leaseSeconds 1 to 3600
+    /// @param tls null where TLS is not offered
+    public record NfsConfig(
+            List<InetSocketAddress> listen,
+            String advertise,
+            @Nullable InetSocketAddress portmapper,
+            int leaseSeconds,
+            @Nullable ApiTls tls) {}
 
     public record ApiTls(Path certificate, Path key) {}
 

@@ -24,7 +24,8 @@ final class NodeFiles {
     private static final InetSocketAddress ISCSI_STANDARD =
             new InetSocketAddress("127.0.0.1", 3260);
 
-    private static final String STANDARD_TOO = ", 127.0.0.1:3260";
+    /// Where clients look first; the first node serves there too where nothing else does.
+    private static final InetSocketAddress NFS_STANDARD = new InetSocketAddress("127.0.0.1", 2049);
 
     private NodeFiles() {}
 
@@ -48,6 +49,10 @@ final class NodeFiles {
 
         InetSocketAddress iscsi() {
             return at(10);
+        }
+
+        InetSocketAddress nfs() {
+            return at(20);
         }
 
         private InetSocketAddress at(int plus) {
@@ -81,8 +86,8 @@ final class NodeFiles {
             String name = "n" + k;
             // All or none: what a crash leaves unfinished is not taken for a cluster.
             Path next = home.config(name).resolveSibling("node.toml.next");
-            String also = k == 0 && PortCheck.isFree(ISCSI_STANDARD) ? STANDARD_TOO : "";
-            write(next, text(name, Ports.ofNode(portBase, k), "0", also) + "\n" + members);
+            Ports ports = Ports.ofNode(portBase, k);
+            write(next, text(name, ports, "0") + frontEnds(ports, k == 0) + "\n" + members);
             written.add(next);
         }
         for (Path next : written.reversed()) {
@@ -95,11 +100,33 @@ final class NodeFiles {
         Path tokenFile = home.node(name).resolve("join-token");
         writeSecret(tokenFile, token + "\n");
         String cluster = "\n[cluster]\njoin-token-file = \"join-token\"\n";
-        write(home.config(name), text(name, ports, disk, "") + cluster);
+        write(home.config(name), text(name, ports, disk) + frontEnds(ports, false) + cluster);
     }
 
-    /// @param also more addresses for the iSCSI portal, each behind a comma
-    private static String text(String name, Ports ports, String diskSize, String also) {
+    /// @param first the node that listens on the standard ports too
+    private static String frontEnds(Ports ports, boolean first) {
+        return """
+
+        [iscsi]
+        listen = "%s%s"
+        advertise = "%s"
+
+        [nfs]
+        listen = "%s%s"
+        """
+                .formatted(
+                        Addresses.format(ports.iscsi()),
+                        first ? alsoOn(ISCSI_STANDARD) : "",
+                        Addresses.format(ports.iscsi()),
+                        Addresses.format(ports.nfs()),
+                        first ? alsoOn(NFS_STANDARD) : "");
+    }
+
+    private static String alsoOn(InetSocketAddress standard) {
+        return PortCheck.isFree(standard) ? ", " + Addresses.format(standard) : "";
+    }
+
+    private static String text(String name, Ports ports, String diskSize) {
         return """
         # Written by cistern; docs/configuration.md explains every key.
         [node]
@@ -118,10 +145,6 @@ final class NodeFiles {
         [api]
         listen = "%s"
 
-        [iscsi]
-        listen = "%s%s"
-        advertise = "%s"
-
         [log]
         file = "node.log"
         """
@@ -130,10 +153,7 @@ final class NodeFiles {
                         diskSize,
                         Addresses.format(ports.wire()),
                         Addresses.format(ports.raft()),
-                        Addresses.format(ports.api()),
-                        Addresses.format(ports.iscsi()),
-                        also,
-                        Addresses.format(ports.iscsi()));
+                        Addresses.format(ports.api()));
     }
 
     static void writeSecret(Path file, String text) {

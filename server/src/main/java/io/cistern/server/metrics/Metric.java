@@ -80,6 +80,21 @@ public enum Metric {
             Kind.COUNTER,
             "cistern_iscsi_timeouts_total",
             "Connections dropped because the initiator was silent."),
+    NFS_CONNECTIONS(
+            Kind.GAUGE, "cistern_nfs_connections", "Connections to this node's NFS server."),
+    NFS_CLIENTS(Kind.GAUGE, "cistern_nfs_clients", "NFSv4 client ids there."),
+    NFS_OPENS(Kind.GAUGE, "cistern_nfs_opens", "Files that NFSv4 clients have open there."),
+    NFS_CALLS(Kind.COUNTER, "cistern_nfs_calls_total", "RPC calls received there."),
+    NFS_RECEIVED_BYTES(
+            Kind.COUNTER, "cistern_nfs_received_bytes_total", "Bytes received in RPC calls."),
+    NFS_SENT_BYTES(Kind.COUNTER, "cistern_nfs_sent_bytes_total", "Bytes sent in RPC replies."),
+    NFS_MALFORMED(
+            Kind.COUNTER, "cistern_nfs_malformed_total", "RPC calls whose bytes did not decode."),
+    NFS_OPERATIONS(
+            Kind.COUNTER,
+            "cistern_nfs_operations_total",
+            "NFSv3 procedures and NFSv4 operations carried out.",
+            "operation"),
 
     API_REQUESTS(
             Kind.COUNTER, "cistern_api_requests_total", "Requests to this REST API.", "status"),

@@ -33,6 +33,7 @@ import org.jspecify.annotations.Nullable;
 public final class FakeAdmin implements ClusterAdmin {
     private static final long NOW = 1000;
 
+    private final FakeShares shares = new FakeShares();
     private final TreeMap<String, VolumeInfo> volumes = new TreeMap<>();
     private final TreeMap<String, List<SnapshotInfo>> snapshots = new TreeMap<>();
     private final TreeMap<String, IscsiExport> exports = new TreeMap<>();
@@ -47,6 +48,11 @@ public final class FakeAdmin implements ClusterAdmin {
         for (String n : nodeNames) {
             disks.add(new DiskInfo(n + "/0", n, "/data/" + n, 64L << 30, 32L << 30, null));
         }
+    }
+
+    @Override
+    public io.cistern.volume.ShareAdmin shares() {
+        return shares;
     }
 
     /// What was asked for that leaves no other trace.

@@ -165,6 +165,26 @@ class CliTest {
     }
 
     @Test
+    void sharesAreMadeChangedAndDeleted() throws IOException {
+        done("share create docs --quota 10GiB --allow 10.0.0.0/8 --allow fd00::/8:ro");
+        assertThat(out).isEqualTo("created share docs\n");
+        JsonNode share = json("share show docs");
+        assertThat(share.path("quotaBytes").asLong()).isEqualTo(10L << 30);
+        assertThat(share.path("rules").get(1).asText()).isEqualTo("fd00::/8:ro");
+        done("share list");
+        assertThat(out).contains("docs", "10 GiB", "10.0.0.0/8 fd00::/8:ro");
+        done("share snapshot docs@monday");
+        done("share clone docs@monday old");
+        assertThat(json("share list")).hasSize(2);
+        done("share set old --quota 0 --allow 0.0.0.0/0:no_root_squash");
+        assertThat(json("share show old").path("rules").get(0).asText())
+                .isEqualTo("0.0.0.0/0:no_root_squash");
+        done("share delete-snapshot docs@monday");
+        done("share delete docs");
+        assertThat(json("share list")).hasSize(1);
+    }
+
+    @Test
     void degradedStatusSaysWhy() throws IOException {
         done("volume create vm1 1GiB");
         api.admin.attach("vm1", AttachMode.EXCLUSIVE);

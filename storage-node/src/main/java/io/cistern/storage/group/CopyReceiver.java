@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.ExportPage;
+import io.cistern.storage.FilePage;
 import io.cistern.storage.RowExport;
 import io.cistern.storage.RowKey;
 import io.cistern.storage.Store;
@@ -97,6 +98,7 @@ final class CopyReceiver {
         try {
             store.importBegin();
             long newest = pages(new Stream(source, opened, startedMillis), changedSince);
+            files(source, opened);
             ByteBuffer table = table(source, opened);
             LogPosition reached = store.importEnd(table, newest);
             log.info(
@@ -164,6 +166,28 @@ final class CopyReceiver {
                 durable += fresh;
                 durableNanos = System.nanoTime();
             }
+            throttle(received, beganNanos);
+        }
+    }
+
+    /// Takes over the rows of shares.
+    private void files(String source, WireCopy.Opened opened) {
+        byte[] after = null;
+        while (true) {
+            checkStopped();
+            long beganNanos = System.nanoTime();
+            WireCopy.FilesRequest request =
+                    new WireCopy.FilesRequest(group, opened.session(), after);
+            FilePage page = ask(source, Wire.COPY_FILES, request::encode, WireCopy::files);
+            store.importFiles(page);
+            long received = 0;
+            for (FilePage.FileRow row : page.rows()) {
+                received += row.key().length + row.value().length;
+            }
+            if (page.end()) {
+                return;
+            }
+            after = page.last();
             throttle(received, beganNanos);
         }
     }

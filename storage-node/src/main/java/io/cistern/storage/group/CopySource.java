@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.CorruptBlocksException;
 import io.cistern.storage.ExportPage;
+import io.cistern.storage.FilePage;
 import io.cistern.storage.RowExport;
 import io.cistern.storage.Store;
 import io.cistern.storage.StoreExport;
@@ -92,6 +93,13 @@ final class CopySource {
                     live(session)
                             .granules(
                                     request.after(), request.changedSince(), WireCopy.PAGE_BYTES));
+        }
+    }
+
+    FilePage files(WireCopy.FilesRequest request) {
+        Session session = session(request.session());
+        synchronized (session) {
+            return live(session).files(request.after(), WireCopy.PAGE_BYTES);
         }
     }
 

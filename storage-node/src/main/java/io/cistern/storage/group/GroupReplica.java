@@ -27,10 +27,17 @@ public final class GroupReplica implements VolumeGroup {
     private final ReplicaParts parts;
     private final ReadPath reads;
     private final WritePath writes;
+    private final ShareService shares;
     private final LongAdder requests;
 
     /// @param requests counts reads and writes
-    GroupReplica(ReplicaParts parts, ReadPath reads, WritePath writes, LongAdder requests) {
+    GroupReplica(
+            ReplicaParts parts,
+            ReadPath reads,
+            WritePath writes,
+            ShareService shares,
+            LongAdder requests) {
+        this.shares = shares;
         this.parts = parts;
         this.reads = reads;
         this.writes = writes;
@@ -87,11 +94,32 @@ public final class GroupReplica implements VolumeGroup {
     }
 
     @Override
+    public CompletableFuture<FileReceipt> change(
+            long volume, Origin origin, ByteBuffer request, ByteBuffer data) {
+        requests.increment();
+        try {
+            return shares.change(volume, origin, request, data);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
+    }
+
+    @Override
     public CompletableFuture<SharedRecord> record(long volume) {
         return reads.leased(() -> {
             parts.volume(volume);
             return Objects.requireNonNull(parts.store().record(volume));
         });
+    }
+
+    @Override
+    public CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query) {
+        requests.increment();
+        try {
+            return shares.query(request, query);
+        } catch (CisternException refused) {
+            return CompletableFuture.failedFuture(refused);
+        }
     }
 
     @Override
@@ -148,6 +176,7 @@ public final class GroupReplica implements VolumeGroup {
             case Command.Attach c -> c.volume();
             case Command.Detach c -> c.volume();
             case Command.Resume c -> c.volume();
+            case Command.FileChange c -> c.volume();
         };
     }
 

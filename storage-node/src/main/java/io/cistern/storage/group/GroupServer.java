@@ -39,6 +39,8 @@ final class GroupServer {
         on(server, Wire.DESCRIBE, this::describe);
         on(server, Wire.VOLUME_USAGE, this::usage);
         on(server, Wire.DIFF, this::diff);
+        on(server, Wire.FILE_CHANGE, this::fileChange);
+        on(server, Wire.FILE_QUERY, this::fileQuery);
     }
 
     /// Registers a handler whose malformed requests are refused with INVALID.
@@ -160,6 +162,27 @@ final class GroupServer {
         GroupId group = WireRequest.groupOf(message);
         Command command = CommandCodec.decode(message.nioBuffer());
         reply(responder, replica(group).execute(command), WireAnswer::putReceipt);
+    }
+
+    private void fileChange(ByteBuf message, Responder responder) {
+        WireRequest.FileChange r = WireRequest.FileChange.decode(message);
+        GroupReplica replica = replica(r.group());
+        ByteBuffer data = message.nioBuffer();
+        message.retain();
+        CompletableFuture<VolumeGroup.FileReceipt> done =
+                replica.change(r.volume(), r.origin(), r.request(), data);
+        reply(
+                responder,
+                done.whenComplete((receipt, failed) -> message.release()),
+                WireAnswer::putFileReceipt);
+    }
+
+    private void fileQuery(ByteBuf message, Responder responder) {
+        WireRequest.FileQuery r = Wire.decode(message, WireRequest.FileQuery::decode);
+        reply(
+                responder,
+                replica(r.group()).query(r.request(), r.query()),
+                WireAnswer::putFileReceipt);
     }
 
     private void extents(ByteBuf message, Responder responder) {

@@ -39,6 +39,7 @@ final class PeerServer {
         GroupServer.on(server, Wire.COPY_TABLE, this::table);
         GroupServer.on(server, Wire.COPY_PAGE, this::page);
         GroupServer.on(server, Wire.COPY_ROWS, this::rows);
+        GroupServer.on(server, Wire.COPY_FILES, this::files);
         GroupServer.on(server, Wire.COPY_CLOSE, this::close);
     }
 
@@ -117,6 +118,12 @@ final class PeerServer {
         WireCopy.RowsRequest r = Wire.decode(message, WireCopy.RowsRequest::decode);
         Replica replica = replica(r.group());
         reply(node.workers(), responder, () -> replica.source().rows(r), WireCopy::putRows);
+    }
+
+    private void files(ByteBuf message, Responder responder) {
+        WireCopy.FilesRequest r = Wire.decode(message, WireCopy.FilesRequest::decode);
+        Replica replica = replica(r.group());
+        reply(node.workers(), responder, () -> replica.source().files(r), WireCopy::putFiles);
     }
 
     private void close(ByteBuf message, Responder responder) {

@@ -134,6 +134,32 @@ public final class RemoteVolumeGroup implements VolumeGroup, AutoCloseable {
     }
 
     @Override
+    public CompletableFuture<FileReceipt> change(
+            long volume, Origin origin, ByteBuffer request, ByteBuffer data) {
+        ByteBuf header =
+                header(
+                        new WireRequest.FileChange(id, volume, origin, request),
+                        64 + request.remaining());
+        return fileReceipt(
+                connection.call(Wire.FILE_CHANGE, timeout, header, Unpooled.wrappedBuffer(data)));
+    }
+
+    @Override
+    public CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query) {
+        ByteBuf header = header(new WireRequest.FileQuery(id, request, query), 256);
+        return fileReceipt(connection.call(Wire.FILE_QUERY, timeout, header));
+    }
+
+    private static CompletableFuture<FileReceipt> fileReceipt(CompletableFuture<ByteBuf> call) {
+        return call.handle((answer, failed) -> {
+            if (failed != null) {
+                throw retryable(failed);
+            }
+            return decoded(answer, WireAnswer::fileReceipt);
+        });
+    }
+
+    @Override
     public CompletableFuture<Receipt> execute(Command command) {
         ByteBuf out;
         try {

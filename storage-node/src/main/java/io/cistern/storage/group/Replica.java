@@ -120,7 +120,12 @@ final class Replica implements VolumeStateMachine.Listener {
                         repair,
                         new Scrubber(parts, repair, userRequests::sum),
                         new Verifier(parts, repair, reads),
-                        new GroupReplica(parts, reads, writes, userRequests)));
+                        new GroupReplica(
+                                parts,
+                                reads,
+                                writes,
+                                new ShareService(parts, reads, writes, guard),
+                                userRequests)));
     }
 
     /// @throws CisternException UNAVAILABLE before [#start]

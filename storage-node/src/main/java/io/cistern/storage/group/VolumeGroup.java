@@ -47,6 +47,19 @@ public interface VolumeGroup {
     CompletableFuture<List<Extent>> extents(
             ReadRequest request, long offset, long length, int maxExtents);
 
+    /// Changes a share. Leader only; exactly once by its origin, as a write.
+    ///
+    /// @param request an encoded [io.cistern.block.fs.engine.FileRequest]
+    /// @param data of a write, else empty; not read after the future completes
+    CompletableFuture<FileReceipt> change(
+            long volume, Origin origin, ByteBuffer request, ByteBuffer data);
+
+    /// Asks a share.
+    ///
+    /// @param request without a snapshot: the query names it
+    /// @param query an encoded [io.cistern.block.fs.engine.FileQuery]
+    CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query);
+
     /// The volume's state, as new as any acknowledged change. NOT_FOUND.
     CompletableFuture<VolumeState> describe(long volume);
 
@@ -63,6 +76,10 @@ public interface VolumeGroup {
     /// @param version the volume's [VolumeState#version] then
     /// @param value see [Command]
     record Receipt(long index, long version, long value) {}
+
+    /// @param index as in [Receipt], as is `version`
+    /// @param reply an encoded [io.cistern.block.fs.engine.Reply]
+    record FileReceipt(long index, long version, ByteBuffer reply) {}
 
     /// @param snapshot name, or null for the head
     /// @param attachment 0 for reads without one (snapshots, export)

@@ -26,6 +26,10 @@ final class Wire {
     static final int ATOMIC_WRITE = 9;
     static final int RECORD = 10;
 
+    static final int FILE_CHANGE = 40;
+    static final int FILE_QUERY = 41;
+    static final int COPY_FILES = 42;
+
     static final int SPACE = 16;
     static final int REPLICAS = 17;
     static final int FETCH_BLOCKS = 18;

@@ -9,6 +9,7 @@ import io.cistern.storage.Usage;
 import io.cistern.storage.VolumeState;
 import io.cistern.storage.VolumeState.Attachment;
 import io.cistern.storage.VolumeState.Snapshot;
+import io.cistern.storage.group.VolumeGroup.FileReceipt;
 import io.cistern.storage.group.VolumeGroup.Range;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import io.cistern.storage.group.VolumeGroup.VolumeUsage;
@@ -33,6 +34,19 @@ final class WireAnswer {
 
     static Receipt receipt(ByteBuf in) {
         return new Receipt(in.readLong(), in.readLong(), in.readLong());
+    }
+
+    static void putFileReceipt(ByteBuf out, FileReceipt receipt) {
+        out.writeLong(receipt.index()).writeLong(receipt.version());
+        out.writeBytes(receipt.reply().duplicate());
+    }
+
+    static FileReceipt fileReceipt(ByteBuf in) {
+        long index = in.readLong();
+        long version = in.readLong();
+        ByteBuffer reply = ByteBuffer.allocate(in.readableBytes());
+        in.readBytes(reply);
+        return new FileReceipt(index, version, reply.flip());
     }
 
     static void putExtents(ByteBuf out, List<Extent> extents) {

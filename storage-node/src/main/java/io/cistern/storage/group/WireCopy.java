@@ -4,6 +4,8 @@ import io.cistern.block.Crc32c;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.ExportPage;
+import io.cistern.storage.FilePage;
+import io.cistern.storage.FilePage.FileRow;
 import io.cistern.storage.RowExport;
 import io.cistern.storage.RowKey;
 import io.cistern.storage.Slots;
@@ -88,6 +90,60 @@ final class WireCopy {
                     in.readLong(),
                     Wire.list(in, MAX_ROWS, KEY_BYTES, WireCopy::key));
         }
+    }
+
+    /// The rows of shares behind `after`.
+    record FilesRequest(GroupId group, long session, byte @Nullable [] after) {
+        void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(session);
+            putOptionalBytes(out, after);
+        }
+
+        static FilesRequest decode(ByteBuf in) {
+            return new FilesRequest(WireRequest.groupOf(in), in.readLong(), optionalBytes(in));
+        }
+    }
+
+    static void putFiles(ByteBuf out, FilePage page) {
+        putOptionalBytes(out, page.after());
+        putOptionalBytes(out, page.last());
+        Wire.putList(
+                out,
+                page.rows(),
+                (to, row) -> {
+                    to.writeInt(row.key().length).writeBytes(row.key());
+                    to.writeInt(row.value().length).writeBytes(row.value());
+                });
+    }
+
+    static FilePage files(ByteBuf in) {
+        byte[] after = optionalBytes(in);
+        byte[] last = optionalBytes(in);
+        return new FilePage(
+                after,
+                last,
+                Wire.list(in, MAX_PAGE_ROWS, 8, from -> new FileRow(bytes(from), bytes(from))));
+    }
+
+    private static void putOptionalBytes(ByteBuf out, byte @Nullable [] bytes) {
+        out.writeBoolean(bytes != null);
+        if (bytes != null) {
+            out.writeInt(bytes.length).writeBytes(bytes);
+        }
+    }
+
+    private static byte @Nullable [] optionalBytes(ByteBuf in) {
+        return Wire.bool(in) ? bytes(in) : null;
+    }
+
+    private static byte[] bytes(ByteBuf in) {
+        int length = in.readInt();
+        if (length < 0 || length > in.readableBytes()) {
+            throw Wire.malformed("a row of " + length + " bytes");
+        }
+        byte[] bytes = new byte[length];
+        in.readBytes(bytes);
+        return bytes;
     }
 
     /// The copy is over or given up.

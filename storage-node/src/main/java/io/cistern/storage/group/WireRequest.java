@@ -113,6 +113,51 @@ sealed interface WireRequest {
         }
     }
 
+    /// A change of a share: the request, and the data of a write behind it.
+    record FileChange(GroupId group, long volume, Origin origin, ByteBuffer request)
+            implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value()).writeLong(volume);
+            putOrigin(out, origin);
+            out.writeInt(request.remaining()).writeBytes(request.duplicate());
+        }
+
+        static FileChange decode(ByteBuf in) {
+            GroupId group = groupOf(in);
+            long volume = in.readLong();
+            Origin origin = originOf(in);
+            int length = in.readInt();
+            if (length < 0 || length > in.readableBytes()) {
+                throw Wire.malformed("a request of " + length + " bytes");
+            }
+            ByteBuffer request = ByteBuffer.allocate(length);
+            in.readBytes(request);
+            if (in.readableBytes() > Wire.MAX_DATA_BYTES) {
+                throw Wire.malformed(in.readableBytes() + " bytes to write");
+            }
+            return new FileChange(group, volume, origin, request.flip());
+        }
+    }
+
+    /// A query of a share.
+    record FileQuery(GroupId group, ReadRequest request, ByteBuffer query) implements WireRequest {
+        @Override
+        public void encode(ByteBuf out) {
+            out.writeLong(group.value());
+            putRead(out, request);
+            out.writeBytes(query.duplicate());
+        }
+
+        static FileQuery decode(ByteBuf in) {
+            GroupId group = groupOf(in);
+            ReadRequest request = readOf(in);
+            ByteBuffer query = ByteBuffer.allocate(in.readableBytes());
+            in.readBytes(query);
+            return new FileQuery(group, request, query.flip());
+        }
+    }
+
     record Read(GroupId group, ReadRequest request, long offset, int length)
             implements WireRequest {
         @Override

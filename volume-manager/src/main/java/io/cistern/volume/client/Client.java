@@ -3,6 +3,7 @@ package io.cistern.volume.client;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.Names;
+import io.cistern.block.fs.FileSystem;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.Attach;
 import io.cistern.storage.Command.AttachMode;
@@ -76,6 +77,21 @@ public final class Client implements ClusterClient {
         return snapshot == null
                 ? openHead(name, location, route, new Holder(mode, holder))
                 : openSnapshot(volume, snapshot, location, route);
+    }
+
+    @Override
+    public FileSystem openShare(String share, String holder) {
+        Names.check("share name", share);
+        Location location = map.locate(ShareNames.PREFIX + share);
+        Device device =
+                openHead(
+                        "share " + share,
+                        location,
+                        route(location.group()),
+                        new Holder(AttachMode.EXCLUSIVE, holder));
+        ShareFileSystem opened = new ShareFileSystem(device, this);
+        opened.start();
+        return opened;
     }
 
     private record Holder(AttachMode mode, String text) {}

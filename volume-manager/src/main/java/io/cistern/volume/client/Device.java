@@ -2,6 +2,7 @@ package io.cistern.volume.client;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.fs.engine.Reply;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Origin;
@@ -424,6 +425,18 @@ final class Device implements VolumeDevice {
         return readOnly()
                 ? new CisternException(ErrorCode.READ_ONLY, name() + " is open for reading only")
                 : refusal(offset, length);
+    }
+
+    // ---- for shares
+
+    /// Sends a share's request on its way.
+    CompletableFuture<Reply> submit(Requests.ShareRequest request) {
+        CisternException refusal = refusal(0, 0);
+        if (refusal != null) {
+            return CompletableFuture.failedFuture(refusal);
+        }
+        admission.submit(request);
+        return request.result();
     }
 
     // ---- for requests

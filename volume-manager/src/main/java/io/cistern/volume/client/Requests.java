@@ -4,9 +4,11 @@ import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice;
+import io.cistern.block.fs.engine.Reply;
 import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
 import io.cistern.storage.group.AtomicWrite;
+import io.cistern.storage.group.VolumeGroup.FileReceipt;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import java.nio.ByteBuffer;
@@ -269,6 +271,112 @@ final class Requests {
                 result.complete(found);
             } else {
                 result.completeExceptionally(failure);
+            }
+        }
+    }
+
+    /// Changes a share.
+    static final class ShareChange extends ShareRequest {
+        private final ByteBuffer request;
+        private final ByteBuffer data;
+
+        ShareChange(Device device, ByteBuffer request, ByteBuffer data, long nowNanos) {
+            super(device, request.remaining() + data.remaining(), nowNanos);
+            this.request = request;
+            this.data = data;
+        }
+
+        @Override
+        boolean changes() {
+            return true;
+        }
+
+        @Override
+        @Nullable Member target(int attempt) {
+            return device.route().leader();
+        }
+
+        @Override
+        CompletableFuture<FileReceipt> send(Member member) {
+            return member.group()
+                    .change(
+                            device.volumeId(),
+                            device.origin(seq, GuardedDevice.NO_GUARD),
+                            request.duplicate(),
+                            data.duplicate());
+        }
+    }
+
+    /// Asks a share.
+    static final class ShareQuery extends ShareRequest {
+        private final ByteBuffer query;
+
+        /// @param carried bytes of the answer
+        ShareQuery(Device device, ByteBuffer query, int carried, long nowNanos) {
+            super(device, carried, nowNanos);
+            this.query = query;
+        }
+
+        @Override
+        boolean changes() {
+            return false;
+        }
+
+        @Override
+        @Nullable Member target(int attempt) {
+            return device.reader(attempt);
+        }
+
+        @Override
+        CompletableFuture<FileReceipt> send(Member member) {
+            return member.group().query(device.readRequest(), query.duplicate());
+        }
+    }
+
+    /// What requests of shares have in common: the answer is a reply.
+    abstract static class ShareRequest extends Request {
+        private final CompletableFuture<Reply> result = new CompletableFuture<>();
+        private volatile @Nullable ByteBuffer reply;
+
+        ShareRequest(Device device, long carried, long nowNanos) {
+            super(device, 0, carried, nowNanos);
+        }
+
+        abstract CompletableFuture<FileReceipt> send(Member member);
+
+        CompletableFuture<Reply> result() {
+            return result;
+        }
+
+        @Override
+        long carriedBytes() {
+            return length;
+        }
+
+        @Override
+        CompletableFuture<?> attempt(Member member) {
+            return send(member)
+                    .thenApply(receipt -> {
+                        reply = receipt.reply();
+                        return new Receipt(receipt.index(), receipt.version(), 0);
+                    });
+        }
+
+        @Override
+        void finish(@Nullable Object answer, @Nullable CisternException failure) {
+            ByteBuffer got = reply;
+            if (failure != null || got == null) {
+                result.completeExceptionally(
+                        failure != null
+                                ? failure
+                                : new CisternException(
+                                        ErrorCode.INTERNAL, "an answer without a reply"));
+                return;
+            }
+            try {
+                result.complete(Reply.decode(got));
+            } catch (CisternException malformed) {
+                result.completeExceptionally(malformed);
             }
         }
     }

@@ -7,6 +7,7 @@ import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.Progress;
+import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
@@ -24,6 +25,7 @@ final class AdminService implements ClusterAdmin {
     private final StatusView view;
     private final NodeAdmin nodes;
     private final ExportAdmin exports;
+    private final Shares shares;
 
     AdminService(Cluster cluster, String clusterId) {
         this.cluster = cluster;
@@ -32,6 +34,7 @@ final class AdminService implements ClusterAdmin {
         this.view = new StatusView(cluster, clusterId, volumes::list);
         this.nodes = new NodeAdmin(cluster, view);
         this.exports = new ExportAdmin(cluster, volumes);
+        this.shares = new Shares(cluster, volumes, snapshots);
     }
 
     @Override
@@ -103,6 +106,11 @@ final class AdminService implements ClusterAdmin {
     public VolumeInfo cloneVolume(SnapshotName snapshot, String newName, Limits limits) {
         return volumes.clone(
                 cluster.volume(snapshot.volume()), snapshot.snapshot(), newName, limits);
+    }
+
+    @Override
+    public ShareAdmin shares() {
+        return shares;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.fs.FileSystem;
 import io.cistern.raft.net.RpcClient;
 import io.cistern.raft.net.RpcIdentity;
 import io.cistern.raft.net.RpcLoops;
@@ -91,6 +92,11 @@ public final class RemoteCluster implements ClusterClient {
     @Override
     public VolumeDevice resume(String volume, Resumption previous, String holder) {
         return client.resume(volume, previous, holder);
+    }
+
+    @Override
+    public FileSystem openShare(String share, String holder) {
+        return client.openShare(share, holder);
     }
 
     @Override

@@ -88,6 +88,28 @@ final class SnapshotAdmin {
         boolean mine();
     }
 
+    /// Freezes volumes of one group, whatever they are for, in one instant.
+    void freeze(List<Volume> targets, List<String> names) {
+        List<Command.CreateSnapshots.Target> wanted = new ArrayList<>();
+        for (int i = 0; i < targets.size(); i++) {
+            if (targets.get(i).group() != targets.getFirst().group()) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        "'"
+                                + targets.getFirst().name()
+                                + "' and '"
+                                + targets.get(i).name()
+                                + "' live in different groups, which have no common instant");
+            }
+            wanted.add(new Command.CreateSnapshots.Target(targets.get(i).id(), names.get(i)));
+        }
+        long now = System.currentTimeMillis();
+        once(
+                targets.getFirst(),
+                new Command.CreateSnapshots(wanted, now),
+                () -> found(targets.getFirst(), names.getFirst()).createdMillis() == now);
+    }
+
     /// Executes a command whose repetition is refused: where it was sent more than once, looks
     /// whether the refusal is about its own first effect.
     private void once(Volume volume, Command command, Check check) {
@@ -160,13 +182,16 @@ final class SnapshotAdmin {
     }
 
     void delete(SnapshotName name) {
-        Volume volume = cluster.volume(name.volume());
-        found(volume, name.snapshot());
+        delete(cluster.volume(name.volume()), name.snapshot());
+    }
+
+    void delete(Volume volume, String name) {
+        found(volume, name);
         once(
                 volume,
-                new Command.DeleteSnapshot(volume.id(), name.snapshot()),
+                new Command.DeleteSnapshot(volume.id(), name),
                 () ->
                         volumes.describe(volume).snapshots().stream()
-                                .noneMatch(s -> s.name().equals(name.snapshot())));
+                                .noneMatch(s -> s.name().equals(name)));
     }
 }

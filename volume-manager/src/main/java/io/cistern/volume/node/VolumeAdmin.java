@@ -11,6 +11,7 @@ import io.cistern.storage.group.VolumeGroup;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.client.ShareNames;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
@@ -65,6 +66,35 @@ final class VolumeAdmin {
                         spec.sizeBytes(),
                         spec.limits(),
                         null,
+                        System.currentTimeMillis()));
+    }
+
+    /// A volume for a share: `name` is the share's among volumes.
+    void createShare(String name, long sizeBytes) {
+        SystemState state = cluster.fresh();
+        Group group = groups.choose(state, cluster.reports(), Reconciler.defaultReplicas(state));
+        finish(
+                new SystemCommand.CreateVolume(
+                        Cluster.request(),
+                        name,
+                        group.id(),
+                        sizeBytes,
+                        Limits.NONE,
+                        null,
+                        System.currentTimeMillis()));
+    }
+
+    /// As [#createShare], from a snapshot of another.
+    void cloneShare(Volume parent, String snapshot, String newName) {
+        VolumeState.Snapshot from = snapshot(parent, describe(parent), snapshot);
+        finish(
+                new SystemCommand.CreateVolume(
+                        Cluster.request(),
+                        newName,
+                        parent.group(),
+                        from.sizeBytes(),
+                        Limits.NONE,
+                        new Source(parent.id(), parent.name(), snapshot),
                         System.currentTimeMillis()));
     }
 
@@ -190,6 +220,7 @@ final class VolumeAdmin {
 
     List<VolumeInfo> list(SystemState state) {
         List<Volume> all = new ArrayList<>(state.volumes().values());
+        all.removeIf(volume -> ShareNames.isShare(volume.name()));
         all.sort(Comparator.comparing(Volume::name));
         List<CompletableFuture<VolumeState>> asked = new ArrayList<>();
         for (Volume volume : all) {

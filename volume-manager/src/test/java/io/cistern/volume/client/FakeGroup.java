@@ -180,6 +180,19 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
             }
         }
 
+        @Override
+        public CompletableFuture<FileReceipt> change(
+                long volume, Origin origin, ByteBuffer request, ByteBuffer data) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(ErrorCode.NOT_FOUND, "there are no shares here"));
+        }
+
+        @Override
+        public CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(ErrorCode.NOT_FOUND, "there are no shares here"));
+        }
+
         /// Goes on; what was asked meanwhile gets no answer but an error.
         void thaw() {
             frozen = false;
@@ -243,7 +256,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                     () -> {
                         byte[] copy = new byte[bytes.remaining()];
                         bytes.get(bytes.position(), copy);
-                        return change(
+                        return FakeGroup.this.change(
                                 origin,
                                 () -> System.arraycopy(copy, 0, data, (int) offset, copy.length));
                     });
@@ -254,13 +267,17 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                 long volume, Origin origin, long offset, long length, boolean unmap) {
             int from = (int) offset;
             int to = (int) (offset + length);
-            return call(true, () -> change(origin, () -> Arrays.fill(data, from, to, (byte) 0)));
+            return call(
+                    true,
+                    () ->
+                            FakeGroup.this.change(
+                                    origin, () -> Arrays.fill(data, from, to, (byte) 0)));
         }
 
         @Override
         public CompletableFuture<Receipt> writeAtomic(
                 long volume, Origin origin, AtomicWrite write) {
-            return call(true, () -> change(origin, () -> apply(write)));
+            return call(true, () -> FakeGroup.this.change(origin, () -> apply(write)));
         }
 
         private long apply(AtomicWrite write) {
@@ -299,7 +316,9 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
         @Override
         public CompletableFuture<Receipt> execute(Command command) {
             if (command instanceof Command.ReplaceRecord replace) {
-                return call(true, () -> change(replace.origin(), () -> replace(replace)));
+                return call(
+                        true,
+                        () -> FakeGroup.this.change(replace.origin(), () -> replace(replace)));
             }
             return call(
                     true,

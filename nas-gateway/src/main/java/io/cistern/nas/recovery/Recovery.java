@@ -1,0 +1,223 @@
+package io.cistern.nas.recovery;
+
+import static io.cistern.nas.share.Futures.await;
+
+import io.cistern.block.fs.ByteString;
+import io.cistern.block.fs.Call;
+import io.cistern.block.fs.Call.Hold;
+import io.cistern.block.fs.Call.StateChange;
+import io.cistern.block.fs.Credentials;
+import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileResults.StateEntry;
+import io.cistern.block.fs.FileSystem;
+import io.cistern.nas.share.OpenShare;
+import io.cistern.nas.state.Client;
+import io.cistern.nas.state.FileKey;
+import io.cistern.nas.state.NfsState;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// What the server keeps in a share so that the share's next owner, or this one after a restart,
+/// knows who may reclaim, and which files are held for opens.
+///
+/// ```
+/// nfs/client/SHA-256 of the owner   ->  version:1 owner       a client that has had state there
+/// nfs/held/inode:8                  ->  version:1 generation:4  a nameless file that was open
+/// ```
+///
+/// Any thread.
+public final class Recovery implements NfsState.Listener {
+    private static final Logger LOG = LoggerFactory.getLogger(Recovery.class);
+    private static final ByteString CLIENTS = ByteString.utf8("nfs/client/");
+    private static final ByteString HELD = ByteString.utf8("nfs/held/");
+    private static final byte VERSION = 1;
+    private static final int PAGE = 256;
+
+    private final Map<Long, FileSystem> shares = new ConcurrentHashMap<>();
+    private @Nullable NfsState state;
+
+    public void state(NfsState value) {
+        this.state = value;
+    }
+
+    private NfsState state() {
+        NfsState s = state;
+        if (s == null) {
+            throw new IllegalStateException("not started");
+        }
+        return s;
+    }
+
+    /// This server has become the owner of a share.
+    public void opened(OpenShare share) {
+        long id = share.entry().id();
+        shares.put(id, share.files());
+        Set<ByteString> owners = new HashSet<>();
+        for (StateEntry entry : all(share.files(), CLIENTS)) {
+            byte[] value = entry.value().toByteArray();
+            if (value.length > 1 && value[0] == VERSION) {
+                owners.add(ByteString.of(Arrays.copyOfRange(value, 1, value.length)));
+            }
+        }
+        state().shareOpened(id, owners);
+        if (owners.isEmpty()) {
+            dropUnusedHolds(id);
+        } else {
+            LOG.info("share {}: {} clients may reclaim", share.entry().name(), owners.size());
+        }
+    }
+
+    private static List<StateEntry> all(FileSystem files, ByteString prefix) {
+        List<StateEntry> found = new ArrayList<>();
+        ByteString after = prefix;
+        while (true) {
+            List<StateEntry> page = await(files.states(prefix, after, PAGE));
+            if (page.isEmpty()) {
+                return found;
+            }
+            found.addAll(page);
+            after = page.getLast().key();
+        }
+    }
+
+    /// Makes sure that a client that is given state in a share could reclaim it.
+    public void record(Client client, OpenShare share) {
+        long id = share.entry().id();
+        if (!state().needsRecord(client, id)) {
+            return;
+        }
+        byte[] owner = client.owner().toByteArray();
+        byte[] value = new byte[owner.length + 1];
+        value[0] = VERSION;
+        System.arraycopy(owner, 0, value, 1, owner.length);
+        try {
+            await(
+                    share.files()
+                            .changeState(
+                                    List.of(
+                                            new StateChange(
+                                                    clientKey(client.owner()),
+                                                    ByteString.of(value)))));
+        } catch (RuntimeException e) {
+            state().recordFailed(client, id);
+            throw e;
+        }
+    }
+
+    private static ByteString clientKey(ByteString owner) {
+        try {
+            byte[] digest = MessageDigest.getInstance("SHA-256").digest(owner.toByteArray());
+            ByteBuffer key = ByteBuffer.allocate(CLIENTS.length() + digest.length);
+            CLIENTS.putTo(key);
+            return ByteString.of(key.put(digest).array());
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+
+    private static ByteString heldKey(long inode) {
+        ByteBuffer key = ByteBuffer.allocate(HELD.length() + 8);
+        HELD.putTo(key);
+        return ByteString.of(key.putLong(inode).array());
+    }
+
+    static StateChange holdRecord(FileId file) {
+        ByteBuffer value = ByteBuffer.allocate(5).put(VERSION).putInt(file.generation());
+        return new StateChange(heldKey(file.inode()), ByteString.of(value.array()));
+    }
+
+    @Override
+    public void released(FileKey key) {
+        FileSystem files = shares.get(key.share());
+        if (files != null) {
+            release(files, key.inode(), null);
+        }
+    }
+
+    /// Ends a hold, in the background: it is only space that is kept meanwhile.
+    private static void release(FileSystem files, long inode, @Nullable FileId known) {
+        files.state(heldKey(inode))
+                .thenCompose(value -> {
+                    FileId file = known == null ? heldFile(inode, value) : known;
+                    return file == null
+                            ? CompletableFuture.completedFuture(null)
+                            : files.change(
+                                    Call.of(Credentials.ROOT)
+                                            .withHolds(
+                                                    List.of(
+                                                            new Hold(
+                                                                    file,
+                                                                    Removals.HOLDER,
+                                                                    inode,
+                                                                    false)))
+                                            .withState(
+                                                    List.of(
+                                                            new StateChange(
+                                                                    heldKey(inode), null))));
+                })
+                .exceptionally(e -> {
+                    LOG.warn("inode {}: releasing failed, tried at the next start", inode, e);
+                    return null;
+                });
+    }
+
+    private static @Nullable FileId heldFile(long inode, @Nullable ByteString value) {
+        if (value == null || value.length() != 5) {
+            return null;
+        }
+        return new FileId(0, inode, ByteBuffer.wrap(value.toByteArray()).getInt(1));
+    }
+
+    @Override
+    public void forgotten(ByteString owner, Set<Long> recordedIn) {
+        for (long share : recordedIn) {
+            FileSystem files = shares.get(share);
+            if (files != null) {
+                files.changeState(List.of(new StateChange(clientKey(owner), null)))
+                        .exceptionally(e -> {
+                            LOG.warn("forgetting a client failed", e);
+                            return null;
+                        });
+            }
+        }
+    }
+
+    @Override
+    public void graceOver(long share) {
+        LOG.info("share {}: grace is over", share);
+        Thread.ofVirtual().name("nfs-grace").start(() -> dropUnusedHolds(share));
+    }
+
+    /// Ends the holds of files that nobody reclaimed.
+    private void dropUnusedHolds(long share) {
+        FileSystem files = shares.get(share);
+        if (files == null) {
+            return;
+        }
+        try {
+            for (StateEntry entry : all(files, HELD)) {
+                long inode = ByteBuffer.wrap(entry.key().toByteArray()).getLong(HELD.length());
+                FileKey key = new FileKey(share, 0, inode);
+                if (state().isOpen(key)) {
+                    state().held(key);
+                } else {
+                    release(files, inode, heldFile(inode, entry.value()));
+                }
+            }
+        } catch (RuntimeException e) {
+            LOG.warn("share {}: files that nobody has open stay until the next start", share, e);
+        }
+    }
+}

@@ -1,0 +1,385 @@
+package io.cistern.nas.rpc;
+
+import io.cistern.nas.rpc.RpcException.Answer;
+import io.cistern.nas.xdr.XdrException;
+import io.cistern.nas.xdr.XdrReader;
+import io.cistern.nas.xdr.XdrWriter;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.CompositeByteBuf;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.handler.timeout.IdleStateEvent;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.ArrayDeque;
+import java.util.concurrent.RejectedExecutionException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// One client's connection: takes calls, has them carried out in parallel, sends the replies as
+/// they come. Where too many calls or too many bytes are under way, or the client does not read its
+/// replies, it stops reading from the socket until that is over.
+///
+/// Its fields belong to the event loop.
+final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPeer.Transport {
+    private static final Logger LOG = LoggerFactory.getLogger(RpcConnection.class);
+    private static final int LAST_FRAGMENT = 1 << 31;
+
+    private final RpcServer server;
+    private final RecordDecoder decoder;
+    private final ArrayDeque<ByteBuf> waiting = new ArrayDeque<>();
+    private @Nullable Channel channel;
+    private @Nullable RpcPeer peer;
+    private int inFlight;
+    private long heldBytes;
+    private boolean flushing;
+    private boolean paused;
+    private volatile boolean tls;
+
+    RpcConnection(RpcServer server, RecordDecoder decoder) {
+        this.server = server;
+        this.decoder = decoder;
+    }
+
+    @Override
+    public boolean tls() {
+        return tls;
+    }
+
+    @Override
+    public boolean open() {
+        Channel c = channel;
+        return c != null && c.isActive();
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        channel = ctx.channel();
+        peer =
+                new RpcPeer(
+                        server.nextConnectionId(),
+                        (InetSocketAddress) ctx.channel().remoteAddress(),
+                        this);
+        if (!server.admit(ctx.channel())) {
+            LOG.warn("{}: too many connections; closed", peer.address());
+            ctx.close();
+        }
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) {
+        waiting.forEach(ByteBuf::release);
+        waiting.clear();
+        if (peer != null) {
+            server.disconnected(ctx.channel(), peer);
+        }
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        ByteBuf record = (ByteBuf) message;
+        server.stats().receivedBytes.add(record.readableBytes());
+        waiting.addLast(record);
+        drain();
+    }
+
+    @Override
+    public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+        drain();
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+        if (event instanceof IdleStateEvent && inFlight == 0) {
+            ctx.close();
+        } else if (!(event instanceof IdleStateEvent)) {
+            ctx.fireUserEventTriggered(event);
+        }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+        if (cause instanceof IOException || cause.getCause() instanceof IOException) {
+            LOG.debug("{}: connection ended", ctx.channel().remoteAddress(), cause);
+        } else {
+            LOG.warn("{}: connection closed", ctx.channel().remoteAddress(), cause);
+        }
+        ctx.close();
+    }
+
+    private Channel channel() {
+        Channel c = channel;
+        if (c == null) {
+            throw new IllegalStateException("not connected yet");
+        }
+        return c;
+    }
+
+    private boolean mayStart() {
+        RpcLimits limits = server.limits();
+        return inFlight < limits.maxInFlight()
+                && heldBytes < limits.budgetBytes()
+                && channel().isWritable();
+    }
+
+    private void drain() {
+        while (!waiting.isEmpty() && mayStart() && channel().isActive()) {
+            start(waiting.removeFirst());
+        }
+        boolean pause = !waiting.isEmpty() || !mayStart();
+        if (pause != paused) {
+            paused = pause;
+            if (pause) {
+                server.stats().throttled.increment();
+            }
+            channel().config().setAutoRead(!pause);
+        }
+    }
+
+    private void start(ByteBuf record) {
+        server.stats().calls.increment();
+        XdrReader in = new XdrReader(record);
+        int xid;
+        RpcCall call;
+        try {
+            xid = in.readInt();
+            if (in.readInt() != RpcHeader.CALL) {
+                record.release(); // a reply: this server never calls
+                return;
+            }
+        } catch (XdrException e) {
+            malformed(record, e);
+            return;
+        }
+        try {
+            call = header(xid, in, record);
+        } catch (XdrException e) {
+            server.stats().malformed.increment();
+            reply(record, out -> RpcHeader.failure(out, xid, Answer.GARBAGE_ARGS, 0, 0));
+            return;
+        } catch (RpcException e) {
+            server.stats().refused.increment();
+            reply(record, out -> RpcHeader.failure(out, xid, e.answer(), 0, 0));
+            return;
+        }
+        if (call != null) {
+            dispatch(call);
+        }
+    }
+
+    /// A message whose sender cannot even be told what is wrong with it.
+    private void malformed(ByteBuf record, XdrException e) {
+        server.stats().malformed.increment();
+        record.release();
+        LOG.debug("{}: not an RPC message: {}", peer, e.getMessage());
+        channel().close();
+    }
+
+    private @Nullable RpcCall header(int xid, XdrReader in, ByteBuf record) {
+        if (in.readInt() != RpcHeader.RPC_VERSION) {
+            server.stats().refused.increment();
+            reply(record, out -> RpcHeader.rpcMismatch(out, xid));
+            return null;
+        }
+        int program = in.readInt();
+        int version = in.readInt();
+        int procedure = in.readInt();
+        RpcHeader.OpaqueAuth cred = RpcHeader.OpaqueAuth.read(in);
+        RpcHeader.OpaqueAuth verifier = RpcHeader.OpaqueAuth.read(in);
+        if (cred.flavor() == Credential.FLAVOR_TLS) {
+            startTls(xid, procedure, record);
+            return null;
+        }
+        Credential credential = RpcHeader.credential(cred, verifier);
+        RpcPeer from = peer;
+        if (from == null) {
+            throw new IllegalStateException("not connected yet");
+        }
+        return new RpcCall(xid, program, version, procedure, credential, from, record);
+    }
+
+    private void startTls(int xid, int procedure, ByteBuf record) {
+        if (procedure != 0 || server.tls() == null || tls) {
+            throw new RpcException(Answer.AUTH_BADCRED, "AUTH_TLS not possible here");
+        }
+        record.release();
+        if (!waiting.isEmpty() || inFlight > 0 || decoder.pendingBytes() > 0) {
+            // Plain text that would be taken for what came through TLS.
+            channel().close();
+            return;
+        }
+        ByteBuf out = channel().alloc().buffer(64);
+        out.writeInt(0);
+        RpcHeader.startTls(out, xid);
+        out.setInt(0, (out.readableBytes() - 4) | LAST_FRAGMENT);
+        channel().writeAndFlush(out);
+        SslHandler handler = server.newTlsHandler(channel().alloc());
+        handler.handshakeFuture()
+                .addListener(f -> {
+                    if (!f.isSuccess()) {
+                        LOG.info("{}: TLS failed: {}", peer, f.cause().getMessage());
+                        channel().close();
+                    }
+                });
+        channel().pipeline().addFirst("tls", handler);
+        tls = true;
+    }
+
+    private void dispatch(RpcCall call) {
+        RpcProgram program = server.program(call.program());
+        int xid = call.xid();
+        if (program == null) {
+            server.stats().refused.increment();
+            reply(call.record(), out -> RpcHeader.failure(out, xid, Answer.PROG_UNAVAIL, 0, 0));
+            return;
+        }
+        if (Integer.compareUnsigned(call.version(), program.lowestVersion()) < 0
+                || Integer.compareUnsigned(call.version(), program.highestVersion()) > 0) {
+            mismatch(call, program);
+            return;
+        }
+        int bytes = call.record().readableBytes();
+        inFlight++;
+        heldBytes += bytes;
+        try {
+            server.executor().execute(() -> carryOut(program, call, bytes));
+        } catch (RejectedExecutionException e) {
+            call.record().release(); // the server is stopping
+            inFlight--;
+            heldBytes -= bytes;
+            channel().close();
+        }
+    }
+
+    private void mismatch(RpcCall call, RpcProgram program) {
+        server.stats().refused.increment();
+        reply(
+                call.record(),
+                out ->
+                        RpcHeader.failure(
+                                out,
+                                call.xid(),
+                                Answer.PROG_MISMATCH,
+                                program.lowestVersion(),
+                                program.highestVersion()));
+    }
+
+    /// On a virtual thread.
+    private void carryOut(RpcProgram program, RpcCall call, int bytes) {
+        ByteBuf answer = null;
+        try (XdrWriter result = new XdrWriter(channel().alloc())) {
+            answer = run(program, call, result);
+        } finally {
+            call.record().release();
+            ByteBuf toSend = answer;
+            channel().eventLoop().execute(() -> finish(toSend, bytes));
+        }
+    }
+
+    private @Nullable ByteBuf run(RpcProgram program, RpcCall call, XdrWriter result) {
+        Answer answer;
+        try {
+            if (!program.call(call, result)) {
+                return null;
+            }
+            return frame(call.xid(), result.take());
+        } catch (XdrException e) {
+            server.stats().malformed.increment();
+            LOG.debug("{}: arguments do not decode: {}", call.peer(), e.getMessage());
+            answer = Answer.GARBAGE_ARGS;
+        } catch (RpcException e) {
+            if (e.answer() == Answer.PROG_MISMATCH) {
+                ByteBuf out = newFrame(64);
+                RpcHeader.failure(
+                        out,
+                        call.xid(),
+                        e.answer(),
+                        program.lowestVersion(),
+                        program.highestVersion());
+                return endFrame(out);
+            }
+            server.stats().refused.increment();
+            answer = e.answer();
+        } catch (RuntimeException e) {
+            server.stats().failed.increment();
+            LOG.error(
+                    "{}: program {} version {} procedure {} failed",
+                    call.peer(),
+                    call.program(),
+                    call.version(),
+                    call.procedure(),
+                    e);
+            answer = Answer.SYSTEM_ERR;
+        }
+        ByteBuf out = newFrame(64);
+        RpcHeader.failure(out, call.xid(), answer, 0, 0);
+        return endFrame(out);
+    }
+
+    private ByteBuf newFrame(int capacity) {
+        return channel().alloc().buffer(capacity).writeInt(0);
+    }
+
+    private static ByteBuf endFrame(ByteBuf frame) {
+        return frame.setInt(0, (frame.readableBytes() - 4) | LAST_FRAGMENT);
+    }
+
+    private ByteBuf frame(int xid, ByteBuf result) {
+        ByteBuf head = newFrame(32);
+        RpcHeader.success(head, xid);
+        head.setInt(0, (head.readableBytes() - 4 + result.readableBytes()) | LAST_FRAGMENT);
+        if (result.readableBytes() <= 4_096) {
+            head.writeBytes(result);
+            result.release();
+            return head;
+        }
+        CompositeByteBuf all = channel().alloc().compositeBuffer(64);
+        all.addComponent(true, head);
+        if (result instanceof CompositeByteBuf parts) {
+            all.addFlattenedComponents(true, parts);
+        } else {
+            all.addComponent(true, result);
+        }
+        return all;
+    }
+
+    private void finish(@Nullable ByteBuf answer, int callBytes) {
+        inFlight--;
+        heldBytes -= callBytes;
+        if (answer != null) {
+            send(answer);
+        }
+        drain();
+    }
+
+    private void reply(ByteBuf record, java.util.function.Consumer<ByteBuf> header) {
+        record.release();
+        ByteBuf out = newFrame(64);
+        header.accept(out);
+        send(endFrame(out));
+    }
+
+    private void send(ByteBuf answer) {
+        int bytes = answer.readableBytes();
+        heldBytes += bytes;
+        server.stats().sentBytes.add(bytes);
+        channel()
+                .write(answer)
+                .addListener(f -> {
+                    heldBytes -= bytes;
+                    drain();
+                });
+        if (!flushing) {
+            flushing = true;
+            channel()
+                    .eventLoop()
+                    .execute(() -> {
+                        flushing = false;
+                        channel().flush();
+                    });
+        }
+    }
+}

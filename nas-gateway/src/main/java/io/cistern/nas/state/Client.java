@@ -1,0 +1,60 @@
+package io.cistern.nas.state;
+
+import io.cistern.block.fs.ByteString;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// A client id's record (RFC 8881 section 2.4). Guarded by [NfsState], but for what is final.
+public final class Client {
+    private final long id;
+    private final ByteString owner;
+    final long verifier;
+    final Principal principal;
+    final String address;
+
+    boolean confirmed;
+    boolean removed;
+    boolean reclaimComplete;
+    int createSequence;
+    @Nullable CreatedSession lastCreated;
+    int lastCreateStatus;
+    volatile long seenNanos;
+    int nextSession = 1;
+    int lockedRanges;
+    final Map<SessionId, Session> sessions = new LinkedHashMap<>();
+    final Set<OpenState> opens = new HashSet<>();
+
+    /// Shares in whose state area this client is known, so that it may reclaim there.
+    final Set<Long> recordedIn = new HashSet<>();
+
+    Client(long id, ByteString owner, long verifier, Principal principal, String address) {
+        this.id = id;
+        this.owner = owner;
+        this.verifier = verifier;
+        this.principal = principal;
+        this.address = address;
+    }
+
+    public long id() {
+        return id;
+    }
+
+    public ByteString owner() {
+        return owner;
+    }
+
+    public String address() {
+        return address;
+    }
+
+    /// What CREATE_SESSION answered.
+    public record CreatedSession(
+            SessionId id,
+            int sequence,
+            int flags,
+            ChannelAttributes fore,
+            ChannelAttributes back) {}
+}

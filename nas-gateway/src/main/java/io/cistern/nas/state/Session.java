@@ -1,0 +1,143 @@
+package io.cistern.nas.state;
+
+import io.cistern.nas.share.NfsException;
+import io.cistern.nas.share.NfsStatus;
+import java.util.HashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// A session with its fore channel's slot table. Any thread.
+public final class Session {
+    private static final int MAX_CONNECTIONS = 64;
+
+    /// Replies that are kept although the client did not ask for it: small ones, so that most
+    /// repetitions are exact.
+    private static final int ALWAYS_KEPT_BYTES = 1_024;
+
+    private final SessionId id;
+    private final Client client;
+    private final ChannelAttributes fore;
+    private final Slot[] slots;
+    private final Set<Long> connections = new HashSet<>();
+    private int highest;
+
+    Session(SessionId id, Client client, ChannelAttributes fore, long connection) {
+        this.id = id;
+        this.client = client;
+        this.fore = fore;
+        this.slots = new Slot[fore.maxRequests()];
+        for (int i = 0; i < slots.length; i++) {
+            slots[i] = new Slot();
+        }
+        connections.add(connection);
+    }
+
+    public SessionId id() {
+        return id;
+    }
+
+    public Client client() {
+        return client;
+    }
+
+    public ChannelAttributes fore() {
+        return fore;
+    }
+
+    public int slotCount() {
+        return slots.length;
+    }
+
+    /// What a SEQUENCE asks for.
+    ///
+    /// @param slot unsigned, as are the others
+    /// @param checksum of the whole request, to tell a repetition from another request
+    public record Ask(int sequence, int slot, int highestSlot, int checksum) {}
+
+    /// Claims a slot for a request.
+    ///
+    /// @return null: it is new, and [#finish] must follow; else the first reply, empty where that
+    ///   was not kept
+    /// @throws NfsException BADSLOT, BAD_HIGH_SLOT, SEQ_MISORDERED, SEQ_FALSE_RETRY; DELAY while
+    ///   the first is under way
+    public synchronized byte @Nullable [] begin(Ask ask) {
+        if (Integer.compareUnsigned(ask.slot, slots.length) >= 0) {
+            throw new NfsException(Status4.BADSLOT, "no such slot");
+        }
+        if (Integer.compareUnsigned(ask.highestSlot, slots.length) >= 0) {
+            throw new NfsException(Status4.BAD_HIGH_SLOT, "no such slot");
+        }
+        Slot slot = slots[ask.slot];
+        if (ask.sequence == slot.sequence && slot.used) {
+            return repetition(slot, ask);
+        }
+        if (ask.sequence != slot.sequence + 1 || slot.busy) {
+            throw new NfsException(Status4.SEQ_MISORDERED, "sequence number out of order");
+        }
+        slot.sequence = ask.sequence;
+        slot.busy = true;
+        slot.used = true;
+        slot.checksum = ask.checksum;
+        slot.reply = null;
+        highest = Math.max(highest, ask.slot);
+        return null;
+    }
+
+    private static byte[] repetition(Slot slot, Ask ask) {
+        if (slot.busy) {
+            throw new NfsException(NfsStatus.DELAY, "the first one is still under way");
+        }
+        if (slot.checksum != ask.checksum) {
+            throw new NfsException(Status4.SEQ_FALSE_RETRY, "not the request it was before");
+        }
+        return slot.reply == null ? new byte[0] : slot.reply;
+    }
+
+    /// Ends a request.
+    ///
+    /// @param keep whether the client asked to keep the reply
+    public synchronized void finish(int slotNumber, byte[] reply, boolean keep) {
+        Slot slot = slots[slotNumber];
+        slot.busy = false;
+        int limit = Math.min(keep ? fore.maxCachedBytes() : ALWAYS_KEPT_BYTES, reply.length);
+        slot.reply = reply.length <= limit ? reply : null;
+    }
+
+    /// Whether a reply of that size could be kept in a slot.
+    public boolean wouldKeep(int bytes) {
+        return bytes <= fore.maxCachedBytes();
+    }
+
+    public boolean keepsAnyway(int bytes) {
+        return bytes <= ALWAYS_KEPT_BYTES;
+    }
+
+    /// Binds a connection; more than a client can need are not remembered.
+    public synchronized void bind(long connection) {
+        if (connections.size() < MAX_CONNECTIONS) {
+            connections.add(connection);
+        }
+    }
+
+    public synchronized boolean bound(long connection) {
+        return connections.contains(connection);
+    }
+
+    synchronized void unbind(long connection) {
+        connections.remove(connection);
+    }
+
+    public synchronized int connections() {
+        return connections.size();
+    }
+
+    /// Whether a request other than in `slot` is under way.
+    synchronized boolean busyBesides(int slot) {
+        for (int i = 0; i < slots.length; i++) {
+            if (i != slot && slots[i].busy) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,13 @@
+package io.cistern.nas.state;
+
+import org.jspecify.annotations.Nullable;
+
+/// One slot of a session (RFC 8881 section 2.10.6.1): the newest request's sequence number and,
+/// once it is done, its reply. Guarded by the session.
+final class Slot {
+    int sequence;
+    boolean busy;
+    int checksum;
+    boolean used;
+    byte @Nullable [] reply;
+}

@@ -1,0 +1,87 @@
+package io.cistern.nas.v4;
+
+import io.cistern.nas.recovery.Removals;
+import io.cistern.nas.rpc.RpcCall;
+import io.cistern.nas.rpc.RpcException;
+import io.cistern.nas.rpc.RpcException.Answer;
+import io.cistern.nas.rpc.RpcPeer;
+import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.share.OpenShare;
+import io.cistern.nas.share.Shares;
+import io.cistern.nas.state.Client;
+import io.cistern.nas.state.NfsState;
+import io.cistern.nas.state.Status4;
+import io.cistern.nas.xdr.XdrReader;
+import io.cistern.nas.xdr.XdrWriter;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.function.BiConsumer;
+
+/// NFS version 4, minor versions 1 and 2. Any thread.
+public final class Nfs4 {
+    private static final int MAX_TAG_BYTES = 1_024;
+    private static final int MAX_OPERATIONS = 1_024;
+
+    private final Parts parts;
+    private final AtomicLongArray calls = new AtomicLongArray(OpCode.values().length);
+
+    /// What it is built on.
+    ///
+    /// @param recorder makes sure that a client that is given state could reclaim it
+    /// @param serverId this server's name
+    /// @param scope where file handles are good
+    public record Parts(
+            Shares shares,
+            NfsState state,
+            Removals removals,
+            BiConsumer<Client, OpenShare> recorder,
+            String serverId,
+            String scope) {}
+
+    public Nfs4(Parts parts) {
+        this.parts = parts;
+    }
+
+    /// How often each operation was called.
+    public Map<String, Long> calls() {
+        Map<String, Long> counts = new HashMap<>();
+        for (OpCode code : OpCode.values()) {
+            counts.put(code.name().toLowerCase(Locale.ROOT), calls.get(code.ordinal()));
+        }
+        return counts;
+    }
+
+    public void disconnected(RpcPeer peer) {
+        parts.state().disconnected(peer.id());
+    }
+
+    /// See [io.cistern.nas.rpc.RpcProgram#call].
+    public boolean call(RpcCall call, XdrWriter out) {
+        switch (call.procedure()) {
+            case 0 -> {}
+            case 1 -> compound(call, out);
+            default -> throw new RpcException(Answer.PROC_UNAVAIL, "no such procedure of NFSv4");
+        }
+        return true;
+    }
+
+    private void compound(RpcCall call, XdrWriter out) {
+        XdrReader in = call.args();
+        byte[] tag = in.readOpaque(MAX_TAG_BYTES, "tag");
+        int minorVersion = in.readInt();
+        int count = in.readCount(MAX_OPERATIONS, "operations");
+        if (minorVersion < 1 || minorVersion > 2) {
+            out.writeInt(Status4.MINOR_VERS_MISMATCH).writeOpaque(tag).writeInt(0);
+            return;
+        }
+        if (!Utf8.valid(tag)) {
+            out.writeInt(NfsStatus.INVAL).writeOpaque(tag).writeInt(0);
+            return;
+        }
+        Compound compound = new Compound(parts, call, minorVersion, count);
+        new CompoundRunner(compound, in, tag, code -> calls.incrementAndGet(code.ordinal()))
+                .run(out);
+    }
+}

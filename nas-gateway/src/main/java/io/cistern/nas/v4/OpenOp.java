@@ -1,0 +1,300 @@
+package io.cistern.nas.v4;
+
+import static io.cistern.nas.share.Futures.await;
+
+import io.cistern.block.fs.Attributes;
+import io.cistern.block.fs.ByteString;
+import io.cistern.block.fs.Call;
+import io.cistern.block.fs.CreateMode;
+import io.cistern.block.fs.FileError;
+import io.cistern.block.fs.FileException;
+import io.cistern.block.fs.FileResults.Changed;
+import io.cistern.block.fs.FileResults.Created;
+import io.cistern.block.fs.FileResults.Found;
+import io.cistern.block.fs.FileResults.Rights;
+import io.cistern.block.fs.SetAttributes;
+import io.cistern.nas.share.Access;
+import io.cistern.nas.share.NfsException;
+import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.state.FileKey;
+import io.cistern.nas.state.StateId;
+import io.cistern.nas.state.Status4;
+import io.cistern.nas.xdr.XdrReader;
+import io.cistern.nas.xdr.XdrWriter;
+import org.jspecify.annotations.Nullable;
+
+/// OPEN (RFC 8881 section 18.16). No delegations are given.
+record OpenOp(
+        int access,
+        int deny,
+        ByteString owner,
+        @Nullable OpenHow create,
+        int claim,
+        int reclaimedDelegation,
+        ByteString name)
+        implements Operation {
+    private static final int CLAIM_NULL = 0;
+    private static final int CLAIM_PREVIOUS = 1;
+    private static final int CLAIM_DELEGATE_CUR = 2;
+    private static final int CLAIM_DELEGATE_PREV = 3;
+    private static final int CLAIM_FH = 4;
+    private static final int CLAIM_DELEG_CUR_FH = 5;
+
+    private static final int ACCESS_BITS = 3;
+    private static final int WANT_MASK = 0xff00;
+    private static final int WANT_NO_DELEGATION = 0x400;
+    private static final int WANT_CANCEL = 0x500;
+    private static final int KNOWN_ACCESS_BITS = ACCESS_BITS | WANT_MASK | 0x3_0000;
+
+    /// LOCKTYPE_POSIX and PRESERVE_UNLINKED.
+    private static final int RESULT_FLAGS = 0x4 | 0x8;
+
+    private static final int DELEGATE_NONE = 0;
+    private static final int DELEGATE_NONE_EXT = 3;
+    private static final int WHY_NOT_WANTED = 0;
+    private static final int WHY_RESOURCE = 2;
+    private static final int WHY_CANCELLED = 7;
+    private static final int ATTEMPTS = 16;
+
+    static OpenOp decode(XdrReader in) {
+        in.readInt(); // seqid: not used since 4.1
+        int access = in.readInt();
+        int deny = in.readInt();
+        in.readLong(); // client id: the session's
+        ByteString owner = ByteString.of(in.readOpaque(Wire4.MAX_OWNER_BYTES, "open owner"));
+        OpenHow create = in.readEnum(1, "opentype4") == 1 ? OpenHow.read(in) : null;
+        int claim = in.readEnum(6, "open_claim_type4");
+        int reclaimed = 0;
+        ByteString name = ByteString.EMPTY;
+        switch (claim) {
+            case CLAIM_NULL, CLAIM_DELEGATE_PREV -> name = Wire4.readName(in);
+            case CLAIM_PREVIOUS -> reclaimed = in.readEnum(5, "open_delegation_type4");
+            case CLAIM_DELEGATE_CUR -> {
+                Wire4.readStateId(in);
+                name = Wire4.readName(in);
+            }
+            case CLAIM_DELEG_CUR_FH -> Wire4.readStateId(in);
+            default -> {}
+        }
+        return new OpenOp(access, deny, owner, create, claim, reclaimed, name);
+    }
+
+    /// What was opened, and how it came to be.
+    private record Opened(
+            Access file, StateId id, @Nullable Changed directory, long change, int[] set) {}
+
+    @Override
+    public void execute(Compound c, XdrWriter out) {
+        checkArguments(c);
+        Opened opened =
+                switch (claim) {
+                    case CLAIM_NULL -> byName(c);
+                    case CLAIM_PREVIOUS -> reclaim(c);
+                    case CLAIM_FH -> byHandle(c);
+                    case CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH ->
+                            throw new NfsException(Status4.BAD_STATEID, "not a delegation");
+                    default -> throw new NfsException(NfsStatus.NOTSUPP, "no delegations");
+                };
+        c.setFile(opened.file, opened.file.file());
+        c.setState(opened.id);
+        Wire4.write(out, opened.id);
+        if (opened.directory == null) {
+            out.writeBool(true).writeLong(opened.change).writeLong(opened.change);
+        } else {
+            Wire4.writeChange(out, opened.directory);
+        }
+        out.writeInt(RESULT_FLAGS).writeBitmap(opened.set);
+        writeDelegation(out);
+    }
+
+    private void writeDelegation(XdrWriter out) {
+        int want = access & WANT_MASK;
+        if (want == 0) {
+            out.writeInt(DELEGATE_NONE);
+        } else if (want == WANT_NO_DELEGATION) {
+            out.writeInt(DELEGATE_NONE_EXT).writeInt(WHY_NOT_WANTED);
+        } else if (want == WANT_CANCEL) {
+            out.writeInt(DELEGATE_NONE_EXT).writeInt(WHY_CANCELLED);
+        } else {
+            out.writeInt(DELEGATE_NONE_EXT).writeInt(WHY_RESOURCE).writeBool(false);
+        }
+    }
+
+    private void checkArguments(Compound c) {
+        if ((access & ACCESS_BITS) == 0
+                || (access & ~KNOWN_ACCESS_BITS) != 0
+                || (access & WANT_MASK) > WANT_CANCEL
+                || (deny & ~ACCESS_BITS) != 0) {
+            throw new NfsException(NfsStatus.INVAL, "undefined access or deny bits");
+        }
+        if (create != null && claim != CLAIM_NULL) {
+            throw new NfsException(NfsStatus.INVAL, "created by name only");
+        }
+        c.client();
+        c.handle();
+    }
+
+    private int mode() {
+        return access & ACCESS_BITS;
+    }
+
+    private boolean writes() {
+        return (access & 2) != 0;
+    }
+
+    // ---- the claims
+
+    private Opened byName(Compound c) {
+        if (c.atRoot()) {
+            Wire4.checkName(name);
+            RootDirectory.enter(c, name);
+            throw new NfsException(
+                    create == null ? NfsStatus.ISDIR : NfsStatus.EXIST, "a share's root");
+        }
+        Access directory = c.access();
+        Wire4.checkName(name);
+        c.state().checkMayTake(c.client(), directory.share().entry().id());
+        if (create == null) {
+            Found found = lookup(directory);
+            return existing(c, directory, found);
+        }
+        directory.forChange();
+        for (int i = 0; i < ATTEMPTS; i++) {
+            Opened opened = create(c, directory, create);
+            if (opened != null) {
+                return opened;
+            }
+        }
+        throw new NfsException(NfsStatus.DELAY, "the name comes and goes");
+    }
+
+    private Found lookup(Access directory) {
+        return await(directory.files().lookup(directory.who(), directory.file(), name));
+    }
+
+    private Opened existing(Compound c, Access directory, Found found) {
+        Types.requireRegular(found.file().type());
+        Access file = directory.at(found.file().id());
+        checkRights(file);
+        StateId id = take(c, file);
+        long change = found.directory().change();
+        return new Opened(file, id, null, change, new int[0]);
+    }
+
+    /// @return null where the name came or went meanwhile
+    private @Nullable Opened create(Compound c, Access directory, OpenHow how) {
+        if (how.exclusive()) {
+            return createNew(c, directory, how);
+        }
+        Found found;
+        try {
+            found = lookup(directory);
+        } catch (FileException e) {
+            if (e.error() != FileError.NOT_FOUND) {
+                throw e;
+            }
+            try {
+                return createNew(c, directory, how);
+            } catch (FileException raced) {
+                if (raced.error() == FileError.EXISTS && !how.guarded()) {
+                    return null;
+                }
+                throw raced;
+            }
+        }
+        if (how.guarded()) {
+            throw new NfsException(NfsStatus.EXIST, "exists");
+        }
+        Opened opened = existing(c, directory, found);
+        return how.settings().set().size() == null ? opened : truncate(opened, how);
+    }
+
+    private Opened truncate(Opened opened, OpenHow how) {
+        Long size = how.settings().set().size();
+        if (size == null || size != 0) {
+            return opened; // a file that exists is not lengthened (RFC 8881 section 18.16.3)
+        }
+        Access file = opened.file;
+        if (!await(file.files().access(file.who(), file.file())).write()
+                && !file.who().superuser()) {
+            throw new NfsException(NfsStatus.ACCESS, "may not be shortened");
+        }
+        await(
+                file.files()
+                        .setAttributes(
+                                Call.of(file.who()), file.file(), SetAttributes.ofSize(0), null));
+        return new Opened(
+                file,
+                opened.id,
+                opened.directory,
+                opened.change,
+                new int[] {1 << AttributeTable.SIZE.number()});
+    }
+
+    private Opened createNew(Compound c, Access directory, OpenHow how) {
+        CreateMode mode =
+                how.exclusive() ? new CreateMode.Exclusive(how.verifier()) : CreateMode.GUARDED;
+        Created created =
+                await(
+                        directory
+                                .files()
+                                .create(
+                                        Call.of(directory.who()),
+                                        directory.file(),
+                                        name,
+                                        mode,
+                                        how.settings().set()));
+        Types.requireRegular(created.file().type());
+        Access file = directory.at(created.file().id());
+        StateId id = take(c, file);
+        return new Opened(file, id, created.directory(), 0, how.settings().mask());
+    }
+
+    private Opened byHandle(Compound c) {
+        Access file = c.access(NfsStatus.ISDIR);
+        c.state().checkMayTake(c.client(), file.share().entry().id());
+        Attributes now = await(file.files().attributes(file.file()));
+        Types.requireRegular(now.type());
+        checkRights(file);
+        return new Opened(file, take(c, file), null, now.change(), new int[0]);
+    }
+
+    private Opened reclaim(Compound c) {
+        Access file = c.access(NfsStatus.ISDIR);
+        c.state().checkMayReclaim(c.client(), file.share().entry().id());
+        Attributes now = await(file.files().attributes(file.file()));
+        Types.requireRegular(now.type());
+        return new Opened(file, take(c, file), null, now.change(), new int[0]);
+    }
+
+    /// @throws NfsException ACCESS, ROFS
+    private void checkRights(Access file) {
+        if (writes()) {
+            file.forChange();
+        }
+        Rights rights = await(file.files().access(file.who(), file.file()));
+        boolean mayRead = rights.read() || rights.execute();
+        if (((access & 1) != 0 && !mayRead) || (writes() && !rights.write())) {
+            throw new NfsException(NfsStatus.ACCESS, "the permission bits do not allow it");
+        }
+    }
+
+    /// Enters the open, while the file cannot lose its last name unnoticed.
+    private StateId take(Compound c, Access file) {
+        c.parts().recorder().accept(c.client(), file.share());
+        FileKey key = Compound.key(file);
+        return c.parts()
+                .removals()
+                .whileNotRemoved(
+                        key,
+                        () -> {
+                            await(file.files().attributes(file.file())); // still there?
+                            return c.state().open(c.client(), owner, key, mode(), deny);
+                        });
+    }
+
+    @Override
+    public int resultBytes() {
+        return 96;
+    }
+}

@@ -1,0 +1,137 @@
+package io.cistern.nas.v4;
+
+import static io.cistern.nas.share.Futures.await;
+
+import io.cistern.block.fs.Attributes;
+import io.cistern.block.fs.ByteString;
+import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileResults.Entry;
+import io.cistern.block.fs.FileResults.Listing;
+import io.cistern.block.fs.FileSystem;
+import io.cistern.nas.share.Access;
+import io.cistern.nas.share.NfsException;
+import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.share.ShareEntry;
+import io.cistern.nas.xdr.XdrReader;
+import io.cistern.nas.xdr.XdrWriter;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// READDIR (RFC 8881 section 18.23). `.` and `..` are not listed; the cookies 0, 1 and 2 name no
+/// entry.
+record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[] asked)
+        implements Operation {
+    private static final int MAX_REPLY_BYTES = 1 << 20;
+    private static final int SMALLEST_ENTRY_BYTES = 28;
+    private static final int HEAD_BYTES = 8 + 4 + 4;
+    private static final long ROOT_VERIFIER = 1;
+
+    static ReaddirOp decode(XdrReader in) {
+        return new ReaddirOp(
+                in.readLong(), in.readLong(), in.readUint(), in.readUint(), Fattr4.readMask(in));
+    }
+
+    @Override
+    public void execute(Compound c, XdrWriter out) {
+        if (cookie == 1 || cookie == 2) {
+            throw new NfsException(NfsStatus.BAD_COOKIE, "no entry has that cookie");
+        }
+        if (cookie == 0 && verifier != 0) {
+            throw new NfsException(NfsStatus.BAD_COOKIE, "a verifier without a cookie");
+        }
+        long most = Math.min(Math.min(allBytes, MAX_REPLY_BYTES), c.room());
+        Page page = new Page(out, nameBytes, most - HEAD_BYTES, asked);
+        if (c.atRoot()) {
+            listShares(c, out, page);
+        } else {
+            listDirectory(c, out, page, most);
+        }
+    }
+
+    private void listDirectory(Compound c, XdrWriter out, Page page, long most) {
+        Access a = c.access();
+        int max = (int) Math.clamp(most / SMALLEST_ENTRY_BYTES, 1, FileSystem.MAX_LISTED);
+        Listing listing =
+                await(a.files().list(a.who(), a.file(), cookie, verifier, max, asked.length > 0));
+        out.writeLong(listing.verifier());
+        boolean all = true;
+        for (Entry entry : listing.entries()) {
+            Attributes attributes = entry.attributes();
+            AttributeSource source =
+                    attributes == null ? null : AttributeSource.of(c, a, attributes);
+            if (!page.add(entry.cookie(), entry.name(), source)) {
+                all = false;
+                break;
+            }
+        }
+        page.end(all && listing.end(), all);
+    }
+
+    private void listShares(Compound c, XdrWriter out, Page page) {
+        out.writeLong(ROOT_VERIFIER);
+        boolean all = true;
+        List<ShareEntry> shares = RootDirectory.shares(c);
+        for (int i = (int) Math.clamp(cookie - 2, 0, shares.size()); i < shares.size(); i++) {
+            ShareEntry share = shares.get(i);
+            AttributeSource source = null;
+            if (asked.length > 0) {
+                Access a;
+                try {
+                    a = c.parts().shares().access(share, FileId.ROOT, c.call());
+                    source = AttributeSource.of(c, a, await(a.files().attributes(FileId.ROOT)));
+                } catch (RuntimeException e) {
+                    continue; // not here, not now: not listed
+                }
+            }
+            if (!page.add(i + 3, ByteString.utf8(share.name()), source)) {
+                all = false;
+                break;
+            }
+        }
+        page.end(all, all);
+    }
+
+    /// Writes entries as long as they fit.
+    private static final class Page {
+        private final XdrWriter out;
+        private final int[] asked;
+        private long namesLeft;
+        private long bytesLeft;
+        private int count;
+
+        Page(XdrWriter out, long nameBytes, long bytes, int[] asked) {
+            this.out = out;
+            this.asked = asked;
+            this.namesLeft = nameBytes == 0 ? Long.MAX_VALUE : nameBytes;
+            this.bytesLeft = bytes;
+        }
+
+        boolean add(long cookie, ByteString name, @Nullable AttributeSource source) {
+            XdrWriter.Mark mark = out.mark();
+            int before = out.size();
+            out.writeBool(true).writeLong(cookie).writeOpaque(name.toByteArray());
+            int names = out.size() - before;
+            if (source == null) {
+                out.writeInt(0).writeInt(0);
+            } else {
+                AttributeTable.write(out, asked, source);
+            }
+            int bytes = out.size() - before;
+            if (bytes > bytesLeft || (names > namesLeft && count > 0)) {
+                out.reset(mark);
+                return false;
+            }
+            bytesLeft -= bytes;
+            namesLeft -= names;
+            count++;
+            return true;
+        }
+
+        void end(boolean atEnd, boolean all) {
+            if (count == 0 && !all) {
+                throw new NfsException(NfsStatus.TOOSMALL, "no entry fits");
+            }
+            out.writeBool(false).writeBool(atEnd);
+        }
+    }
+}

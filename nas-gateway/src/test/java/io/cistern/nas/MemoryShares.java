@@ -1,0 +1,98 @@
+package io.cistern.nas;
+
+import io.cistern.block.fs.FileSystem;
+import io.cistern.block.fs.MemoryFileSystem;
+import io.cistern.nas.share.Cidr;
+import io.cistern.nas.share.ClientRule;
+import io.cistern.nas.share.ShareCatalog;
+import io.cistern.nas.share.ShareEntry;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/// Shares in memory, for servers under test. A share that is opened again is the same one, as after
+/// a change of owner.
+final class MemoryShares implements ShareCatalog {
+    private final List<ShareEntry> entries = new ArrayList<>();
+    private final Map<Long, MemoryFileSystem> files = new ConcurrentHashMap<>();
+
+    /// A share that everybody may use, as whoever they say they are.
+    static ClientRule open() {
+        return new ClientRule(Cidr.ANY_V4, false, false, false, false, false);
+    }
+
+    MemoryShares add(String name, ClientRule... rules) {
+        long id = entries.size() + 100;
+        entries.add(new ShareEntry(id, name, List.of(rules)));
+        files.put(id, new MemoryFileSystem());
+        return this;
+    }
+
+    void replace(String name, ClientRule... rules) {
+        entries.replaceAll(
+                e -> e.name().equals(name) ? new ShareEntry(e.id(), name, List.of(rules)) : e);
+    }
+
+    MemoryFileSystem files(String name) {
+        for (ShareEntry entry : entries) {
+            if (entry.name().equals(name)) {
+                MemoryFileSystem found = files.get(entry.id());
+                if (found != null) {
+                    return found;
+                }
+            }
+        }
+        throw new IllegalArgumentException(name);
+    }
+
+    @Override
+    public List<ShareEntry> shares() {
+        return List.copyOf(entries);
+    }
+
+    @Override
+    public FileSystem open(ShareEntry share) {
+        MemoryFileSystem next = files.computeIfPresent(share.id(), (id, fs) -> fs.reopen());
+        if (next == null) {
+            throw new IllegalArgumentException(share.name());
+        }
+        return next;
+    }
+
+    /// Serves two shares in memory until the process is ended: `PORT [PORTMAPPER-PORT [LEASE]]`.
+    public static void main(String[] args) throws InterruptedException {
+        int port = Integer.parseInt(args[0]);
+        MemoryShares shares = new MemoryShares().add("share", open()).add("other", open());
+        NfsConfig config =
+                NfsConfig.of(new InetSocketAddress("0.0.0.0", port), "node0", "test")
+                        .withPortmapper(
+                                args.length > 1 && !args[1].equals("0")
+                                        ? new InetSocketAddress(
+                                                "0.0.0.0", Integer.parseInt(args[1]))
+                                        : null);
+        if (args.length > 2) {
+            int lease = Integer.parseInt(args[2]);
+            config = config.withState(config.state().withLease(lease, lease));
+        }
+        shares.prepare();
+        try (NfsServer server = NfsServer.start(config, shares)) {
+            System.out.println("serving on " + server.addresses());
+            Thread.currentThread().join();
+        }
+    }
+
+    /// Makes the roots writable for everybody.
+    private void prepare() {
+        files.values()
+                .forEach(fs ->
+                        fs.setAttributes(
+                                        io.cistern.block.fs.Call.of(
+                                                io.cistern.block.fs.Credentials.ROOT),
+                                        io.cistern.block.fs.FileId.ROOT,
+                                        io.cistern.block.fs.SetAttributes.ofMode(0777),
+                                        null)
+                                .join());
+    }
+}

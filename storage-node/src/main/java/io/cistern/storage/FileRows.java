@@ -1,0 +1,241 @@
+package io.cistern.storage;
+
+import io.cistern.storage.Branch.Point;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.rocksdb.RocksDBException;
+import org.rocksdb.WriteBatch;
+
+/// The rows of a store's shares: those changed since the last checkpoint in memory, over those in
+/// RocksDB. Contents are multi-version, as the block map's rows are: a row belongs to a branch and
+/// an epoch, and a reader at an epoch sees the newest row up to it, on the branch or on the ones
+/// before it.
+///
+/// Written under the store's lock by [#change]. Readers take no lock: what has to fit together is
+/// read in [#still].
+final class FileRows {
+    private static final int OPTIMISTIC = 4;
+
+    private final MapDb db;
+    private final long group;
+    private volatile Layers layers = new Layers(new FileLayer(), null);
+
+    /// Odd while a change is taking effect.
+    private volatile long version;
+
+    private final ReentrantReadWriteLock changing = new ReentrantReadWriteLock();
+
+    record Layers(FileLayer dirty, @Nullable FileLayer frozen) {}
+
+    FileRows(MapDb db, long group) {
+        this.db = db;
+        this.group = group;
+    }
+
+    MapDb db() {
+        return db;
+    }
+
+    long group() {
+        return group;
+    }
+
+    Layers layers() {
+        return layers;
+    }
+
+    // ---- reading
+
+    /// Runs `task` so that no change takes effect while it does: again where one has, and in the
+    /// end with changes held back.
+    <T> T still(Supplier<T> task) {
+        for (int i = 0; i < OPTIMISTIC; i++) {
+            long before = version;
+            if ((before & 1) != 0) {
+                Thread.onSpinWait();
+                continue;
+            }
+            try {
+                T result = task.get();
+                if (version == before) {
+                    return result;
+                }
+            } catch (RuntimeException e) {
+                if (version == before) {
+                    throw e;
+                }
+            }
+        }
+        changing.readLock().lock();
+        try {
+            return task.get();
+        } finally {
+            changing.readLock().unlock();
+        }
+    }
+
+    /// The value of a content row; null where there is none.
+    byte @Nullable [] get(Branch branch, int epoch, byte[] key) {
+        Branch at = branch;
+        int from = epoch;
+        while (true) {
+            byte[] found = own(at.id, from, key);
+            if (found != null) {
+                return FileKeys.isTombstone(found) ? null : FileKeys.value(found);
+            }
+            Point next = at.parent;
+            if (next == null) {
+                return null;
+            }
+            at = next.branch();
+            from = next.epoch();
+        }
+    }
+
+    /// The newest stored row of a branch up to an epoch.
+    byte @Nullable [] own(long branch, int epoch, byte[] key) {
+        byte[] from = FileKeys.content(group, branch, key, epoch);
+        Layers now = layers;
+        byte[] exact = now.dirty.rows.get(from);
+        if (exact == null && now.frozen != null) {
+            exact = now.frozen.rows.get(from);
+        }
+        if (exact != null && exact != FileLayer.DELETED) {
+            return exact;
+        }
+        byte[] prefix = Arrays.copyOf(from, from.length - 4);
+        try (FileScan scan = new FileScan(this, prefix, from, true, false)) {
+            // Keys that go on behind the prefix with more than an epoch are other rows.
+            while (scan.next()) {
+                if (FileKeys.sameRow(scan.key(), from)) {
+                    return scan.value();
+                }
+                if (Arrays.compareUnsigned(scan.key(), FileKeys.behind(prefix)) > 0) {
+                    return null;
+                }
+            }
+        }
+        return null;
+    }
+
+    /// The value of a row that is not in snapshots.
+    byte @Nullable [] get(long volume, byte[] key) {
+        byte[] full = FileKeys.own(group, volume, key);
+        Layers now = layers;
+        byte[] found = now.dirty.rows.get(full);
+        if (found == null && now.frozen != null) {
+            found = now.frozen.rows.get(full);
+        }
+        if (found == null) {
+            found = db.get(full);
+        }
+        return found == null || found == FileLayer.DELETED ? null : FileKeys.value(found);
+    }
+
+    // ---- changes: the store's lock is held
+
+    /// Makes what `task` puts visible in one instant.
+    @SuppressWarnings("NonAtomicVolatileUpdate") // one writer at a time
+    void change(Runnable task) {
+        changing.writeLock().lock();
+        try {
+            version++;
+            try {
+                task.run();
+            } finally {
+                version++;
+            }
+        } finally {
+            changing.writeLock().unlock();
+        }
+    }
+
+    void put(Branch branch, int epoch, byte[] key, byte[] value) {
+        store(FileKeys.content(group, branch.id, key, epoch), FileKeys.stored(value));
+    }
+
+    /// Removes a content row from an epoch on.
+    void delete(Branch branch, int epoch, byte[] key) {
+        byte[] full = FileKeys.content(group, branch.id, key, epoch);
+        store(full, hidden(branch, epoch, key) ? FileKeys.TOMBSTONE : FileLayer.DELETED);
+    }
+
+    /// Whether an older row would show if this epoch's were not there.
+    private boolean hidden(Branch branch, int epoch, byte[] key) {
+        if (epoch > Branch.INHERITED) {
+            byte[] older = own(branch.id, epoch - 1, key);
+            if (older != null) {
+                return !FileKeys.isTombstone(older);
+            }
+        }
+        Point parent = branch.parent;
+        return parent != null && get(parent.branch(), parent.epoch(), key) != null;
+    }
+
+    void putOwn(long volume, byte[] key, byte @Nullable [] value) {
+        store(
+                FileKeys.own(group, volume, key),
+                value == null ? FileLayer.DELETED : FileKeys.stored(value));
+    }
+
+    /// Puts a row as it is stored.
+    void store(byte[] key, byte[] stored) {
+        layers.dirty.put(key, stored);
+    }
+
+    /// Forgets all rows, at once and durably with the next checkpoint.
+    void clear() {
+        layers = new Layers(new FileLayer(), null);
+        db.deleteRange(Keys.of(group, FileKeys.CONTENT), FileKeys.end(group, FileKeys.CONTENT));
+        db.deleteRange(Keys.of(group, FileKeys.OWN), FileKeys.end(group, FileKeys.OWN));
+    }
+
+    int dirtyRows() {
+        return layers.dirty.count;
+    }
+
+    long dirtyBytes() {
+        return layers.dirty.bytes;
+    }
+
+    boolean isEmpty() {
+        return !any(Keys.of(group, FileKeys.CONTENT)) && !any(Keys.of(group, FileKeys.OWN));
+    }
+
+    private boolean any(byte[] prefix) {
+        try (FileScan scan = new FileScan(this, prefix, prefix, true, false)) {
+            return scan.next();
+        }
+    }
+
+    /// Whether a branch has any content row.
+    boolean hasRows(long branch) {
+        return any(FileKeys.content(group, branch, new byte[0]));
+    }
+
+    // ---- checkpoint
+
+    /// Begins a checkpoint; the one before must have been [#thawed].
+    FileLayer freeze() {
+        FileLayer rows = layers.dirty;
+        layers = new Layers(new FileLayer(), rows);
+        return rows;
+    }
+
+    static void write(FileLayer frozen, WriteBatch batch) throws RocksDBException {
+        for (Map.Entry<byte[], byte[]> e : frozen.rows.entrySet()) {
+            if (e.getValue() == FileLayer.DELETED) {
+                batch.delete(e.getKey());
+            } else {
+                batch.put(e.getKey(), e.getValue());
+            }
+        }
+    }
+
+    void thawed() {
+        layers = new Layers(layers.dirty, null);
+    }
+}

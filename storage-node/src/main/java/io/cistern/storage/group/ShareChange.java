@@ -1,0 +1,220 @@
+package io.cistern.storage.group;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.block.fs.engine.Blocks;
+import io.cistern.block.fs.engine.FileOp;
+import io.cistern.block.fs.engine.Preparation;
+import io.cistern.block.fs.engine.Preparation.Range;
+import io.cistern.raft.RaftGroup.Applied;
+import io.cistern.storage.Command;
+import io.cistern.storage.CommandCodec;
+import io.cistern.storage.Origin;
+import io.cistern.storage.Outcome;
+import io.cistern.storage.Slots;
+import io.cistern.storage.group.VolumeGroup.FileReceipt;
+import io.cistern.storage.group.VolumeGroup.ReadRequest;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/// One change of a share on the leader, from its arrival until it is applied.
+///
+/// ```
+/// NEW --range held--> [partial blocks read] --> proposed --> DONE
+/// ```
+///
+/// The range is given up when the change has been applied or refused; where its outcome is unknown
+/// while this replica still leads, only once something proposed later was applied.
+final class ShareChange {
+    private static final int REFUSED_WAIT_MS = 2;
+    private static final int MAX_REFUSALS = 2_000;
+
+    private final ShareService service;
+    private final long volume;
+    private final Origin origin;
+    private final FileOp op;
+    private final ByteBuffer request;
+    private final ByteBuffer data;
+    private final CompletableFuture<FileReceipt> done = new CompletableFuture<>();
+    private final FileLocks.@Nullable Hold hold;
+    private long term;
+
+    ShareChange(
+            ShareService service,
+            long volume,
+            Origin origin,
+            FileOp op,
+            ByteBuffer request,
+            ByteBuffer data) {
+        this.service = service;
+        this.volume = volume;
+        this.origin = origin;
+        this.op = op;
+        this.request = request;
+        this.data = data;
+        Range range = Preparation.range(op);
+        boolean alone = !(op instanceof FileOp.Write) || Preparation.reads(op);
+        hold = range == null ? null : new FileLocks.Hold(volume, range, alone, this::held);
+    }
+
+    CompletableFuture<FileReceipt> begin() {
+        if (hold == null || service.locks().acquire(hold)) {
+            held();
+        }
+        return done;
+    }
+
+    private void held() {
+        try {
+            term = service.parts().leadingTerm();
+            Preparation preparation = new Preparation(service.parts().store().share(volume));
+            if (!Preparation.reads(op)) {
+                propose(preparation.blocks(op, data), 0);
+                return;
+            }
+            ReadRequest head = new ReadRequest(volume, null, 0, 0);
+            service.reads()
+                    .serve(head, () -> prepare(preparation, head))
+                    .whenComplete((blocks, failed) -> {
+                        if (failed != null) {
+                            end(failed);
+                        } else {
+                            propose(blocks, term);
+                        }
+                    });
+        } catch (RuntimeException e) {
+            end(e);
+        }
+    }
+
+    private List<Blocks> prepare(Preparation preparation, ReadRequest head) {
+        List<List<Blocks>> found = new ArrayList<>(1);
+        service.reads()
+                .onView(
+                        head,
+                        0,
+                        0,
+                        view -> {
+                            found.clear();
+                            found.add(preparation.blocks(op, data));
+                        });
+        return found.getFirst();
+    }
+
+    private void propose(List<Blocks> blocks, long evaluatedTerm) {
+        try {
+            Command command =
+                    new Command.FileChange(volume, origin, evaluatedTerm, request, blocks);
+            long reserved = reserve(blocks);
+            ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
+            CommandCodec.encode(command, entry);
+            propose(entry.flip(), reserved, 0);
+        } catch (RuntimeException e) {
+            end(e);
+        }
+    }
+
+    /// Sets aside what the blocks may newly take.
+    private long reserve(List<Blocks> blocks) {
+        long most = 0;
+        for (Blocks b : blocks) {
+            most += WritePath.slotBytes(b.offset(), b.end() - b.offset());
+        }
+        long used = service.parts().store().usage().usedBytes();
+        if (most == 0 || service.space().reserve(most, used)) {
+            return most;
+        }
+        long exact = 0;
+        for (Blocks b : blocks) {
+            Preparation where = new Preparation(service.parts().store().share(volume));
+            for (Preparation.Place p : where.places(op, b)) {
+                exact +=
+                        (p.address() < 0
+                                        ? WritePath.slotBytes(0, p.length()) / Slots.SLOT_BYTES
+                                        : service.parts()
+                                                .store()
+                                                .slotsNeeded(volume, p.address(), p.length()))
+                                * Slots.SLOT_BYTES;
+            }
+        }
+        if (exact == 0 || service.space().reserve(exact, used)) {
+            return exact;
+        }
+        throw new CisternException(
+                ErrorCode.NO_SPACE,
+                "no space for new data in group " + service.parts().raft().id());
+    }
+
+    private void propose(ByteBuffer entry, long reserved, int refusals) {
+        service.parts()
+                .raft()
+                .propose(entry)
+                .whenComplete((applied, failed) -> {
+                    boolean full =
+                            failed != null && CisternException.of(failed).code() == ErrorCode.LIMIT;
+                    if (full && refusals < MAX_REFUSALS) {
+                        later(entry, reserved, refusals + 1);
+                    } else {
+                        service.writes().release(reserved);
+                        settle(applied, failed);
+                    }
+                });
+    }
+
+    private void later(ByteBuffer entry, long reserved, int refusals) {
+        try {
+            service.parts()
+                    .node()
+                    .timer()
+                    .schedule(
+                            () -> propose(entry, reserved, refusals),
+                            REFUSED_WAIT_MS,
+                            TimeUnit.MILLISECONDS);
+        } catch (RejectedExecutionException stopping) {
+            service.writes().release(reserved);
+            end(stopping);
+        }
+    }
+
+    private void settle(@Nullable Applied applied, @Nullable Throwable failed) {
+        if (applied == null) {
+            Throwable why = Objects.requireNonNull(failed);
+            FileLocks.Hold held = hold;
+            if (CisternException.of(why).code() == ErrorCode.UNAVAILABLE && held != null) {
+                service.writes().afterAllInFlight(term, () -> service.locks().release(held));
+                done.completeExceptionally(CisternException.of(why));
+            } else {
+                end(why);
+            }
+            return;
+        }
+        FileReceipt receipt;
+        try {
+            Outcome outcome = VolumeStateMachine.accepted(applied.result());
+            receipt = service.receipt(volume, applied.index(), outcome);
+        } catch (CisternException refused) {
+            end(refused);
+            return;
+        }
+        release();
+        done.complete(receipt);
+    }
+
+    private void end(Throwable failed) {
+        release();
+        done.completeExceptionally(CisternException.of(failed));
+    }
+
+    private void release() {
+        FileLocks.Hold held = hold;
+        if (held != null) {
+            service.locks().release(held);
+        }
+    }
+}
