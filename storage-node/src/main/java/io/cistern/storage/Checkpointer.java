@@ -73,8 +73,10 @@ final class Checkpointer {
             write(header, frozen, rows);
             probe.at(Probe.Step.BATCH_WRITTEN);
             map.db().flush();
+            map.area().counters().mapSyncs.increment();
             probe.at(Probe.Step.MAP_FLUSHED);
             mark.write(header.position());
+            map.area().counters().mapSyncs.increment();
             probe.at(Probe.Step.MARK_WRITTEN);
         } catch (IOException | RocksDBException | RuntimeException e) {
             halt.halt("checkpoint of group " + map.group() + " on " + map.area() + " failed", e);
@@ -114,6 +116,7 @@ final class Checkpointer {
                 }
             }
             batch.put(Keys.of(group, Keys.HEADER), header.encode());
+            map.area().counters().mapBytes.add(batch.getDataSize());
             map.db().write(batch);
         }
     }

@@ -84,6 +84,7 @@ final class GroupStore implements Store {
             if (command instanceof Command.Write w) {
                 long bytes = bytesSince;
                 bytesSince = bytes + w.data().remaining();
+                map.area().counters().userBytes.add(w.data().remaining());
             }
             return commands.apply(index, term, command);
         } finally {
