@@ -22,6 +22,11 @@ export CELLS=${CELLS:-"rr4k-q1 rr4k-q32 rw4k-q1 rw4k-q32 rw64k-q16 sr1m-q8 sw1m-
 if [ -z "${COMPARE_INSIDE:-}" ]; then
     [ "$(id -u)" = 0 ] || { echo "compare.sh: needs root, for a namespace of its own" >&2; exit 1; }
     mkdir -p "$OUT"
+    for program in fio jq curl awk unshare; do
+        command -v "$program" >/dev/null || { echo "compare.sh: needs $program" >&2; exit 1; }
+    done
+    # Built here, where there is a network for Maven.
+    [[ " $* " != *" cistern "* ]] || "$here/../cistern" --build || exit 1
     COMPARE_INSIDE=1 exec unshare --net --mount --propagation private bash -c '
         mount -t tmpfs tmpfs /run && ip link set lo up && ip addr add 10.255.0.1/32 dev lo && exec "$@"' \
         sh "${BASH_SOURCE[0]}" "$@"
@@ -105,6 +110,7 @@ for ((pass = 1; pass <= PASSES; pass++)); do
         # shellcheck disable=SC2046
         timeout 600 fio --name=fill --rw=write --bs=1m --iodepth=8 --size="${SIZE}g" $("fio_$target") >"$work/fill.log" 2>&1 ||
             echo "compare.sh: filling $target failed: $(tail -n 3 "$work/fill.log")" >&2
+        sync # what the fill left to be written back is not a cell's
         for cell in $CELLS; do run_cell "$target" "$pass" "$cell"; done
         if declare -F "extra_$target" >/dev/null; then "extra_$target" | tee -a "$OUT/extra-$target.txt"; fi
         "down_$target"

@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
 /// One thread drains what has queued, as it has queued, into an entry and submits it; it never
 /// waits for more to come, so that a lone proposal is not delayed. While [#MAX_IN_FLIGHT] entries
 /// are on their way the queue grows, and with it the next entry: the batch size follows the load.
-/// Entries are submitted in the order of the proposals.
+/// What already fills an entry has nothing to gain from waiting, so of full entries up to
+/// [#MAX_FULL_IN_FLIGHT] travel at a time. Entries are submitted in the order of the proposals.
 ///
 /// Proposals are completed by the apply thread, and failed on `failures`: a thread that holds
 /// neither the caller's nor Ratis' locks.
@@ -27,6 +28,9 @@ final class Batcher implements AutoCloseable {
     /// Entries submitted and not yet applied. Two keep the log busy while the batch after them
     /// gathers.
     static final int MAX_IN_FLIGHT = 2;
+
+    /// Likewise, if the next one is full.
+    static final int MAX_FULL_IN_FLIGHT = 8;
 
     /// Most proposals that may wait.
     static final int MAX_QUEUED = 8192;
@@ -242,7 +246,7 @@ final class Batcher implements AutoCloseable {
     private @Nullable Batch next() {
         lock.lock();
         try {
-            while (!closed && (queue.isEmpty() || submitted >= MAX_IN_FLIGHT)) {
+            while (!closed && (queue.isEmpty() || submitted >= allowedInFlight())) {
                 wake.awaitUninterruptibly();
             }
             if (closed) {
@@ -256,6 +260,11 @@ final class Batcher implements AutoCloseable {
         } finally {
             lock.unlock();
         }
+    }
+
+    private int allowedInFlight() {
+        boolean full = queuedBytes >= RaftEntry.MAX_BYTES || queue.size() >= RaftEntry.MAX_COMMANDS;
+        return full ? MAX_FULL_IN_FLIGHT : MAX_IN_FLIGHT;
     }
 
     private List<Batch.Proposal> drain() {

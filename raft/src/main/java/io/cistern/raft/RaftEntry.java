@@ -23,8 +23,9 @@ final class RaftEntry {
     /// Most commands in one entry.
     static final int MAX_COMMANDS = 128;
 
-    /// Most bytes of commands in one entry, unless a single command is longer.
-    static final int MAX_BYTES = 1 << 20;
+    /// Most bytes of commands in one entry, unless a single command is longer: a MiB of data, and
+    /// what the commands carry beside it.
+    static final int MAX_BYTES = (1 << 20) + (16 << 10);
 
     static final int MAGIC = 0xC1;
     static final int VERSION = 1;

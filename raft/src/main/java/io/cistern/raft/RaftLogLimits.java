@@ -8,7 +8,7 @@ package io.cistern.raft;
 ///   most syncs need not write the file's size
 /// @param cacheBytes entries of closed files kept in memory for members that lag
 public record RaftLogLimits(long segmentBytes, long preallocateBytes, long cacheBytes) {
-    public static final RaftLogLimits DEFAULT = new RaftLogLimits(32L << 20, 4L << 20, 16L << 20);
+    public static final RaftLogLimits DEFAULT = new RaftLogLimits(16L << 20, 4L << 20, 8L << 20);
 
     public RaftLogLimits {
         if (segmentBytes < 64 << 10 || preallocateBytes < 0 || cacheBytes < 0) {

@@ -67,20 +67,34 @@ class BatcherTest {
         Submitted first = next();
         batcher.propose(RaftCommand.of(ByteBuffer.allocate(2)));
         Submitted second = next();
-        for (int i = 0; i < 200; i++) {
+        for (int i = 0; i < 100; i++) {
             batcher.propose(RaftCommand.of(ByteBuffer.allocate(3)));
         }
         assertThat(submitted).isEmpty();
         assertThat(commit(batcher, first, 5)).isEqualTo(1);
         assertThat(a.join()).isEqualTo(new RaftGroup.Applied(5, 1, "done"));
-        assertThat(commit(batcher, next(), 6)).isEqualTo(RaftEntry.MAX_COMMANDS);
+        assertThat(commit(batcher, next(), 6)).isEqualTo(100);
         assertThat(commit(batcher, second, 7)).isEqualTo(1);
-        assertThat(commit(batcher, next(), 8)).isEqualTo(200 - RaftEntry.MAX_COMMANDS);
+    }
+
+    @Test
+    void fullEntriesDoNotWaitForThoseBeforeThem() throws Exception {
+        for (int i = 0; i < 10 * RaftEntry.MAX_COMMANDS; i++) {
+            batcher.propose(RaftCommand.of(ByteBuffer.allocate(3)));
+        }
+        batcher.start();
+        List<Submitted> onTheirWay = new ArrayList<>();
+        for (int i = 0; i < Batcher.MAX_FULL_IN_FLIGHT; i++) {
+            onTheirWay.add(next());
+        }
+        assertThat(submitted.poll(20, TimeUnit.MILLISECONDS)).isNull();
+        assertThat(commit(batcher, onTheirWay.getFirst(), 1)).isEqualTo(RaftEntry.MAX_COMMANDS);
+        assertThat(commit(batcher, next(), 9)).isEqualTo(RaftEntry.MAX_COMMANDS);
     }
 
     @Test
     void anEntryHoldsAMegabyteOrOneBiggerCommand() throws Exception {
-        for (int size : new int[] {600_000, 500_000, 4 << 20, 10}) {
+        for (int size : new int[] {600_000, 600_000, 4 << 20, 10}) {
             batcher.propose(RaftCommand.of(ByteBuffer.allocate(size)));
         }
         batcher.start();

@@ -85,8 +85,10 @@ final class Checkpointer {
             written.run();
             probe.at(Probe.Step.BATCH_WRITTEN);
             map.db().flush();
+            map.area().counters().mapSyncs.increment();
             probe.at(Probe.Step.MAP_FLUSHED);
             mark.write(header.position());
+            map.area().counters().mapSyncs.increment();
             probe.at(Probe.Step.MARK_WRITTEN);
         } catch (IOException | RocksDBException | RuntimeException e) {
             halt.halt("checkpoint of group " + map.group() + " on " + map.area() + " failed", e);
@@ -126,6 +128,7 @@ final class Checkpointer {
                 }
             }
             batch.put(Keys.of(group, Keys.HEADER), header.encode());
+            map.area().counters().mapBytes.add(batch.getDataSize());
             map.db().write(batch);
         }
     }

@@ -314,6 +314,11 @@ public final class Disk implements AutoCloseable {
         slots.stream().forEach(area::release);
     }
 
+    /// What was written here since it was opened.
+    public DiskCounters counters() {
+        return area.counters();
+    }
+
     /// Bytes of slots this disk can hold.
     public long capacityBytes() {
         return area.capacityBytes();

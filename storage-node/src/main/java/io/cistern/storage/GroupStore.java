@@ -121,6 +121,7 @@ final class GroupStore implements Store {
             if (command instanceof Command.Write w) {
                 long bytes = bytesSince;
                 bytesSince = bytes + w.data().remaining();
+                map.area().counters().userBytes.add(w.data().remaining());
             } else if (command instanceof Command.FileChange c) {
                 long bytes = bytesSince;
                 bytesSince = bytes + FileChangeCodec.size(c);

@@ -24,6 +24,7 @@ final class SlotArea implements AutoCloseable {
     private final int perExtent;
     private final long capSlots;
     private final Object syncLock = new Object();
+    private final DiskCounters counters = new DiskCounters();
     private volatile Extent[] extents = {};
 
     // Guarded by this.
@@ -249,6 +250,12 @@ final class SlotArea implements AutoCloseable {
             throw new IllegalStateException(e);
         }
         extent.dirty = true;
+        counters.dataBytes.add(src.remaining());
+    }
+
+    /// What was written to the disk this area is of.
+    DiskCounters counters() {
+        return counters;
     }
 
     void read(long slot, int within, ByteBuffer dst) throws IOException {
@@ -272,6 +279,7 @@ final class SlotArea implements AutoCloseable {
                     extent.dirty = false;
                     try {
                         extent.file.sync();
+                        counters.dataSyncs.increment();
                     } catch (IOException e) {
                         halt.halt("fdatasync of disk " + directory + " failed", e);
                         throw new IllegalStateException(e);

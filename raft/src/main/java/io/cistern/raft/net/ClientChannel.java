@@ -109,7 +109,7 @@ final class ClientChannel extends ChannelInboundHandlerAdapter {
         if (client.ssl() != null) {
             ch.pipeline().addLast(client.ssl().newHandler(ch.alloc()));
         }
-        ch.pipeline().addLast(new FrameDecoder(client.limits().maxFrameBytes()));
+        ch.pipeline().addLast(new FrameDecoder(client.limits().maxFrameBytes(), false));
         ch.pipeline().addLast(this);
     }
 

@@ -3,6 +3,7 @@ package io.cistern.raft.net;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.handler.codec.DecoderException;
@@ -34,14 +35,18 @@ final class FrameDecoder extends ChannelInboundHandlerAdapter {
     }
 
     private final int maxFrameBytes;
+    private final boolean onHeap;
     private State state = State.HELLO;
 
     /// The first bytes of a frame that is not complete.
     private @Nullable ByteBuf partial;
 
     /// @param maxFrameBytes most bytes behind the prefix of a message
-    FrameDecoder(int maxFrameBytes) {
+    /// @param onHeap gathers frames in arrays that are not pooled, so that a receiver may keep what
+    ///   it parsed from them without a copy
+    FrameDecoder(int maxFrameBytes, boolean onHeap) {
         this.maxFrameBytes = maxFrameBytes;
+        this.onHeap = onHeap;
     }
 
     @Override
@@ -96,10 +101,14 @@ final class FrameDecoder extends ChannelInboundHandlerAdapter {
 
     /// A buffer with the bytes of `begun`, which are consumed, and room for those missing; for not
     /// many more than have come already where that is much.
-    private static ByteBuf roomier(ChannelHandlerContext ctx, ByteBuf begun, int missing) {
+    private ByteBuf roomier(ChannelHandlerContext ctx, ByteBuf begun, int missing) {
         int have = begun.readableBytes();
         int room = Math.min(missing, Math.max(TRUSTED_BYTES, have));
-        ByteBuf out = ctx.alloc().directBuffer(have + room, have + room);
+        int capacity = have + room;
+        ByteBuf out =
+                onHeap
+                        ? Unpooled.buffer(capacity, capacity)
+                        : ctx.alloc().directBuffer(capacity, capacity);
         return out.writeBytes(begun, have);
     }
 

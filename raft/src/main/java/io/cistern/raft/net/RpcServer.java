@@ -102,7 +102,9 @@ public final class RpcServer implements AutoCloseable {
         if (ssl != null) {
             channel.pipeline().addLast(ssl.newHandler(channel.alloc()));
         }
-        channel.pipeline().addLast(new FrameDecoder(limits.maxFrameBytes()));
+        // The log keeps the entries of an append.
+        boolean raft = identity.service() == RpcIdentity.SERVICE_RAFT;
+        channel.pipeline().addLast(new FrameDecoder(limits.maxFrameBytes(), raft));
         channel.pipeline().addLast(new ServerConnection(this, channel));
     }
 

@@ -4,7 +4,9 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.UnpooledHeapByteBuf;
 import java.io.IOException;
+import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
 import org.apache.ratis.thirdparty.com.google.protobuf.CodedInputStream;
 import org.apache.ratis.thirdparty.com.google.protobuf.CodedOutputStream;
 import org.apache.ratis.thirdparty.com.google.protobuf.MessageLite;
@@ -14,6 +16,17 @@ import org.apache.ratis.thirdparty.com.google.protobuf.UnsafeByteOperations;
 /// Ratis' messages to and from buffers, with one copy each way.
 final class Protos {
     private Protos() {}
+
+    private static ByteString bytes(ByteBuf in) {
+        int length = in.readableBytes();
+        if (in.unwrap() instanceof UnpooledHeapByteBuf && in.hasArray()) {
+            int from = in.arrayOffset() + in.readerIndex();
+            return UnsafeByteOperations.unsafeWrap(in.array(), from, length);
+        }
+        byte[] bytes = new byte[length];
+        in.getBytes(in.readerIndex(), bytes);
+        return UnsafeByteOperations.unsafeWrap(bytes);
+    }
 
     /// The message in a new direct buffer.
     static ByteBuf encode(MessageLite message) {
@@ -31,14 +44,13 @@ final class Protos {
     }
 
     /// The message in the readable bytes of `in`, which is not released. The byte strings in it
-    /// share one array, so what keeps one of them keeps all.
+    /// share one array, so what keeps one of them keeps all: that of `in` where it is not pooled,
+    /// else a copy.
     ///
     /// @throws CisternException CORRUPT
     static <T> T decode(Parser<T> parser, ByteBuf in) {
-        byte[] bytes = new byte[in.readableBytes()];
-        in.getBytes(in.readerIndex(), bytes);
         try {
-            CodedInputStream coded = UnsafeByteOperations.unsafeWrap(bytes).newCodedInput();
+            CodedInputStream coded = bytes(in).newCodedInput();
             coded.enableAliasing(true);
             return parser.parseFrom(coded);
         } catch (IOException e) {

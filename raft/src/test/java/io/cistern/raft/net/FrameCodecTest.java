@@ -119,7 +119,7 @@ class FrameCodecTest {
         byte[] bytes = stream(messages);
         int a = Math.min(cut1 % bytes.length, cut2 % bytes.length);
         int b = Math.max(cut1 % bytes.length, cut2 % bytes.length);
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         channel.writeInbound(Unpooled.copiedBuffer(bytes, 0, a));
         channel.writeInbound(Unpooled.copiedBuffer(bytes, a, b - a));
         channel.writeInbound(Unpooled.copiedBuffer(bytes, b, bytes.length - b));
@@ -133,13 +133,13 @@ class FrameCodecTest {
         byte[] bytes = stream(messages);
         int step = Math.max(1, bytes.length / 200);
         for (int cut = 0; cut < bytes.length; cut += cut < 100 ? 1 : step) {
-            EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+            EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
             channel.writeInbound(Unpooled.copiedBuffer(bytes, 0, cut));
             channel.writeInbound(Unpooled.copiedBuffer(bytes, cut, bytes.length - cut));
             assertReceived(drain(channel), messages);
             channel.finishAndReleaseAll();
         }
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         for (byte b : bytes) {
             channel.writeInbound(Unpooled.wrappedBuffer(new byte[] {b}));
         }
@@ -153,7 +153,7 @@ class FrameCodecTest {
         byte[] bytes = stream(List.of(message));
         int at = bit % (bytes.length * 8);
         bytes[at / 8] ^= (byte) (1 << (at % 8));
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         boolean refused = false;
         try {
             channel.writeInbound(Unpooled.wrappedBuffer(bytes));
@@ -175,7 +175,7 @@ class FrameCodecTest {
     @Property(tries = 500)
     void garbageIsRefusedAndNothingAfterItIsRead(
             @ForAll @Size(min = 4, max = 300) byte[] garbage, @ForAll boolean afterHello) {
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(64));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(64, false));
         if (afterHello) {
             channel.writeInbound(Unpooled.wrappedBuffer(hello()));
             assertThat(drain(channel)).hasSize(1);
@@ -200,7 +200,7 @@ class FrameCodecTest {
             @ForAll("messages") Sent message, @ForAll @IntRange(max = 10_000) int at) {
         byte[] bytes = stream(List.of(message));
         int cut = at % bytes.length;
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         channel.writeInbound(Unpooled.copiedBuffer(bytes, 0, cut));
         assertThat(drain(channel)).hasSize(cut >= hello().length ? 1 : 0);
         channel.finishAndReleaseAll();
@@ -210,7 +210,8 @@ class FrameCodecTest {
     @Property(tries = 10)
     void longFramesAreGathered(
             @ForAll @IntRange(min = 1, max = 5 << 20) int payload,
-            @ForAll @IntRange(min = 1_000, max = 300_000) int piece) {
+            @ForAll @IntRange(min = 1_000, max = 300_000) int piece,
+            @ForAll boolean onHeap) {
         byte[] data = new byte[payload];
         new java.util.Random(payload).nextBytes(data);
         Frame.Encoded encoded =
@@ -221,7 +222,7 @@ class FrameCodecTest {
                         Unpooled.wrappedBuffer(data));
         ByteBuf wire = Unpooled.wrappedBuffer(Unpooled.wrappedBuffer(hello()), encoded.head());
         wire = Unpooled.wrappedBuffer(wire, Unpooled.wrappedBuffer(encoded.parts()));
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(8 << 20));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(8 << 20, onHeap));
         while (wire.isReadable()) {
             channel.writeInbound(wire.readRetainedSlice(Math.min(piece, wire.readableBytes())));
         }
@@ -237,7 +238,7 @@ class FrameCodecTest {
     @Test
     void whatWasGatheredOfAFrameIsReleasedWithTheConnection() {
         PooledByteBufAllocator pool = new PooledByteBufAllocator(true);
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         channel.config().setAllocator(pool);
         channel.writeInbound(Unpooled.wrappedBuffer(hello()));
         channel.writeInbound(Unpooled.buffer().writeInt(4000).writeZero(100));
@@ -250,7 +251,7 @@ class FrameCodecTest {
 
     @Test
     void anOversizeFrameIsRefusedByItsLengthAlone() {
-        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME));
+        EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         channel.writeInbound(Unpooled.wrappedBuffer(hello()));
         assertThatThrownBy(() -> channel.writeInbound(Unpooled.buffer().writeInt(MAX_FRAME + 1)))
                 .hasRootCauseInstanceOf(CisternException.class)

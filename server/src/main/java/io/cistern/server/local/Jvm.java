@@ -47,7 +47,12 @@ public final class Jvm {
         line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         line.addAll(COMMON);
         cache().ifPresent(file -> line.add("-XX:AOTCache=" + file));
-        line.add("-Xms48m");
+        // Most of what a write allocates lives as long as its log entry is kept: a young generation
+        // several times as large as that lets it die there, uncopied.
+        int young = memory.heapMiB * 2 / 5;
+        line.add("-Xmn" + young + "m");
+        line.add("-XX:SurvivorRatio=4");
+        line.add("-Xms" + (young + 48) + "m");
         line.add("-Xmx" + memory.heapMiB + "m");
         line.add("-XX:MaxDirectMemorySize=" + memory.directMiB + "m");
         line.add("-XX:+UseSerialGC");

@@ -54,6 +54,28 @@ public enum Metric {
     DISK_TOTAL_BYTES(
             Kind.GAUGE, "cistern_disk_total_bytes", "Bytes of data the disk can hold.", "disk"),
     DISK_FREE_BYTES(Kind.GAUGE, "cistern_disk_free_bytes", "Bytes left for new slots.", "disk"),
+    DISK_USER_WRITTEN_BYTES(
+            Kind.COUNTER,
+            "cistern_disk_user_written_bytes_total",
+            "Bytes of users' writes applied to the replicas on this disk.",
+            "disk"),
+    DISK_DATA_WRITTEN_BYTES(
+            Kind.COUNTER,
+            "cistern_disk_data_written_bytes_total",
+            "Bytes written to the disk's slots.",
+            "disk"),
+    DISK_DATA_SYNCS(
+            Kind.COUNTER, "cistern_disk_data_syncs_total", "Syncs of the disk's slots.", "disk"),
+    DISK_MAP_WRITTEN_BYTES(
+            Kind.COUNTER,
+            "cistern_disk_map_written_bytes_total",
+            "Bytes written to the disk's block map.",
+            "disk"),
+    DISK_MAP_SYNCS(
+            Kind.COUNTER,
+            "cistern_disk_map_syncs_total",
+            "Syncs of the disk's block map and its checkpoint marks.",
+            "disk"),
 
     ISCSI_SESSIONS(Kind.GAUGE, "cistern_iscsi_sessions", "Sessions at this node's iSCSI portal."),
     ISCSI_CONNECTIONS(

@@ -4,6 +4,7 @@ import io.cistern.raft.Leadership;
 import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
 import io.cistern.storage.Disk;
+import io.cistern.storage.DiskCounters;
 import io.cistern.storage.group.GroupHost;
 import io.cistern.storage.group.ReplicaStatus;
 import io.cistern.volume.ClusterNode.Sample;
@@ -168,6 +169,17 @@ final class Reporter {
         }
     }
 
+    private static void addWritten(
+            List<Sample> samples, List<String> labels, DiskCounters written) {
+        samples.add(
+                new Sample("cistern_disk_user_written_bytes_total", labels, written.userBytes()));
+        samples.add(
+                new Sample("cistern_disk_data_written_bytes_total", labels, written.dataBytes()));
+        samples.add(new Sample("cistern_disk_data_syncs_total", labels, written.dataSyncs()));
+        samples.add(new Sample("cistern_disk_map_written_bytes_total", labels, written.mapBytes()));
+        samples.add(new Sample("cistern_disk_map_syncs_total", labels, written.mapSyncs()));
+    }
+
     /// Numbers for the metrics page.
     List<Sample> metrics() {
         List<Sample> samples = new ArrayList<>();
@@ -176,6 +188,10 @@ final class Reporter {
             List<String> labels = List.of("node", node, "disk", node + "/" + disk.number());
             samples.add(new Sample("cistern_disk_total_bytes", labels, disk.totalBytes()));
             samples.add(new Sample("cistern_disk_free_bytes", labels, disk.freeBytes()));
+            Disk open = local.disks().get(disk.number());
+            if (open != null) {
+                addWritten(samples, labels, open.counters());
+            }
         }
         for (ReplicaStatus s : host.status()) {
             List<String> labels = List.of("node", node, "group", s.group().toString());
