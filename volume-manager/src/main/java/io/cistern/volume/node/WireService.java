@@ -36,10 +36,12 @@ final class WireService implements AutoCloseable {
     private final LocalNode local;
     private final GroupHost host;
     private final Supplier<NodeReport> report;
+    private final Work work;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("orders-", 0).factory());
 
-    WireService(LocalNode local, GroupHost host, Supplier<NodeReport> report) {
+    WireService(LocalNode local, GroupHost host, Work work, Supplier<NodeReport> report) {
+        this.work = work;
         this.local = local;
         this.host = host;
         this.report = report;
@@ -154,6 +156,10 @@ final class WireService implements AutoCloseable {
                 yield NodeOrder.Done.NOTHING;
             }
             case NodeOrder.Verify o -> verify(o);
+            case NodeOrder.Working o -> {
+                work.heard(o.work(), o.ended());
+                yield NodeOrder.Done.NOTHING;
+            }
         };
     }
 
