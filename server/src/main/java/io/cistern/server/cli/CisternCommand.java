@@ -98,6 +98,14 @@ final class CisternCommand implements Runnable {
     private @Nullable Path tokenFile;
 
     @Option(
+            names = "--ca-file",
+            scope = ScopeType.INHERIT,
+            paramLabel = "FILE",
+            description =
+                    "PEM certificates of the authority that signed the API's, for https. Default: CISTERN_CA_FILE, else Java's")
+    private @Nullable Path caFile;
+
+    @Option(
             names = {"-o", "--output"},
             scope = ScopeType.INHERIT,
             paramLabel = "FORMAT",
@@ -148,7 +156,12 @@ final class CisternCommand implements Runnable {
     }
 
     RestClient rest() {
-        return new RestClient(apis(), token());
+        return rest(apis());
+    }
+
+    /// A client for these addresses, with the token and authority that the user named.
+    RestClient rest(List<String> urls) {
+        return new RestClient(urls, token(), authority());
     }
 
     RestAdmin admin() {
@@ -162,6 +175,11 @@ final class CisternCommand implements Runnable {
         }
         List<String> local = home().endpoints();
         return local.isEmpty() ? List.of(DEFAULT_API) : local;
+    }
+
+    private @Nullable Path authority() {
+        String set = System.getenv("CISTERN_CA_FILE");
+        return caFile != null ? caFile : set == null || set.isBlank() ? null : Path.of(set);
     }
 
     private @Nullable String token() {
