@@ -7,7 +7,9 @@ import io.cistern.server.api.RestAdmin;
 import io.cistern.server.api.RestClient;
 import io.cistern.server.local.LocalHome;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -188,8 +190,19 @@ final class CisternCommand implements Runnable {
         if (file == null) {
             return null;
         }
+        return secret(file);
+    }
+
+    /// What a file holds, without the line's end.
+    ///
+    /// @throws CisternException NOT_FOUND, IO
+    static String secret(Path file) {
         try {
             return Files.readString(file).strip();
+        } catch (NoSuchFileException e) {
+            throw new CisternException(ErrorCode.NOT_FOUND, "there is no token file " + file, e);
+        } catch (AccessDeniedException e) {
+            throw new CisternException(ErrorCode.IO, "you may not read the token file " + file, e);
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot read the token file " + file + ": " + e, e);

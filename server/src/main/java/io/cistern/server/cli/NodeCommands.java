@@ -10,8 +10,6 @@ import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.ClusterStatus.NodeState;
 import io.cistern.volume.TlsFiles;
 import io.cistern.volume.node.NodeHost;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -189,13 +187,7 @@ final class NodeCommands extends BaseCommand.Group {
             if (given != null) {
                 return given.strip();
             }
-            Path file = given(join.file);
-            try {
-                return Files.readString(file).strip();
-            } catch (IOException e) {
-                throw new CisternException(
-                        ErrorCode.IO, "cannot read the token file " + file + ": " + e, e);
-            }
+            return CisternCommand.secret(given(join.file));
         }
 
         private NodeInfo awaitUp(LocalCluster cluster, RestAdmin admin, String added) {

@@ -121,6 +121,9 @@ final class NodeSamples {
     }
 
     private void count(VolumeIo.Count count, String g, String volume) {
+        if (count.requests() == 0 && count.failed() == 0) {
+            return; // most volumes are never discarded from, many never written to
+        }
         String op = count.operation().name().toLowerCase(Locale.ROOT);
         String[] labels = {"group", g, "volume", volume, "op", op};
         add("cistern_volume_requests_total", count.requests(), labels);
