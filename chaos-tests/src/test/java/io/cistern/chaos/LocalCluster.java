@@ -71,6 +71,18 @@ final class LocalCluster implements AutoCloseable {
         return cluster;
     }
 
+    /// As [#start], all nodes in one process.
+    static LocalCluster startInOneProcess(Path dir) throws IOException, InterruptedException {
+        LocalCluster cluster = new LocalCluster(dir, freePortBase(), Map.of());
+        try {
+            cluster.cistern("start", "--port-base", Integer.toString(cluster.portBase));
+        } catch (AssertionError | IOException | InterruptedException e) {
+            cluster.close();
+            throw e;
+        }
+        return cluster;
+    }
+
     /// Starts the nodes that do not run and returns when all is healthy.
     void startNodes() throws IOException, InterruptedException {
         cistern("start", "--processes", "--port-base", Integer.toString(portBase));
@@ -91,7 +103,7 @@ final class LocalCluster implements AutoCloseable {
     }
 
     /// The command as the launcher would run it, from the classes under test.
-    private static List<String> commandLine(String... arguments) {
+    static List<String> commandLine(String... arguments) {
         List<String> line =
                 new ArrayList<>(
                         List.of(
@@ -168,6 +180,19 @@ final class LocalCluster implements AutoCloseable {
             }
         }
         throw new AssertionError(method + " " + path + " failed everywhere: " + tried);
+    }
+
+    /// The metrics pages of all nodes.
+    String metrics() throws IOException, InterruptedException {
+        StringBuilder all = new StringBuilder();
+        for (int node = 0; node < NODES; node++) {
+            HttpRequest request =
+                    HttpRequest.newBuilder(URI.create(api(node) + "/metrics"))
+                            .timeout(REQUEST_LIMIT)
+                            .build();
+            all.append(http.send(request, HttpResponse.BodyHandlers.ofString()).body());
+        }
+        return all.toString();
     }
 
     long volumeUsed(String volume) throws InterruptedException {
@@ -343,7 +368,7 @@ final class LocalCluster implements AutoCloseable {
         Programs.run(dir, REQUEST_LIMIT, List.of("kill", "-CONT", Long.toString(pid)));
     }
 
-    private static int freePortBase() {
+    static int freePortBase() {
         Random random = new Random();
         for (int attempt = 0; attempt < 100; attempt++) {
             int base = 20_000 + 100 * random.nextInt(100);

@@ -28,6 +28,8 @@ final class Programs {
                     "qemu-system-x86",
                     "fio",
                     "fio",
+                    "openssl",
+                    "openssl",
                     "bash",
                     "bash",
                     "gcc",

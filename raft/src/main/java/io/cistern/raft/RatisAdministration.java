@@ -22,6 +22,8 @@ import org.slf4j.LoggerFactory;
 /// Membership changes and leadership transfers of one group. Ratis' calls block, so each is made on
 /// a thread of `executor`.
 final class RatisAdministration {
+    private static final long TRANSFER_PAUSE_MILLIS = 20;
+
     private static final Logger log = LoggerFactory.getLogger(RatisAdministration.class);
 
     private final RaftServer server;
@@ -91,8 +93,19 @@ final class RatisAdministration {
                         || !leadership.current().ready()) {
                     throw e;
                 }
-                log.info("{}; trying again", e.getMessage());
+                log.debug("{}; trying again", e.getMessage());
+                pause();
             }
+        }
+    }
+
+    /// A refusal comes at once, and asking again at once brings the same.
+    private static void pause() {
+        try {
+            Thread.sleep(TRANSFER_PAUSE_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: the node stops", e);
         }
     }
 

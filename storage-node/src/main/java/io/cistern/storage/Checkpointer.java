@@ -29,6 +29,10 @@ final class Checkpointer {
     private volatile LogPosition durable;
     private volatile @Nullable CompletableFuture<LogPosition> running;
 
+    // Written by the executor's one thread at a time.
+    private volatile long completed;
+    private volatile long lastMillis;
+
     /// @param lock the store's
     Checkpointer(
             BlockMap map,
@@ -51,6 +55,16 @@ final class Checkpointer {
 
     LogPosition durable() {
         return durable;
+    }
+
+    /// Checkpoints since the store was opened.
+    long completed() {
+        return completed;
+    }
+
+    /// What the last one took; 0 before the first.
+    long lastMillis() {
+        return lastMillis;
     }
 
     /// The checkpoint under way, null if none is.
@@ -77,6 +91,7 @@ final class Checkpointer {
 
     private void run(
             Header header, Frozen frozen, Runnable written, CompletableFuture<LogPosition> result) {
+        long beganNanos = System.nanoTime();
         try {
             probe.at(Probe.Step.CHECKPOINT_FROZEN);
             map.area().sync();
@@ -100,11 +115,18 @@ final class Checkpointer {
             map.thawed(frozen.map);
             files.thawed();
             durable = header.position();
+            lastMillis = (System.nanoTime() - beganNanos) / 1_000_000;
+            counted();
             running = null;
         } finally {
             lock.unlock();
         }
         result.complete(header.position());
+    }
+
+    @SuppressWarnings("NonAtomicVolatileUpdate") // one writer at a time
+    private void counted() {
+        completed++;
     }
 
     private void write(Header header, Frozen frozen) throws RocksDBException {

@@ -5,7 +5,10 @@ import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -36,6 +39,13 @@ final class DiskFiles {
 
     static void format(DiskConfig config) {
         Path directory = config.directory();
+        if (Files.exists(directory) && !Files.isDirectory(directory)) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    directory
+                            + " is not a directory; a device or file cannot be a disk by itself: make a file"
+                            + " system on it and give a directory of that");
+        }
         try {
             Files.createDirectories(directory);
             checkEmpty(directory);
@@ -43,8 +53,20 @@ final class DiskFiles {
             fill(config);
         } catch (IOException e) {
             throw new CisternException(
-                    ErrorCode.IO, "cannot make " + directory + " a disk: " + e.getMessage(), e);
+                    ErrorCode.IO, "cannot make " + directory + " a disk: " + reason(e), e);
         }
+    }
+
+    /// What is wrong, in words: the messages of Java's own exceptions are bare paths.
+    private static String reason(IOException e) {
+        return switch (e) {
+            case AccessDeniedException denied -> "no permission for " + denied.getFile();
+            case NoSuchFileException missing ->
+                    missing.getFile() + " does not exist and cannot be created";
+            case FileSystemException other when other.getReason() != null ->
+                    other.getFile() + ": " + other.getReason();
+            default -> e.toString();
+        };
     }
 
     /// Moves what a damaged disk holds to `damaged/` in it and formats it anew. What was set aside

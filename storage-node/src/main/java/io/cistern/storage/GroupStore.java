@@ -25,6 +25,13 @@ final class GroupStore implements Store {
 
     static final long DUE_BYTES = 256L << 20;
     static final int DUE_FREED = 16 << 10;
+
+    /// Freed slots that are worth a checkpoint of their own, at most one in [#FREED_NANOS]: 64 MiB,
+    /// or any where the disk has less than [#LOW_PERCENT] left.
+    static final int NOTABLE_FREED = 1 << 10;
+
+    static final long FREED_NANOS = 1_000_000_000L;
+    static final int LOW_PERCENT = 15;
     static final long DUE_NANOS = 30_000_000_000L;
 
     /// So many changed rows wait for the checkpoint under way: bounds memory.
@@ -209,11 +216,22 @@ final class GroupStore implements Store {
                 || files.dirtyBytes() >= DUE_FILE_BYTES
                 || bytesSince >= DUE_BYTES
                 || map.freedSlots() >= DUE_FREED
+                || freedIsDue()
                 || (System.nanoTime() - begunNanos >= DUE_NANOS
                         && (map.dirtyRows() > 0
                                 || files.dirtyRows() > 0
                                 || map.freedSlots() > 0
                                 || !state.applied.equals(checkpointer.durable())));
+    }
+
+    /// Whether it is time to make freed slots usable again.
+    private boolean freedIsDue() {
+        int freed = map.freedSlots();
+        if (freed == 0 || System.nanoTime() - begunNanos < FREED_NANOS) {
+            return false;
+        }
+        return freed >= NOTABLE_FREED
+                || disk.freeBytes() < disk.capacityBytes() / 100 * LOW_PERCENT;
     }
 
     @Override
@@ -398,6 +416,21 @@ final class GroupStore implements Store {
     @Override
     public long usedBytes() {
         return map.heldSlots() * Slots.SLOT_BYTES;
+    }
+
+    @Override
+    public StoreActivity activity() {
+        lock.lock();
+        try {
+            return new StoreActivity(
+                    checkpointer.completed(),
+                    checkpointer.lastMillis(),
+                    map.dirtyRows(),
+                    (long) map.freedSlots() * Slots.SLOT_BYTES,
+                    (int) table.branches.values().stream().filter(b -> b.collect).count());
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.cistern.storage;
 import io.cistern.raft.Halt;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -164,7 +165,8 @@ final class SlotArea implements AutoCloseable {
         return !full && total < capSlots && free < Math.max(1, perExtent / 4);
     }
 
-    /// Adds an extent if cap and file system allow.
+    /// Adds an extent if cap and file system allow. An interrupt of the calling thread, which
+    /// closes the channels of Java, does not keep it from growing: it is only put off.
     synchronized boolean grow() {
         long slots = Math.min(perExtent, capSlots - total);
         if (slots <= 0 || total % perExtent != 0) {
@@ -175,7 +177,7 @@ final class SlotArea implements AutoCloseable {
                 full = true;
                 return false;
             }
-            add(files.create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
+            add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
             full = false;
             return true;
         } catch (IOException e) {
@@ -184,6 +186,24 @@ final class SlotArea implements AutoCloseable {
             org.slf4j.LoggerFactory.getLogger(SlotArea.class)
                     .warn("{} cannot grow: {}", directory, e.toString());
             return false;
+        }
+    }
+
+    private DataFile create(Path path, long bytes) throws IOException {
+        boolean interrupted = Thread.interrupted();
+        try {
+            while (true) {
+                try {
+                    return files.create(path, bytes);
+                } catch (ClosedByInterruptException e) {
+                    interrupted = true;
+                    Thread.interrupted();
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 

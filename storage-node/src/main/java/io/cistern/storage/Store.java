@@ -152,6 +152,9 @@ public interface Store extends AutoCloseable {
     /// Reads the whole map; not for hot paths.
     List<VolumeSpace> space();
 
+    /// O(volumes); for metrics.
+    StoreActivity activity();
+
     // ---- repair, scrub, catch-up
 
     /// The blocks of one granule as `view` shows them, for a peer whose own are damaged.

@@ -74,6 +74,19 @@ class DiskTest {
     }
 
     @Test
+    void formatRefusesWhatIsNoDirectory() throws IOException {
+        Path file = directory.resolve("file");
+        Files.writeString(file, "x");
+        for (Path path : new Path[] {file, Path.of("/dev/null")}) {
+            refused(
+                    () -> Disk.format(DiskConfig.of(path, CLUSTER, "n1")),
+                    ErrorCode.INVALID,
+                    "not a directory");
+        }
+        assertThat(file).hasContent("x");
+    }
+
+    @Test
     void formatGoesOnWhereACrashInterruptedIt() throws IOException {
         Disk.format(config()).close();
         Files.delete(directory.resolve("cistern.disk"));
@@ -207,6 +220,19 @@ class DiskTest {
             assertThatThrownBy(() -> Filler.fill(store, 49))
                     .isInstanceOf(IllegalStateException.class);
             assertThat(halted.toString()).contains("disk full");
+        }
+    }
+
+    @Test
+    void anInterruptDoesNotKeepTheDataAreaFromGrowing() throws IOException {
+        DiskConfig c = config();
+        try (SlotArea area =
+                new SlotArea(NativeFile.FACTORY, directory, 1 << 20, 8 << 20, c.halt())) {
+            area.open();
+            Thread.currentThread().interrupt();
+            assertThat(area.grow()).isTrue();
+            assertThat(Thread.interrupted()).as("the interrupt is put off").isTrue();
+            assertThat(area.allocate()).isZero();
         }
     }
 }

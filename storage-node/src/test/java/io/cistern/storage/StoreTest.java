@@ -10,9 +10,11 @@ import io.cistern.storage.Command.CreateSnapshots.Target;
 import io.cistern.storage.Command.Limits;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.UUID;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -200,5 +202,35 @@ class StoreTest {
         reopen();
         assertThat(read(store.snapshotView(7, "s"), 0, old.length)).isEqualTo(old);
         assertThat(read(0, now.length)).isEqualTo(now);
+    }
+
+    /// Without waiting for the checkpoint that time alone brings ([GroupStore#DUE_NANOS]).
+    @Test
+    void aNotableAmountOfDiscardedSpaceIsFreeAgainSoon() {
+        disk.close();
+        disk = Disk.open(config().withBackground(true));
+        store = disk.openStore(1);
+        index = store.applied().index();
+        apply(new Command.CreateVolume(7, 1 << 30, Limits.NONE, 5));
+        attachment = apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 1, 2, "me", 6)).value();
+        seq = 0;
+        byte[] block = bytes(1, 3);
+        int slots = GroupStore.NOTABLE_FREED;
+        for (int i = 0; i < slots; i++) {
+            write((long) i * Slots.SLOT_BYTES, block);
+        }
+        long used = store.usage().usedBytes();
+        assertThat(used).isEqualTo((long) slots * Slots.SLOT_BYTES);
+        seq++;
+        apply(
+                new Command.Zero(
+                        7,
+                        new Origin(attachment, seq, seq),
+                        0,
+                        (long) slots * Slots.SLOT_BYTES,
+                        true));
+        Awaitility.await()
+                .atMost(Duration.ofNanos(GroupStore.DUE_NANOS / 2))
+                .until(() -> store.usage().usedBytes() == 0);
     }
 }

@@ -100,6 +100,7 @@ public final class RpcServer implements AutoCloseable {
         channel.closeFuture().addListener(closed -> connections.decrementAndGet());
         channels.add(channel);
         if (ssl != null) {
+            channel.pipeline().addLast(new TlsGate(identity));
             channel.pipeline().addLast(ssl.newHandler(channel.alloc()));
         }
         // The log keeps the entries of an append.

@@ -346,6 +346,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
                 getLeaderState().onFollowerCommitIndex(follower, reply.getFollowerCommit());
                 if (follower.updateMatchIndex(reply.getMatchIndex())) {
                     follower.updateNextIndex(reply.getMatchIndex() + 1);
+                    CaughtUp.advanced(getServer(), follower);
                     getLeaderState().onFollowerSuccessAppendEntries(follower);
                 }
             }

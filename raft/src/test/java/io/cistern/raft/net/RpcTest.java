@@ -365,7 +365,9 @@ class RpcTest {
         back.release();
 
         CisternException plain = failure(client().call(at, ECHO, LONG));
-        assertThat(plain.code()).isEqualTo(ErrorCode.UNAVAILABLE);
+        assertThat(plain.code()).isEqualTo(ErrorCode.UNAUTHORIZED);
+        assertThat(plain).hasMessageContaining("this cluster uses TLS");
+        assertThat(plain.getMessage()).doesNotContain(CLUSTER.toString());
         CisternException foreign =
                 failure(client(identity("bad"), RpcLimits.DEFAULT, other).call(at, ECHO, LONG));
         assertThat(foreign.code()).isEqualTo(ErrorCode.UNAUTHORIZED);

@@ -159,7 +159,10 @@ final class ApiHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
                     failure(
                             401,
                             ErrorCode.UNAUTHORIZED,
-                            "give the API token: --token-file or CISTERN_TOKEN_FILE");
+                            (headers.contains(HttpHeaderNames.AUTHORIZATION)
+                                            ? "this is not the API's token"
+                                            : "the API wants a token")
+                                    + ": name the file that holds it by --token-file or CISTERN_TOKEN_FILE");
             response.headers().set(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer");
             return response;
         }

@@ -15,8 +15,10 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
 /// Sends requests to a cluster's API: to the first of several nodes that accepts a connection.
@@ -33,13 +35,25 @@ public final class RestClient {
     /// @param urls base URLs, one or more
     /// @param token null where the API needs none
     public RestClient(List<String> urls, @Nullable String token) {
-        this(
+        this(urls, token, null);
+    }
+
+    /// @param authority PEM certificates that the API's must be signed by; null for those that Java
+    ///   trusts
+    /// @throws CisternException INVALID or IO where the file cannot be used
+    public RestClient(List<String> urls, @Nullable String token, @Nullable Path authority) {
+        this(http(authority), urls.stream().map(RestClient::base).toList(), token);
+    }
+
+    private static HttpClient http(@Nullable Path authority) {
+        HttpClient.Builder builder =
                 HttpClient.newBuilder()
                         .version(HttpClient.Version.HTTP_1_1)
-                        .connectTimeout(CONNECT_TIMEOUT)
-                        .build(),
-                urls.stream().map(RestClient::base).toList(),
-                token);
+                        .connectTimeout(CONNECT_TIMEOUT);
+        if (authority != null) {
+            builder.sslContext(Trust.only(authority));
+        }
+        return builder.build();
     }
 
     private RestClient(HttpClient http, List<String> urls, @Nullable String token) {
@@ -120,7 +134,15 @@ public final class RestClient {
                 return http.send(request.build(), BodyHandlers.ofByteArray());
             } catch (ConnectException | HttpConnectTimeoutException e) {
                 last = unreachable(e); // certainly not executed: another node may be asked
+            } catch (SSLException e) {
+                throw untrusted(url, e);
             } catch (IOException e) {
+                if (plainToTls(url, e)) {
+                    throw new CisternException(
+                            ErrorCode.INVALID,
+                            url + " does not answer as HTTP does; does its API use https?",
+                            e);
+                }
                 throw new CisternException(
                         ErrorCode.UNAVAILABLE,
                         url
@@ -134,6 +156,27 @@ public final class RestClient {
             }
         }
         throw last != null ? last : new IllegalStateException("no URL");
+    }
+
+    private static CisternException untrusted(String url, SSLException e) {
+        String why = String.valueOf(e.getMessage());
+        String told =
+                why.contains("certification path")
+                        ? "its certificate is signed by nobody who is trusted here; name the authority by --ca-file or CISTERN_CA_FILE"
+                        : why.contains("plaintext") || why.contains("Unsupported or unrecognized")
+                                ? "it does not speak TLS; does its API use http?"
+                                : why.contains("certificate_required")
+                                        ? "it wants a certificate as node traffic does; give the address of the API"
+                                        : why;
+        return new CisternException(
+                ErrorCode.UNAUTHORIZED, "no secure connection to " + url + ": " + told, e);
+    }
+
+    /// What Java's client says of a TLS alert that comes as an answer to plain HTTP.
+    private static boolean plainToTls(String url, IOException e) {
+        String why = String.valueOf(e.getMessage());
+        return url.startsWith("http:")
+                && (why.contains("status line") || why.contains("header parser received no bytes"));
     }
 
     private CisternException unreachable(Throwable cause) {

@@ -3,12 +3,16 @@ package io.cistern.server.cli;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.Size;
+import io.cistern.server.metrics.DriverSamples;
+import io.cistern.server.metrics.MetricsPage;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.vmdisk.AttachmentView;
 import io.cistern.vmdisk.DriverClient;
 import io.cistern.vmdisk.LibvirtXml;
 import io.cistern.vmdisk.QemuArguments;
 import io.cistern.vmdisk.Transport;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -166,9 +170,38 @@ final class AttachCommands {
     }
 
     @Command(
+            name = "metrics",
+            description = {
+                "Prints the metrics of this host's attached volumes in the text format of Prometheus,",
+                "as for the textfile collector of its node exporter."
+            },
+            footer = {
+                "",
+                "Example:",
+                "  cistern driver metrics > /var/lib/node_exporter/cistern.prom"
+            })
+    static final class DriverMetrics extends BaseCommand {
+        @Override
+        void execute() {
+            DriverClient driver = LocalDriver.running(root().home());
+            List<AttachmentView> all = driver == null ? List.of() : driver.list();
+            String host = "localhost";
+            try {
+                host = Files.readString(Path.of("/proc/sys/kernel/hostname")).strip();
+            } catch (IOException e) {
+                spec().commandLine().getErr().println("cistern: no host name: " + e);
+            }
+            String text = new MetricsPage(host, List.of(() -> DriverSamples.of(all))).text();
+            print(all, text);
+        }
+    }
+
+    @Command(
             name = "driver",
             hidden = true,
-            description = "Runs the driver process of --home; 'cistern attach' starts it.")
+            description = "Runs the driver process of --home; 'cistern attach' starts it.",
+            subcommands = DriverMetrics.class,
+            footer = {"", "Example:", "  cistern driver metrics"})
     static final class Driver extends BaseCommand {
         @Override
         void execute() throws InterruptedException {

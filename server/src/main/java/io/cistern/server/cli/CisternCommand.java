@@ -7,7 +7,9 @@ import io.cistern.server.api.RestAdmin;
 import io.cistern.server.api.RestClient;
 import io.cistern.server.local.LocalHome;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -101,6 +103,14 @@ final class CisternCommand implements Runnable {
     private @Nullable Path tokenFile;
 
     @Option(
+            names = "--ca-file",
+            scope = ScopeType.INHERIT,
+            paramLabel = "FILE",
+            description =
+                    "PEM certificates of the authority that signed the API's, for https. Default: CISTERN_CA_FILE, else Java's")
+    private @Nullable Path caFile;
+
+    @Option(
             names = {"-o", "--output"},
             scope = ScopeType.INHERIT,
             paramLabel = "FORMAT",
@@ -151,7 +161,12 @@ final class CisternCommand implements Runnable {
     }
 
     RestClient rest() {
-        return new RestClient(apis(), token());
+        return rest(apis());
+    }
+
+    /// A client for these addresses, with the token and authority that the user named.
+    RestClient rest(List<String> urls) {
+        return new RestClient(urls, token(), authority());
     }
 
     RestAdmin admin() {
@@ -167,14 +182,30 @@ final class CisternCommand implements Runnable {
         return local.isEmpty() ? List.of(DEFAULT_API) : local;
     }
 
+    private @Nullable Path authority() {
+        String set = System.getenv("CISTERN_CA_FILE");
+        return caFile != null ? caFile : set == null || set.isBlank() ? null : Path.of(set);
+    }
+
     private @Nullable String token() {
         String set = System.getenv("CISTERN_TOKEN_FILE");
         Path file = tokenFile != null ? tokenFile : set == null ? null : Path.of(set);
         if (file == null) {
             return null;
         }
+        return secret(file);
+    }
+
+    /// What a file holds, without the line's end.
+    ///
+    /// @throws CisternException NOT_FOUND, IO
+    static String secret(Path file) {
         try {
             return Files.readString(file).strip();
+        } catch (NoSuchFileException e) {
+            throw new CisternException(ErrorCode.NOT_FOUND, "there is no token file " + file, e);
+        } catch (AccessDeniedException e) {
+            throw new CisternException(ErrorCode.IO, "you may not read the token file " + file, e);
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot read the token file " + file + ": " + e, e);

@@ -46,7 +46,11 @@ public final class Cli {
     private static int usage(ParameterException e) {
         CommandLine command = e.getCommandLine();
         String hint = "";
+        String message = String.valueOf(e.getMessage());
         if (e instanceof UnmatchedArgumentException unmatched) {
+            if (!command.getSubcommands().isEmpty()) {
+                message = "there is no command '" + unmatched.getUnmatched().getFirst() + "'";
+            }
             hint =
                     unmatched.getSuggestions().stream()
                             .findFirst()
@@ -55,13 +59,7 @@ public final class Cli {
         }
         String name = command.getCommandSpec().qualifiedName();
         command.getErr()
-                .println(
-                        "cistern: "
-                                + oneLine(String.valueOf(e.getMessage()))
-                                + hint
-                                + "; see '"
-                                + name
-                                + " --help'");
+                .println("cistern: " + oneLine(message) + hint + "; see '" + name + " --help'");
         return USAGE;
     }
 

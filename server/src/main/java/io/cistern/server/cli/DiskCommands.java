@@ -33,7 +33,10 @@ final class DiskCommands extends BaseCommand.Group {
 
     @Command(
             name = "add",
-            description = "Gives a directory of a node to the pool.",
+            description = {
+                "Gives a directory of a node to the pool. A device cannot be given by itself: make a file system",
+                "on it and give a directory of that."
+            },
             footer = {"", "Example:", "  cistern disk add n1 /srv/disk2 --size 500GiB"})
     static final class Add extends BaseCommand {
         @Parameters(index = "0", paramLabel = "NODE")
@@ -71,6 +74,12 @@ final class DiskCommands extends BaseCommand.Group {
         @Override
         void execute() {
             String id = given(disk);
+            if (!id.matches("[^/]+/[0-9]{1,9}")) {
+                throw wrong(
+                        "'"
+                                + id
+                                + "' is not a disk: write NODE/NUMBER, as 'cistern disk list' shows it");
+            }
             admin().removeDisk(id);
             print(Map.of("removed", id), "removed disk " + id);
         }

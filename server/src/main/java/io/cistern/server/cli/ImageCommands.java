@@ -8,12 +8,10 @@ import io.cistern.volume.Images.Format;
 import io.cistern.volume.Images.ImportRequest;
 import io.cistern.volume.Progress;
 import io.cistern.volume.VolumeInfo;
-import io.cistern.volume.image.ImageService;
 import io.cistern.volume.node.RemoteCluster;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -23,14 +21,6 @@ import picocli.CommandLine.Parameters;
 /// the files are read and written with the rights of whoever runs the command.
 final class ImageCommands {
     private ImageCommands() {}
-
-    /// Runs the work here, where its progress line is.
-    private static final class Here implements ImageService.Runner {
-        @Override
-        public <T> T run(String kind, String what, Progress heard, Function<Progress, T> body) {
-            return body.apply(heard);
-        }
-    }
 
     /// What both commands share.
     abstract static class ImageCommand extends BaseCommand {
@@ -45,7 +35,7 @@ final class ImageCommands {
             LocalDriver.ClusterFile cluster = LocalDriver.describe(admin().status());
             try (RemoteCluster remote = RemoteCluster.connect(cluster.client(), name);
                     ProgressLine line = new ProgressLine(verb(), spec().commandLine().getErr())) {
-                work(new ImageService(remote.admin(), remote, new Here()), line);
+                work(remote.images(), line);
             }
         }
     }

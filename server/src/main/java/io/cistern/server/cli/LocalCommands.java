@@ -3,7 +3,6 @@ package io.cistern.server.cli;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.api.RestAdmin;
-import io.cistern.server.api.RestClient;
 import io.cistern.server.local.LocalCluster;
 import io.cistern.server.local.LocalCluster.Started;
 import io.cistern.server.local.LocalCluster.Stopped;
@@ -70,7 +69,7 @@ final class LocalCommands {
             LocalCluster cluster = new LocalCluster(home);
             Started started =
                     cluster.start(new LocalCluster.StartRequest(nodes, portBase, processes));
-            RestAdmin admin = new RestAdmin(new RestClient(home.endpoints(), null));
+            RestAdmin admin = new RestAdmin(root().rest(home.endpoints()));
             ClusterStatus status = awaitHealthy(cluster, admin, started);
             LocalDriver.resume(home);
             print(

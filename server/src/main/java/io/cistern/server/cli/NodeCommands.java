@@ -4,14 +4,12 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.NodeDaemon;
 import io.cistern.server.api.RestAdmin;
-import io.cistern.server.api.RestClient;
 import io.cistern.server.local.LocalCluster;
 import io.cistern.server.local.LocalHome;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.ClusterStatus.NodeState;
+import io.cistern.volume.TlsFiles;
 import io.cistern.volume.node.NodeHost;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -86,7 +84,8 @@ final class NodeCommands extends BaseCommand.Group {
                 "",
                 "Examples:",
                 "  cistern node add --join TOKEN",
-                "  cistern node add --join-file token --name n7 --port-base 9000 --size 100GiB"
+                "  cistern node add --join-file token --name n7 --port-base 9000 --size 100GiB",
+                "  cistern node add --join-file token --tls-certificate n7.pem --tls-key n7.key --tls-authority ca.pem"
             })
     static final class Add extends BaseCommand {
         static final class JoinOptions {
@@ -126,6 +125,39 @@ final class NodeCommands extends BaseCommand.Group {
                 description = "Most bytes of data; default what the file system has")
         private @Nullable Long size;
 
+        static final class TlsOptions {
+            @Option(
+                    names = "--tls-certificate",
+                    paramLabel = "FILE",
+                    required = true,
+                    description = "Where the cluster uses TLS: this node's PEM certificate chain")
+            private @Nullable Path certificate;
+
+            @Option(
+                    names = "--tls-key",
+                    paramLabel = "FILE",
+                    required = true,
+                    description = "Its PEM private key (PKCS#8)")
+            private @Nullable Path key;
+
+            @Option(
+                    names = "--tls-authority",
+                    paramLabel = "FILE",
+                    required = true,
+                    description = "PEM certificate of the cluster's authority")
+            private @Nullable Path authority;
+
+            TlsFiles files() {
+                return new TlsFiles(
+                        given(certificate).toAbsolutePath(),
+                        given(key).toAbsolutePath(),
+                        given(authority).toAbsolutePath());
+            }
+        }
+
+        @ArgGroup(exclusive = false)
+        private @Nullable TlsOptions tls;
+
         @Option(
                 names = "--timeout",
                 paramLabel = "SECONDS",
@@ -136,10 +168,17 @@ final class NodeCommands extends BaseCommand.Group {
         void execute() {
             LocalHome home = root().home();
             LocalCluster cluster = new LocalCluster(home);
-            String added = cluster.add(name, portBase, size == null ? 0 : size, token());
+            TlsOptions files = tls;
+            String added =
+                    cluster.add(
+                            new LocalCluster.AddRequest(
+                                    name,
+                                    portBase,
+                                    size == null ? 0 : size,
+                                    token(),
+                                    files == null ? null : files.files()));
             String api = home.read(added).node().api();
-            NodeInfo node =
-                    awaitUp(cluster, new RestAdmin(new RestClient(List.of(api), null)), added);
+            NodeInfo node = awaitUp(cluster, new RestAdmin(root().rest(List.of(api))), added);
             print(node, "node " + added + " is up; its API is " + node.api());
         }
 
@@ -148,22 +187,16 @@ final class NodeCommands extends BaseCommand.Group {
             if (given != null) {
                 return given.strip();
             }
-            Path file = given(join.file);
-            try {
-                return Files.readString(file).strip();
-            } catch (IOException e) {
-                throw new CisternException(
-                        ErrorCode.IO, "cannot read the token file " + file + ": " + e, e);
-            }
+            return CisternCommand.secret(given(join.file));
         }
 
         private NodeInfo awaitUp(LocalCluster cluster, RestAdmin admin, String added) {
             long end = System.nanoTime() + timeoutSeconds * 1_000_000_000L;
             while (System.nanoTime() < end) {
                 if (!cluster.running().containsKey(added)) {
-                    Optional<String> reason = cluster.failure();
-                    throw new CisternException(
-                            ErrorCode.UNAVAILABLE, reason.orElse("node " + added + " has ended"));
+                    String reason = cluster.ended(added);
+                    cluster.forgetUnlessJoined(added);
+                    throw new CisternException(ErrorCode.UNAVAILABLE, reason);
                 }
                 Optional<NodeInfo> up = up(admin, added);
                 if (up.isPresent()) {
@@ -220,8 +253,18 @@ final class NodeCommands extends BaseCommand.Group {
         @Override
         void execute() {
             String name = given(node);
-            admin().removeNode(name);
-            print(Map.of("removed", name), "removed node " + name);
+            RestAdmin admin = admin();
+            String cluster = admin.status().clusterId();
+            admin.removeNode(name);
+            boolean here = new LocalCluster(root().home()).retire(name, cluster);
+            print(
+                    Map.of("removed", name),
+                    "removed node "
+                            + name
+                            + (here
+                                    ? "; it is not started again, its files stay in "
+                                            + root().home().path().resolve(name)
+                                    : "; its process, if it still runs, can be stopped"));
         }
     }
 }

@@ -16,6 +16,9 @@ import picocli.CommandLine.Command;
                 "Health, nodes, capacity, groups, volumes, what is degraded and why, running work.",
         footer = {"", "Example:", "  cistern status -o json | jq .health"})
 final class StatusCommand extends BaseCommand {
+    /// A follower lacks a few entries at any moment.
+    private static final long NOTABLE_ENTRIES = 100;
+
     @Override
     void execute() {
         ClusterStatus status = admin().status();
@@ -68,7 +71,9 @@ final class StatusCommand extends BaseCommand {
         if (share != null) {
             return text + String.format(Locale.ROOT, " %.0f %%", share * 100);
         }
-        return r.behindEntries() > 0 ? text + " " + r.behindEntries() + " behind" : text;
+        return r.behindEntries() >= NOTABLE_ENTRIES
+                ? text + " " + r.behindEntries() + " behind"
+                : text;
     }
 
     private static String work(ClusterStatus s) {

@@ -18,7 +18,7 @@ public enum ConfigKey {
             "path",
             Type.PATH,
             null,
-            "A directory for the pool; empty or this node's. The first disk also holds the node's identity."),
+            "A directory for the pool; empty or this node's. The first disk also holds the node's identity. A device cannot be given by itself: make a file system on it (ext4 or XFS) and give a directory of that."),
     DISK_SIZE(
             "disk",
             "size",

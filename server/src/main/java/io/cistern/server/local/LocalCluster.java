@@ -7,6 +7,8 @@ import io.cistern.server.config.ServerConfig;
 import io.cistern.server.local.Jvm.Memory;
 import io.cistern.server.local.NodeFiles.Ports;
 import io.cistern.volume.NodeConfig;
+import io.cistern.volume.TlsFiles;
+import io.cistern.volume.node.NodeHost;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -170,16 +172,27 @@ public final class LocalCluster {
         home.pidFile(name).write(process.toHandle());
     }
 
-    /// Starts a new node of this home that joins a cluster.
+    /// How to add a node.
     ///
     /// @param name null for the next free of n0, n1 …
     /// @param portBase null for 100 more than the last node's here
+    /// @param diskBytes most bytes of data; 0 for what the file system has
+    /// @param tls null where the cluster uses plain connections
+    public record AddRequest(
+            @Nullable String name,
+            @Nullable Integer portBase,
+            long diskBytes,
+            String token,
+            @Nullable TlsFiles tls) {}
+
+    /// Starts a new node of this home that joins a cluster.
+    ///
     /// @return its name
-    public String add(
-            @Nullable String name, @Nullable Integer portBase, long diskBytes, String token) {
+    public String add(AddRequest request) {
+        NodeHost.checkJoinToken(request.token());
         try (LocalHome.Lock _ = home.lock()) {
             List<String> names = home.nodes();
-            String chosen = name;
+            String chosen = request.name();
             for (int k = 0; chosen == null; k++) {
                 chosen = names.contains("n" + k) ? null : "n" + k;
             }
@@ -198,16 +211,67 @@ public final class LocalCluster {
                             .mapToInt(n -> home.read(n).api().listen().getPort())
                             .max()
                             .orElse(DEFAULT_PORT_BASE - NodeFiles.PORTS_PER_NODE);
-            Ports ports = new Ports(portBase == null ? last + NodeFiles.PORTS_PER_NODE : portBase);
+            Ports ports =
+                    new Ports(
+                            request.portBase() == null
+                                    ? last + NodeFiles.PORTS_PER_NODE
+                                    : request.portBase());
             checkPorts(
                     List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
                     chosen,
                     "choose others by --port-base N (now " + ports.base() + ")");
-            NodeFiles.join(home, chosen, ports, Long.toString(diskBytes), token);
+            NodeFiles.join(home, chosen, ports, request);
             home.writeEndpoints();
             spawn(chosen, List.of(chosen));
             return chosen;
         }
+    }
+
+    /// Stops a node that its cluster has forgotten, where it is one of this home, and takes it out
+    /// of the list of those that a start starts. Its files stay. A node that shares its process
+    /// with others ends with them.
+    ///
+    /// @param clusterId of the cluster that forgot it: a home may hold another one
+    /// @return whether there is such a node here
+    public boolean retire(String name, String clusterId) {
+        if (!home.nodes().contains(name) || !belongs(name, clusterId)) {
+            return false;
+        }
+        try (LocalHome.Lock _ = home.lock()) {
+            home.pidFile(name)
+                    .live()
+                    .ifPresent(process -> {
+                        process.destroy();
+                        if (!awaitEnd(process, System.nanoTime() + STOP_PATIENCE.toNanos())) {
+                            process.destroyForcibly();
+                        }
+                    });
+            home.pidFile(name).delete();
+            Path config = home.config(name);
+            NodeFiles.move(config, config.resolveSibling("node.toml.removed"));
+            home.writeEndpoints();
+            return true;
+        }
+    }
+
+    /// Takes a node whose process has ended out of the list again, where it never became part of a
+    /// cluster, so that it can be added anew under its name.
+    public void forgetUnlessJoined(String name) {
+        try (LocalHome.Lock _ = home.lock()) {
+            Path disk = home.read(name).node().disks().getFirst().path();
+            if (NodeHost.clusterOf(disk).isEmpty()) {
+                Path config = home.config(name);
+                NodeFiles.move(config, config.resolveSibling("node.toml.failed"));
+                home.pidFile(name).delete();
+                home.writeEndpoints();
+            }
+        }
+    }
+
+    /// Whether the node's disk says that it is of the cluster.
+    private boolean belongs(String name, String clusterId) {
+        Path disk = home.read(name).node().disks().getFirst().path();
+        return NodeHost.clusterOf(disk).filter(clusterId::equals).isPresent();
     }
 
     /// The processes of this home's nodes that run: by node name, or "all".
@@ -280,10 +344,15 @@ public final class LocalCluster {
         }
         for (String name : home.nodes()) {
             if (!live.containsKey(name)) {
-                return Optional.of(name + " has ended: " + lastLine(name));
+                return Optional.of(ended(name));
             }
         }
         return Optional.empty();
+    }
+
+    /// Why the process of a node has ended: the last line it printed.
+    public String ended(String name) {
+        return name + " has ended: " + lastLine(name);
     }
 
     private String lastLine(String name) {

@@ -3,6 +3,7 @@ package io.cistern.server.local;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.config.Addresses;
+import io.cistern.volume.TlsFiles;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.FileChannel;
@@ -14,6 +15,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+import org.tomlj.Toml;
 
 /// Writes the configuration files of nodes on this machine.
 final class NodeFiles {
@@ -96,11 +99,17 @@ final class NodeFiles {
     }
 
     /// Writes the file of a node that joins a cluster.
-    static void join(LocalHome home, String name, Ports ports, String disk, String token) {
+    static void join(LocalHome home, String name, Ports ports, LocalCluster.AddRequest request) {
         Path tokenFile = home.node(name).resolve("join-token");
-        writeSecret(tokenFile, token + "\n");
+        writeSecret(tokenFile, request.token() + "\n");
         String cluster = "\n[cluster]\njoin-token-file = \"join-token\"\n";
-        write(home.config(name), text(name, ports, disk) + frontEnds(ports, false) + cluster);
+        String disk = Long.toString(request.diskBytes());
+        write(
+                home.config(name),
+                text(name, ports, disk)
+                        + frontEnds(ports, false)
+                        + tls(request.tls())
+                        + cluster);
     }
 
     /// @param first the node that listens on the standard ports too
@@ -124,6 +133,27 @@ final class NodeFiles {
 
     private static String alsoOn(InetSocketAddress standard) {
         return PortCheck.isFree(standard) ? ", " + Addresses.format(standard) : "";
+    }
+
+    private static String tls(@Nullable TlsFiles files) {
+        return files == null
+                ? ""
+                : """
+
+                [tls]
+                certificate = %s
+                key = %s
+                authority = %s
+                """
+                        .formatted(
+                                quoted(files.certificate()),
+                                quoted(files.key()),
+                                quoted(files.authority()));
+    }
+
+    /// As a basic string of TOML.
+    private static String quoted(Path path) {
+        return '"' + Toml.tomlEscape(path.toString()).toString() + '"';
     }
 
     private static String text(String name, Ports ports, String diskSize) {
@@ -182,7 +212,7 @@ final class NodeFiles {
         }
     }
 
-    private static void move(Path from, Path to) {
+    static void move(Path from, Path to) {
         try {
             Files.move(
                     from, to, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);

@@ -26,6 +26,112 @@ public enum Metric {
             "1 where this replica is damaged and to be replaced, else 0.",
             "group"),
 
+    GROUP_BEHIND_ENTRIES(
+            Kind.GAUGE,
+            "cistern_group_behind_entries",
+            "Entries that the leader had applied, when it last asked, and this replica had not.",
+            "group"),
+    RAFT_PEER_BEHIND_ENTRIES(
+            Kind.GAUGE,
+            "cistern_raft_peer_behind_entries",
+            "On a leader: entries that this member had not applied at its last report, about a second ago.",
+            "group",
+            "peer"),
+    RAFT_TERM(Kind.GAUGE, "cistern_raft_term", "Term of this replica.", "group"),
+
+    VOLUME_REQUESTS(
+            Kind.COUNTER,
+            "cistern_volume_requests_total",
+            "Requests that this node's replica has answered; `op` is read, write or zero (discards included).",
+            "group",
+            "volume",
+            "op"),
+    VOLUME_BYTES(
+            Kind.COUNTER,
+            "cistern_volume_bytes_total",
+            "Bytes of these requests.",
+            "group",
+            "volume",
+            "op"),
+    VOLUME_FAILURES(
+            Kind.COUNTER,
+            "cistern_volume_failures_total",
+            "Requests refused for good, as for want of space; not those that are to be sent again.",
+            "group",
+            "volume",
+            "op"),
+    VOLUME_LATENCY(
+            Kind.HISTOGRAM,
+            "cistern_volume_latency_seconds",
+            "Time from a request's arrival at the replica to its answer.",
+            "group",
+            "volume",
+            "op"),
+    VOLUME_SIZE_BYTES(
+            Kind.GAUGE,
+            "cistern_volume_size_bytes",
+            "Size of the volume. Of the leader only, like the next two.",
+            "group",
+            "volume"),
+    VOLUME_SNAPSHOTS(
+            Kind.GAUGE, "cistern_volume_snapshots", "Snapshots of the volume.", "group", "volume"),
+    VOLUME_ATTACHMENTS(
+            Kind.GAUGE,
+            "cistern_volume_attachments",
+            "Who uses the volume; `mode` is exclusive, shared or read-only.",
+            "group",
+            "volume",
+            "mode"),
+
+    CHECKPOINTS(
+            Kind.COUNTER,
+            "cistern_checkpoints_total",
+            "Checkpoints of this replica since it opened.",
+            "group"),
+    CHECKPOINT_SECONDS(
+            Kind.GAUGE,
+            "cistern_checkpoint_last_duration_seconds",
+            "What the last checkpoint took.",
+            "group"),
+    CHECKPOINT_INDEX(
+            Kind.GAUGE,
+            "cistern_checkpoint_index",
+            "The log is not needed up to this entry.",
+            "group"),
+    CHECKPOINT_PENDING_ROWS(
+            Kind.GAUGE,
+            "cistern_checkpoint_pending_rows",
+            "Changed map rows in memory, which the next checkpoint writes.",
+            "group"),
+    CHECKPOINT_PENDING_FREE_BYTES(
+            Kind.GAUGE,
+            "cistern_checkpoint_pending_free_bytes",
+            "Space freed that the next checkpoint makes usable again.",
+            "group"),
+    GC_PENDING_BRANCHES(
+            Kind.GAUGE,
+            "cistern_gc_pending_branches",
+            "Lines of snapshots in which deletions have left garbage that is yet to be collected.",
+            "group"),
+
+    SCRUB_PASSES(
+            Kind.COUNTER, "cistern_scrub_passes_total", "Scrubs that were completed.", "group"),
+    SCRUB_READ_BYTES(
+            Kind.COUNTER,
+            "cistern_scrub_read_bytes_total",
+            "Bytes that scrubs have read and verified.",
+            "group"),
+    SCRUB_DONE_BYTES(
+            Kind.GAUGE,
+            "cistern_scrub_done_bytes",
+            "How far the scrub under way is; 0 where none is.",
+            "group"),
+    SCRUB_SIZE_BYTES(
+            Kind.GAUGE,
+            "cistern_scrub_size_bytes",
+            "What it will read; 0 where none is under way, or it is not known.",
+            "group"),
+
     RAFT_FSYNCS(Kind.COUNTER, "cistern_raft_fsyncs_total", "Log syncs of this replica.", "group"),
     RAFT_COMMANDS(Kind.COUNTER, "cistern_raft_commands_total", "Commands applied here.", "group"),
     RAFT_LOG_WRITTEN_BYTES(
@@ -49,6 +155,17 @@ public enum Metric {
             Kind.COUNTER,
             "cistern_copied_bytes_total",
             "Bytes received from other replicas to catch up where the log did not reach.",
+            "group"),
+
+    COPY_DONE_BYTES(
+            Kind.GAUGE,
+            "cistern_copy_done_bytes",
+            "How far a copy to this replica is; 0 where none is under way.",
+            "group"),
+    COPY_TOTAL_BYTES(
+            Kind.GAUGE,
+            "cistern_copy_total_bytes",
+            "What it is copying; 0 where none is under way.",
             "group"),
 
     DISK_TOTAL_BYTES(
@@ -118,6 +235,43 @@ public enum Metric {
             "NFSv3 procedures and NFSv4 operations carried out.",
             "operation"),
 
+    DISK_FAILED(
+            Kind.GAUGE,
+            "cistern_disk_failed",
+            "1 where the disk is out of use; the status says why.",
+            "disk"),
+
+    NBD_REQUESTS(
+            Kind.COUNTER,
+            "cistern_nbd_requests_total",
+            "Requests at the socket of an attached volume; `op` is read, write, flush, trim, zero or status. Of the driver, like all with `nbd` in the name.",
+            "volume",
+            "op"),
+    NBD_BYTES(
+            Kind.COUNTER,
+            "cistern_nbd_bytes_total",
+            "Bytes read and written there.",
+            "volume",
+            "op"),
+    NBD_ERRORS(
+            Kind.COUNTER, "cistern_nbd_errors_total", "Requests answered with an error.", "volume"),
+    NBD_CONNECTIONS(Kind.GAUGE, "cistern_nbd_connections", "Clients connected now.", "volume"),
+    NBD_ACCEPTED(
+            Kind.COUNTER,
+            "cistern_nbd_connections_accepted_total",
+            "Connections since the socket was opened.",
+            "volume"),
+    NBD_REFUSED(
+            Kind.COUNTER,
+            "cistern_nbd_connections_refused_total",
+            "Connections closed since too many were open.",
+            "volume"),
+    NBD_PROTOCOL_ERRORS(
+            Kind.COUNTER,
+            "cistern_nbd_protocol_errors_total",
+            "Connections closed since the client broke the protocol.",
+            "volume"),
+
     API_REQUESTS(
             Kind.COUNTER, "cistern_api_requests_total", "Requests to this REST API.", "status"),
 
@@ -136,7 +290,9 @@ public enum Metric {
     /// As Prometheus knows types.
     public enum Kind {
         COUNTER,
-        GAUGE
+        GAUGE,
+        /// Its samples are named with `_bucket` (and one label more, `le`), `_sum` and `_count`.
+        HISTOGRAM
     }
 
     private final Kind kind;
@@ -180,7 +336,9 @@ public enum Metric {
                         # Metrics
 
                         Each node serves them at `/metrics` of its REST API, in the text format of Prometheus. Every one also has the label
-                        `node`. This page is generated from the code and checked by a test.
+                        `node`. Those of the driver process (NBD) are printed by `cistern driver metrics`, for a collector of text files; their
+                        `node` is the host. Counters begin at 0 when the node, replica or socket opens. This page is generated from the code and
+                        checked by a test.
 
                         | name | type | labels | meaning |
                         |---|---|---|---|

@@ -47,9 +47,12 @@ public final class MetricsPage {
     /// The page in Prometheus' text format. Any thread; blocks while another page is made.
     public synchronized String text() {
         Set<Series> seen = new HashSet<>();
+        Histograms histograms = new Histograms(node, MAX_SERIES);
         for (Supplier<List<Sample>> source : sources) {
             for (Sample sample : source.get()) {
-                update(sample, seen);
+                if (!histograms.add(sample)) {
+                    update(sample, seen);
+                }
             }
         }
         live.entrySet()
@@ -60,7 +63,7 @@ public final class MetricsPage {
                     }
                     return gone;
                 });
-        return registry.scrape();
+        return registry.scrape() + histograms.text();
     }
 
     /// Names of samples that the catalogue lacks, so far.
@@ -76,7 +79,9 @@ public final class MetricsPage {
                 tags.add(Tag.of(sample.labels().get(i), sample.labels().get(i + 1)));
             }
         }
-        if (metric == null || !metric.labels().equals(tags.stream().map(Tag::getKey).toList())) {
+        if (metric == null
+                || metric.kind() == Metric.Kind.HISTOGRAM
+                || !metric.labels().equals(tags.stream().map(Tag::getKey).toList())) {
             if (unknown.size() < 100 && unknown.add(sample.name())) {
                 LOG.warn(
                         "metric {} {} is not in the catalogue and not shown",
@@ -116,6 +121,7 @@ public final class MetricsPage {
                                     .tags(series.tags())
                                     .strongReference(true)
                                     .register(registry);
+                    case HISTOGRAM -> throw new IllegalArgumentException(metric.metricName());
                 };
         return new Live(meter, value);
     }

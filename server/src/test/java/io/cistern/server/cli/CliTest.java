@@ -261,8 +261,8 @@ class CliTest {
                 "verify none                  | there is no volume none",
                 "status --api http://127.0.0.1:1 | no Cistern node answers at",
                 "status --api nonsense        | is not an API address",
-                "node add --join-file /none/x | cannot read the token file",
-                "status --token-file /none/x  | cannot read the token file",
+                "node add --join-file /none/x | there is no token file",
+                "status --token-file /none/x  | there is no token file",
             })
     void failuresAreOneLineAndStatusOne(String line, String message) {
         List<String> words = new ArrayList<>(List.of(line.strip().split("\\s+")));

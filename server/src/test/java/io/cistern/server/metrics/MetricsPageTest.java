@@ -36,6 +36,27 @@ class MetricsPageTest {
     }
 
     @Test
+    void histogramsAreShownAsTheyWereCounted() {
+        List<String> labels = List.of("group", "g1", "volume", "v\"1", "op", "read");
+        List<String> bound = new ArrayList<>(labels);
+        bound.addAll(List.of("le", "0.001"));
+        String name = "cistern_volume_latency_seconds";
+        samples.add(new Sample(name + "_bucket", bound, 3));
+        samples.add(new Sample(name + "_sum", labels, 0.25));
+        samples.add(new Sample(name + "_count", labels, 4));
+        String all = "group=\"g1\",volume=\"v\\\"1\",op=\"read\",";
+        assertThat(page.text().lines())
+                .contains(
+                        "# TYPE cistern_volume_latency_seconds histogram",
+                        name + "_bucket{" + all + "le=\"0.001\",node=\"n1\"} 3.0",
+                        name + "_sum{" + all + "node=\"n1\"} 0.25",
+                        name + "_count{" + all + "node=\"n1\"} 4.0");
+        samples.clear();
+        samples.add(new Sample(name + "_bucket", labels, 3)); // without its bound
+        assertThat(page.text()).doesNotContain(name);
+    }
+
+    @Test
     void whatTheCatalogueLacksIsNotShown() {
         samples.add(new Sample("cistern_no_such", List.of(), 1));
         samples.add(new Sample("cistern_raft_fsyncs_total", List.of("wrong", "g1"), 1));

@@ -258,6 +258,18 @@ public final class GroupHost implements AutoCloseable {
         return all;
     }
 
+    /// What the replicas on this node do, for metrics.
+    public List<ReplicaActivity> activity() {
+        List<ReplicaActivity> all = new ArrayList<>();
+        for (Replica replica : replicas.values()) {
+            ReplicaActivity activity = replica.activity();
+            if (activity != null) {
+                all.add(activity);
+            }
+        }
+        return all;
+    }
+
     private ReplicaStatus status(GroupId id, Quarantined replica) {
         return new ReplicaStatus(
                 id,

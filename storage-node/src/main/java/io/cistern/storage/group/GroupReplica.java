@@ -29,6 +29,7 @@ public final class GroupReplica implements VolumeGroup {
     private final WritePath writes;
     private final ShareService shares;
     private final LongAdder requests;
+    private final IoMeter io;
 
     /// @param requests counts reads and writes
     GroupReplica(
@@ -36,8 +37,10 @@ public final class GroupReplica implements VolumeGroup {
             ReadPath reads,
             WritePath writes,
             ShareService shares,
-            LongAdder requests) {
+            LongAdder requests,
+            IoMeter io) {
         this.shares = shares;
+        this.io = io;
         this.parts = parts;
         this.reads = reads;
         this.writes = writes;
@@ -66,8 +69,15 @@ public final class GroupReplica implements VolumeGroup {
     CompletableFuture<Receipt> write(
             long volume, Origin origin, int firstPiece, long offset, ByteBuffer data) {
         requests.increment();
+        long began = System.nanoTime();
+        int bytes = data.remaining();
         try {
-            return writes.write(volume, origin, firstPiece, offset, data);
+            return io.timed(
+                    volume,
+                    VolumeIo.Operation.WRITE,
+                    bytes,
+                    began,
+                    writes.write(volume, origin, firstPiece, offset, data));
         } catch (CisternException refused) {
             return CompletableFuture.failedFuture(refused);
         }
@@ -76,8 +86,14 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public CompletableFuture<Receipt> zero(
             long volume, Origin origin, long offset, long length, boolean unmap) {
+        long began = System.nanoTime();
         try {
-            return writes.zero(volume, origin, offset, length, unmap);
+            return io.timed(
+                    volume,
+                    VolumeIo.Operation.ZERO,
+                    length,
+                    began,
+                    writes.zero(volume, origin, offset, length, unmap));
         } catch (CisternException refused) {
             return CompletableFuture.failedFuture(refused);
         }
@@ -188,13 +204,26 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst) {
         requests.increment();
-        return reads.read(request, offset, dst);
+        long began = System.nanoTime();
+        int bytes = dst.remaining();
+        return io.timed(
+                request.volume(),
+                VolumeIo.Operation.READ,
+                bytes,
+                began,
+                reads.read(request, offset, dst));
     }
 
     @Override
     public boolean tryRead(ReadRequest request, long offset, ByteBuffer dst) {
         requests.increment();
-        return reads.tryRead(request, offset, dst);
+        long began = System.nanoTime();
+        int bytes = dst.remaining();
+        boolean served = reads.tryRead(request, offset, dst);
+        if (served) {
+            io.done(request.volume(), VolumeIo.Operation.READ, bytes, began);
+        }
+        return served;
     }
 
     /// What to answer to a read that [#tryRead] has just served.

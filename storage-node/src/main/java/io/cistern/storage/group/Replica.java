@@ -13,6 +13,7 @@ import io.cistern.storage.GranuleData;
 import io.cistern.storage.Store;
 import io.cistern.storage.Usage;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.BiConsumer;
@@ -41,6 +42,7 @@ final class Replica implements VolumeStateMachine.Listener {
     private final CopySource source;
     private final CopyReceiver receiver;
     private final LongAdder userRequests = new LongAdder();
+    private final IoMeter io = new IoMeter();
     private final CompletableFuture<Running> running = new CompletableFuture<>();
     private volatile long leaderApplied = -1;
     private volatile boolean closed;
@@ -125,7 +127,8 @@ final class Replica implements VolumeStateMachine.Listener {
                                 reads,
                                 writes,
                                 new ShareService(parts, reads, writes, guard),
-                                userRequests)));
+                                userRequests,
+                                io)));
     }
 
     /// @throws CisternException UNAVAILABLE before [#start]
@@ -146,6 +149,7 @@ final class Replica implements VolumeStateMachine.Listener {
         }
         source.expire();
         now.writes.tidy();
+        io.retain(volume -> store.volume(volume) != null);
         now.scrubber.tick();
         if (now.parts.raft().leadership().ready()) {
             now.space.poll();
@@ -318,6 +322,23 @@ final class Replica implements VolumeStateMachine.Listener {
                 receiver.progress(),
                 now == null ? null : now.scrubber.progress(),
                 null);
+    }
+
+    /// Null before [#start].
+    @Nullable ReplicaActivity activity() {
+        Running now = running.getNow(null);
+        if (now == null) {
+            return null;
+        }
+        boolean leads = now.parts.raft().leadership().ready();
+        return new ReplicaActivity(
+                id,
+                leads,
+                leads ? now.space.behind() : Map.of(),
+                io.snapshot(),
+                store.activity(),
+                now.scrubber.activity(),
+                store.volumes());
     }
 
     private static ReplicaStatus.Log log(RaftGroup.Stats stats) {

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,6 +44,9 @@ public final class Scrubber {
     private @Nullable Pass pass;
     private long lastEndedMillis;
     private boolean stopped;
+    private long passes;
+
+    private final LongAdder bytesRead = new LongAdder();
 
     /// One scrub under way. Its fields are used by one step at a time.
     private static final class Pass {
@@ -122,6 +126,15 @@ public final class Scrubber {
                         parts.node().clock().millis());
     }
 
+    synchronized ReplicaActivity.Scrub activity() {
+        Pass now = pass;
+        return new ReplicaActivity.Scrub(
+                passes,
+                bytesRead.sum(),
+                now == null ? 0 : now.bytes,
+                now == null ? 0 : now.totalBytes);
+    }
+
     private Pass begin(boolean asked, long volume) {
         if (pass != null) {
             pass.done.cancel(false);
@@ -191,6 +204,7 @@ public final class Scrubber {
     private boolean read(Pass mine) {
         ScrubResult result = parts.store().scrub(mine.cursor, STEP_BYTES);
         mine.bytes += result.bytes();
+        bytesRead.add(result.bytes());
         for (CorruptBlocksException.Corrupt corrupt : result.corrupt()) {
             int blocks = Integer.bitCount(corrupt.blocks());
             mine.damaged += blocks;
@@ -230,6 +244,7 @@ public final class Scrubber {
 
     private void end(Pass mine) {
         synchronized (this) {
+            passes++;
             if (pass == mine) {
                 pass = null;
                 lastEndedMillis = parts.node().clock().millis();

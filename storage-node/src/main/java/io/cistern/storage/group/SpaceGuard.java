@@ -45,6 +45,15 @@ final class SpaceGuard {
         reports.keySet().retainAll(peerIds);
     }
 
+    /// By peer id, how many entries each member had not applied that this replica had, at its last
+    /// report.
+    Map<String, Long> behind(long applied) {
+        Map<String, Long> behind = new TreeMap<>();
+        reports.forEach(
+                (peer, usage) -> behind.put(peer, Math.max(0, applied - usage.appliedIndex())));
+        return behind;
+    }
+
     /// Works out the headroom anew; called with every report and at least once a second.
     ///
     /// @param own what this replica uses now

@@ -2,6 +2,7 @@ package io.cistern.storage.group;
 
 import io.cistern.raft.Peer;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -16,6 +17,11 @@ final class SpaceMonitor {
     SpaceMonitor(ReplicaParts parts, SpaceGuard guard) {
         this.parts = parts;
         this.guard = guard;
+    }
+
+    /// See [SpaceGuard#behind].
+    Map<String, Long> behind() {
+        return guard.behind(parts.machine().appliedIndex());
     }
 
     /// Asks every other member; does not wait. Called regularly while this replica leads, and at

@@ -54,6 +54,11 @@ final class ImageFile implements AutoCloseable {
                     ErrorCode.ALREADY_EXISTS,
                     path + " exists already; remove it or choose another name",
                     e);
+        } catch (NoSuchFileException e) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND,
+                    "cannot create " + path + ": there is no directory " + path.getParent(),
+                    e);
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot create " + path + ": " + e, e);
         }

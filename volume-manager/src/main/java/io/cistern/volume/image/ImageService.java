@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.UUID;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,6 +29,11 @@ import org.slf4j.LoggerFactory;
 public final class ImageService implements Images {
     private static final Logger log = LoggerFactory.getLogger(ImageService.class);
     private static final int SECTOR = 512;
+
+    /// What the holder of an import's attachment contains.
+    public static final String HOLDER = "import of ";
+
+    private static final Pattern IMPORTING = Pattern.compile("import-[0-9a-f]{8}-[0-9a-f]{4}");
 
     /// Extents asked for at a time.
     private static final int MAX_EXTENTS = 1024;
@@ -47,6 +53,11 @@ public final class ImageService implements Images {
         this.runner = runner;
     }
 
+    /// True for names under which imports fill volumes.
+    public static boolean isImporting(String volume) {
+        return IMPORTING.matcher(volume).matches();
+    }
+
     @Override
     public ImageInfo inspect(Path file) {
         try (ImageSource source = open(file, null)) {
@@ -60,6 +71,9 @@ public final class ImageService implements Images {
             boolean qcow2 = format == null ? Qcow2Header.matches(file) : format == Format.QCOW2;
             if (qcow2 && !Qcow2Header.matches(file)) {
                 throw new CisternException(ErrorCode.INVALID, path + " is not a qcow2 image");
+            }
+            if (format == null && !qcow2) {
+                ForeignFormats.refuse(file);
             }
             return qcow2 ? new Qcow2Source(file) : new RawSource(file);
         } catch (RuntimeException e) {
@@ -77,11 +91,12 @@ public final class ImageService implements Images {
         try (ImageSource source = open(request.file(), format)) {
             long size = size(request, source);
             requireFree(request.volume());
+            String name = "import-" + UUID.randomUUID().toString().substring(0, 13);
             return runner.run(
                     "import",
-                    "volume " + request.volume(),
+                    "volume " + request.volume() + " (until then " + name + ")",
                     progress,
-                    heard -> fill(request, source, size, heard));
+                    heard -> fill(request, name, source, size, heard));
         }
     }
 
@@ -113,12 +128,11 @@ public final class ImageService implements Images {
     }
 
     private VolumeInfo fill(
-            ImportRequest request, ImageSource source, long size, Progress progress) {
-        String name = "import-" + UUID.randomUUID().toString().substring(0, 13);
+            ImportRequest request, String name, ImageSource source, long size, Progress progress) {
         admin.createVolume(new VolumeSpec(name, size, request.replicas(), request.limits()));
         try {
             try (BlockDevice device =
-                    client.open(name, AttachMode.EXCLUSIVE, "import of " + request.file())) {
+                    client.open(name, AttachMode.EXCLUSIVE, HOLDER + request.file())) {
                 copy(source, device, progress);
             }
             return admin.renameVolume(name, request.volume());

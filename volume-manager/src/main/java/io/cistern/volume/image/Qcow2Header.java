@@ -15,7 +15,10 @@ import java.nio.ByteBuffer;
 ///  20 u32 cluster bits        48 u64 refcount table    100 u32 header length
 ///                             60 u32 snapshots         104 u8  compression (0 zlib, 1 zstd)
 /// ```
-record Qcow2Header(int version, int clusterBits, long size, int l1Entries, long l1Offset) {
+///
+/// @param zstd whether compressed clusters are zstd frames (RFC 8878) and not raw deflate
+record Qcow2Header(
+        int version, int clusterBits, long size, int l1Entries, long l1Offset, boolean zstd) {
     static final int MAGIC = 0x514649fb;
 
     private static final int V2_BYTES = 72;
@@ -45,16 +48,16 @@ record Qcow2Header(int version, int clusterBits, long size, int l1Entries, long 
         if (h.getInt(32) != 0) {
             throw unsupported(file, "encryption");
         }
-        if (version == 3) {
-            checkFeatures(file);
-        }
+        boolean zstd = version == 3 && checkFeatures(file);
         Qcow2Header header =
-                new Qcow2Header(version, h.getInt(20), h.getLong(24), h.getInt(36), h.getLong(40));
+                new Qcow2Header(
+                        version, h.getInt(20), h.getLong(24), h.getInt(36), h.getLong(40), zstd);
         header.check(file);
         return header;
     }
 
-    private static void checkFeatures(ImageFile file) {
+    /// @return whether it is compressed by zstd
+    private static boolean checkFeatures(ImageFile file) {
         ByteBuffer h = file.read(0, V3_BYTES);
         long features = h.getLong(72);
         if ((features & CORRUPT) != 0) {
@@ -66,16 +69,18 @@ record Qcow2Header(int version, int clusterBits, long size, int l1Entries, long 
         if ((features & EXTENDED_L2) != 0) {
             throw unsupported(file, "extended L2 entries");
         }
+        int compression = 0;
         if ((features & COMPRESSION) != 0 && h.getInt(100) > V3_BYTES) {
-            int type = file.read(V3_BYTES, 1).get();
-            if (type != 0) {
-                throw unsupported(file, type == 1 ? "zstd compression" : "compression " + type);
+            compression = file.read(V3_BYTES, 1).get();
+            if (compression != 0 && compression != 1) {
+                throw unsupported(file, "compression " + compression);
             }
         }
         long unknown = features & ~(DIRTY | CORRUPT | EXTERNAL_DATA | COMPRESSION | EXTENDED_L2);
         if (unknown != 0) {
             throw unsupported(file, "unknown features 0x" + Long.toHexString(unknown));
         }
+        return compression == 1;
     }
 
     private void check(ImageFile file) {

@@ -1,7 +1,11 @@
 package io.cistern.volume.image;
 
+import io.airlift.compress.zstd.ZstdInputStream;
+import io.cistern.block.CisternException;
 import io.cistern.volume.Images.Format;
 import io.cistern.volume.Images.ImageInfo;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -13,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// An L2 entry: bit 62 compressed; else bit 0 reads as zeroes (version 3), bits 9..55 where the
 /// cluster is in the file, 0 a hole. Compressed: below bit x = 62 - (cluster bits - 8) the offset,
-/// from x on the number of further 512-byte sectors; raw deflate.
+/// from x on the number of further 512-byte sectors; raw deflate or zstd.
 final class Qcow2Source implements ImageSource {
     private static final long OFFSET_MASK = 0x00fffffffffffe00L;
     private static final long COMPRESSED = 1L << 62;
@@ -145,10 +149,18 @@ final class Qcow2Source implements ImageSource {
         if (available <= 0) {
             throw Qcow2Header.damaged(file, "truncated: a compressed cluster is beyond its end");
         }
+        ByteBuffer packed = file.read(offset, available);
+        byte[] out = header.zstd() ? zstd(packed) : deflate(packed);
+        inflated = out;
+        inflatedEntry = entry;
+        return out;
+    }
+
+    private byte[] deflate(ByteBuffer packed) {
         byte[] out = new byte[header.clusterBytes()];
         Inflater inflater = new Inflater(true);
         try {
-            inflater.setInput(file.read(offset, available));
+            inflater.setInput(packed);
             int got = 0;
             while (got < out.length && !inflater.finished() && !inflater.needsInput()) {
                 got += inflater.inflate(out, got, out.length - got);
@@ -156,14 +168,34 @@ final class Qcow2Source implements ImageSource {
             if (got < out.length) {
                 throw Qcow2Header.damaged(file, "a compressed cluster ends early");
             }
+            return out;
         } catch (DataFormatException e) {
             throw Qcow2Header.damaged(file, "a compressed cluster: " + e.getMessage());
         } finally {
             inflater.end();
         }
-        inflated = out;
-        inflatedEntry = entry;
-        return out;
+    }
+
+    /// What follows the frame in its last sector is not looked at.
+    private byte[] zstd(ByteBuffer packed) {
+        int frameBytes = ZstdFrame.length(packed);
+        if (frameBytes < 0) {
+            throw Qcow2Header.damaged(file, "a compressed cluster holds no whole zstd frame");
+        }
+        ByteArrayInputStream in =
+                new ByteArrayInputStream(
+                        packed.array(), packed.arrayOffset() + packed.position(), frameBytes);
+        try (ZstdInputStream frame = new ZstdInputStream(in)) {
+            byte[] out = frame.readNBytes(header.clusterBytes());
+            if (out.length < header.clusterBytes()) {
+                throw Qcow2Header.damaged(file, "a compressed cluster ends early");
+            }
+            return out;
+        } catch (CisternException e) {
+            throw e;
+        } catch (IOException | RuntimeException e) {
+            throw Qcow2Header.damaged(file, "a compressed cluster: " + e.getMessage());
+        }
     }
 
     @Override

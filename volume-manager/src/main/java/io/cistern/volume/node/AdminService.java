@@ -14,6 +14,7 @@ import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.VolumeInfo.Diff;
 import io.cistern.volume.VolumeInfo.SnapshotInfo;
 import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.image.ImageService;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -26,8 +27,11 @@ final class AdminService implements ClusterAdmin {
     private final NodeAdmin nodes;
     private final ExportAdmin exports;
     private final Shares shares;
+    private final ImageService.Runner work;
 
-    AdminService(Cluster cluster, String clusterId) {
+    /// @param work lists verifications while they run
+    AdminService(Cluster cluster, String clusterId, ImageService.Runner work) {
+        this.work = work;
         this.cluster = cluster;
         this.volumes = new VolumeAdmin(cluster);
         this.snapshots = new SnapshotAdmin(cluster, volumes);
@@ -195,6 +199,10 @@ final class AdminService implements ClusterAdmin {
 
     @Override
     public VerifyReport verify(@Nullable String volume, Progress progress) {
-        return nodes.verify(volume, progress);
+        return work.run(
+                "verify",
+                volume == null ? "all volumes" : "volume " + volume,
+                progress,
+                heard -> nodes.verify(volume, heard));
     }
 }

@@ -37,6 +37,7 @@ final class Caretaker {
     private final GroupHost host;
     private final RaftHost raft;
     private final SystemParts systemParts;
+    private boolean removed;
 
     /// This node's addresses, as bound.
     record Self(String wire, String raft) {}
@@ -61,9 +62,13 @@ final class Caretaker {
             return;
         }
         if (me == null) {
-            log.warn("node {} is not part of the cluster any more", config.name());
+            if (!removed) {
+                log.warn("node {} is not part of the cluster any more: stop it", config.name());
+            }
+            removed = true;
             return;
         }
+        removed = false;
         attempt("announce this node", () -> announce(me));
         if (config.iscsi() != null && !state.targets().numbers().containsKey(config.name())) {
             attempt("get a number for the iSCSI portal", this::number);

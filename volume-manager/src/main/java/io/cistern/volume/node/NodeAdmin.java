@@ -199,16 +199,21 @@ final class NodeAdmin {
         long[] before = repairs();
         List<String> findings = new ArrayList<>();
         long bytes = 0;
-        for (int i = 0; i < chosen.size(); i++) {
-            Volume volume = chosen.get(i);
-            NodeOrder.Done done = verify(state, volume);
-            bytes += done.bytes();
-            for (String finding : done.findings()) {
+        long done = 0;
+        long total = chosen.stream().mapToLong(Volume::sizeBytes).sum();
+        long began = System.nanoTime();
+        progress.report(0, total, -1);
+        for (Volume volume : chosen) {
+            NodeOrder.Done found = verify(state, volume);
+            bytes += found.bytes();
+            for (String finding : found.findings()) {
                 if (findings.size() < MAX_FINDINGS) {
                     findings.add("volume " + volume.name() + ": " + finding);
                 }
             }
-            progress.report(i + 1L, chosen.size(), -1);
+            done += volume.sizeBytes();
+            double spentMillis = (System.nanoTime() - began) / 1e6;
+            progress.report(done, total, (long) (spentMillis * (total - done) / done));
         }
         long[] after = repairs();
         return new VerifyReport(

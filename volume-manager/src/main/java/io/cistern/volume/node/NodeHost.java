@@ -42,6 +42,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -96,6 +97,18 @@ public final class NodeHost implements ClusterNode {
         return new NodeHost(config, new ReplicaHalt(halt));
     }
 
+    /// The cluster that a node's first disk belongs to; empty where it holds no node.
+    ///
+    /// @throws CisternException CORRUPT, IO
+    public static Optional<String> clusterOf(Path disk) {
+        return Optional.ofNullable(NodeFile.load(disk)).map(NodeFile::clusterId);
+    }
+
+    /// @throws CisternException INVALID where this is no join token
+    public static void checkJoinToken(String text) {
+        JoinToken.parse(text);
+    }
+
     private NodeHost(NodeConfig config, ReplicaHalt halt) {
         this.config = config;
         try {
@@ -128,8 +141,8 @@ public final class NodeHost implements ClusterNode {
             this.cluster = new Cluster(catalog, systemClient, rpc, client);
             Work work = new Work(config.name());
             this.reporter = new Reporter(local, host, catalog, work);
-            this.service = opened(new WireService(local, host, reporter::report));
-            this.admin = new AdminService(cluster, clusterId);
+            this.service = opened(new WireService(local, host, work, reporter::report));
+            this.admin = new AdminService(cluster, clusterId, work::run);
             this.images = new ImageService(admin, client, work::run);
             this.exports = new ExportMonitor(cluster);
             run(start);
@@ -204,9 +217,11 @@ public final class NodeHost implements ClusterNode {
                 new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));
         Reconciler reconciler = new Reconciler(local, cluster, start.form());
         regularly("caretaker", () -> caretaker.step(catalog.state()));
+        Orphans orphans = new Orphans(host, cluster);
         regularly("reconciler", reconciler::step);
         catalog.onChange(exports::changed);
         opened(exports).start();
+        regularly("orphans", orphans::step);
         catalog.onChange(() -> threads.forEach(LockSupport::unpark));
         log.info("node {} of cluster {} is up: wire {}", config.name(), clusterId, self.wire());
     }
@@ -288,6 +303,16 @@ public final class NodeHost implements ClusterNode {
             log.error("{} of {} will be rebuilt under a new identity: {}", peer, group, reason);
             catalog.wake();
         }
+    }
+
+    /// For tests.
+    Cluster cluster() {
+        return cluster;
+    }
+
+    /// For tests.
+    GroupHost groups() {
+        return host;
     }
 
     @Override

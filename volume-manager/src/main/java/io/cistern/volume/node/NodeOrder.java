@@ -1,5 +1,6 @@
 package io.cistern.volume.node;
 
+import io.cistern.volume.ClusterStatus.WorkInfo;
 import java.util.List;
 
 /// What the system leader, or an administrator's node, asks of another node. Each may be repeated.
@@ -20,6 +21,9 @@ sealed interface NodeOrder {
 
     /// Compares a volume on all replicas of its group, and answers when done.
     record Verify(long group, long volume) implements NodeOrder {}
+
+    /// Lists work that a program outside of the nodes does, for some seconds or until it has ended.
+    record Working(WorkInfo work, boolean ended) implements NodeOrder {}
 
     /// @param bytes compared
     /// @param findings one sentence each

@@ -28,6 +28,7 @@ final class Reconciler {
     private final SystemCommand.Form form;
     private final Volumes volumes;
     private final Memberships memberships;
+    private final Leftovers leftovers;
     private final Map<Long, Long> unfinishedSince = new HashMap<>();
 
     /// @param form what to propose where the cluster is not formed yet
@@ -37,6 +38,7 @@ final class Reconciler {
         this.form = form;
         this.volumes = new Volumes(cluster);
         this.memberships = new Memberships(cluster);
+        this.leftovers = new Leftovers(cluster);
     }
 
     /// Does what is to be done now, if this node leads the system group. Blocks; called by one
@@ -46,6 +48,7 @@ final class Reconciler {
         if (system == null || !system.leads()) {
             unfinishedSince.clear();
             memberships.reset();
+            leftovers.reset();
             return;
         }
         SystemState state = system.machine().state();
@@ -61,6 +64,7 @@ final class Reconciler {
             attempt("look after g" + group.id(), () -> lookAfter(state, group, reports));
         }
         finishVolumes(state);
+        leftovers.step(state, reports, Leftovers.PATIENCE_NANOS);
     }
 
     private static void attempt(String what, Runnable step) {

@@ -9,9 +9,11 @@ import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.ClientConfig;
 import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.ClusterClient;
+import io.cistern.volume.Images;
 import io.cistern.volume.VolumeDevice;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.client.Client;
+import io.cistern.volume.image.ImageService;
 import java.net.InetSocketAddress;
 import java.util.HashMap;
 import java.util.List;
@@ -24,6 +26,7 @@ public final class RemoteCluster implements ClusterClient {
 
     private final Client client;
     private final ClusterAdmin admin;
+    private final Images images;
 
     /// Connects; the first call finds out whether a seed answers.
     ///
@@ -68,8 +71,10 @@ public final class RemoteCluster implements ClusterClient {
                             rpc.close();
                             loops.close();
                         });
-        this.admin =
-                new AdminService(new Cluster(catalog, ask[0], rpc, client), config.clusterId());
+        Cluster cluster = new Cluster(catalog, ask[0], rpc, client);
+        ReportedWork work = new ReportedWork(name, cluster);
+        this.admin = new AdminService(cluster, config.clusterId(), work);
+        this.images = new ImageService(admin, client, work);
         catalog.start();
     }
 
@@ -77,6 +82,11 @@ public final class RemoteCluster implements ClusterClient {
         io.cistern.volume.system.SystemState state = ask.fresh(Cluster.CONTROL);
         catalog.learned(state);
         return state;
+    }
+
+    /// Imports and exports by this process, which the cluster's status lists while they run.
+    public Images images() {
+        return images;
     }
 
     /// Administration, from here.

@@ -169,58 +169,15 @@ final class Reporter {
         }
     }
 
-    private static void addWritten(
-            List<Sample> samples, List<String> labels, DiskCounters written) {
-        samples.add(
-                new Sample("cistern_disk_user_written_bytes_total", labels, written.userBytes()));
-        samples.add(
-                new Sample("cistern_disk_data_written_bytes_total", labels, written.dataBytes()));
-        samples.add(new Sample("cistern_disk_data_syncs_total", labels, written.dataSyncs()));
-        samples.add(new Sample("cistern_disk_map_written_bytes_total", labels, written.mapBytes()));
-        samples.add(new Sample("cistern_disk_map_syncs_total", labels, written.mapSyncs()));
-    }
-
     /// Numbers for the metrics page.
     List<Sample> metrics() {
-        List<Sample> samples = new ArrayList<>();
-        String node = local.file().name();
-        for (DiskReport disk : disks()) {
-            List<String> labels = List.of("node", node, "disk", node + "/" + disk.number());
-            samples.add(new Sample("cistern_disk_total_bytes", labels, disk.totalBytes()));
-            samples.add(new Sample("cistern_disk_free_bytes", labels, disk.freeBytes()));
-            Disk open = local.disks().get(disk.number());
-            if (open != null) {
-                addWritten(samples, labels, open.counters());
-            }
-        }
-        for (ReplicaStatus s : host.status()) {
-            List<String> labels = List.of("node", node, "group", s.group().toString());
-            boolean leads = s.role() == ReplicaStatus.Role.LEADER;
-            samples.add(new Sample("cistern_group_leader", labels, leads ? 1 : 0));
-            samples.add(new Sample("cistern_group_applied_index", labels, s.appliedIndex()));
-            samples.add(new Sample("cistern_group_used_bytes", labels, s.usage().usedBytes()));
-            samples.add(new Sample("cistern_raft_fsyncs_total", labels, s.log().fsyncs()));
-            samples.add(new Sample("cistern_raft_commands_total", labels, s.log().commands()));
-            samples.add(
-                    new Sample(
-                            "cistern_raft_log_written_bytes_total",
-                            labels,
-                            s.log().bytesWritten()));
-            samples.add(new Sample("cistern_raft_log_bytes", labels, s.log().bytes()));
-            samples.add(
-                    new Sample(
-                            "cistern_blocks_damaged_total", labels, s.repairs().damagedBlocks()));
-            samples.add(
-                    new Sample(
-                            "cistern_blocks_repaired_total", labels, s.repairs().repairedBlocks()));
-            samples.add(
-                    new Sample("cistern_copied_bytes_total", labels, s.repairs().copiedBytes()));
-            samples.add(
-                    new Sample(
-                            "cistern_replica_quarantined",
-                            labels,
-                            s.quarantined() == null ? 0 : 1));
-        }
-        return samples;
+        return new NodeSamples(local.file().name(), catalog.state())
+                .disks(disks(), number -> {
+                    Disk open = local.disks().get(number);
+                    return open == null ? null : open.counters();
+                })
+                .replicas(host.status())
+                .activity(host.activity())
+                .samples();
     }
 }

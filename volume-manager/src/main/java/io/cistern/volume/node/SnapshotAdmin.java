@@ -66,18 +66,38 @@ final class SnapshotAdmin {
             wanted.add(new Command.CreateSnapshots.Target(volume.id(), name.snapshot()));
         }
         long now = System.currentTimeMillis();
-        once(
-                targets.getFirst(),
-                new Command.CreateSnapshots(wanted, now),
-                () ->
-                        found(targets.getFirst(), names.getFirst().snapshot()).createdMillis()
-                                == now);
+        try {
+            once(
+                    targets.getFirst(),
+                    new Command.CreateSnapshots(wanted, now),
+                    () ->
+                            found(targets.getFirst(), names.getFirst().snapshot()).createdMillis()
+                                    == now);
+        } catch (CisternException e) {
+            throw e.code() == ErrorCode.ALREADY_EXISTS ? taken(targets, names, e) : e;
+        }
         List<SnapshotInfo> infos = new ArrayList<>();
         for (int i = 0; i < names.size(); i++) {
             VolumeState.Snapshot made = found(targets.get(i), names.get(i).snapshot());
             infos.add(info(targets.get(i), made, 0));
         }
         return infos;
+    }
+
+    /// The group knows volumes by number only.
+    private CisternException taken(
+            List<Volume> targets, List<SnapshotName> names, CisternException refusal) {
+        for (int i = 0; i < names.size(); i++) {
+            SnapshotName name = names.get(i);
+            if (volumes.describe(targets.get(i)).snapshots().stream()
+                    .anyMatch(s -> s.name().equals(name.snapshot()))) {
+                return new CisternException(
+                        ErrorCode.ALREADY_EXISTS,
+                        "there is a snapshot '" + name + "' already; choose another name",
+                        refusal);
+            }
+        }
+        return refusal;
     }
 
     private VolumeState.Snapshot found(Volume volume, String name) {

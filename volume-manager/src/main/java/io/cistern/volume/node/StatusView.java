@@ -299,8 +299,16 @@ final class StatusView {
         reports.values().forEach(r -> work.addAll(r.work()));
         for (Group group : state.groups().values()) {
             for (Replica replica : group.replicas()) {
-                if (replica.role() != Role.LEARNER) {
-                    continue;
+                boolean copying =
+                        work.stream()
+                                .anyMatch(w ->
+                                        w.id().equals(
+                                                        "copy-g"
+                                                                + group.id()
+                                                                + "-"
+                                                                + replica.peer()));
+                if (replica.role() != Role.LEARNER || copying) {
+                    continue; // a copy says more
                 }
                 double share = 0;
                 for (GroupInfo info : groups) {

@@ -37,12 +37,14 @@ final class WireService implements AutoCloseable {
     private final LocalNode local;
     private final GroupHost host;
     private final Supplier<NodeReport> report;
+    private final Work work;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("orders-", 0).factory());
 
     private volatile Supplier<List<IscsiExport.Session>> sessions = List::of;
 
-    WireService(LocalNode local, GroupHost host, Supplier<NodeReport> report) {
+    WireService(LocalNode local, GroupHost host, Work work, Supplier<NodeReport> report) {
+        this.work = work;
         this.local = local;
         this.host = host;
         this.report = report;
@@ -171,6 +173,10 @@ final class WireService implements AutoCloseable {
                 yield NodeOrder.Done.NOTHING;
             }
             case NodeOrder.Verify o -> verify(o);
+            case NodeOrder.Working o -> {
+                work.heard(o.work(), o.ended());
+                yield NodeOrder.Done.NOTHING;
+            }
         };
     }
 

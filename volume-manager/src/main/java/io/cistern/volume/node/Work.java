@@ -2,22 +2,51 @@ package io.cistern.volume.node;
 
 import io.cistern.volume.ClusterStatus.WorkInfo;
 import io.cistern.volume.Progress;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /// Long work that runs on this node.
 final class Work {
+    static final long HEARD_NANOS = TimeUnit.SECONDS.toNanos(5);
+    private static final int MAX_HEARD = 100;
+
     private final String node;
     private final ConcurrentHashMap<String, WorkInfo> running = new ConcurrentHashMap<>();
+    private final LinkedHashMap<String, Heard> heard = new LinkedHashMap<>();
+
+    private record Heard(WorkInfo work, long nanos) {}
 
     Work(String node) {
         this.node = node;
     }
 
     List<WorkInfo> running() {
-        return List.copyOf(running.values());
+        List<WorkInfo> all = new ArrayList<>(running.values());
+        synchronized (heard) {
+            long now = System.nanoTime();
+            heard.values().removeIf(h -> now - h.nanos >= HEARD_NANOS);
+            heard.values().forEach(h -> all.add(h.work));
+        }
+        return all;
+    }
+
+    /// Lists what a program elsewhere does, until it says nothing for [#HEARD_NANOS].
+    void heard(WorkInfo work, boolean ended) {
+        synchronized (heard) {
+            heard.remove(work.id());
+            if (ended) {
+                return;
+            }
+            if (heard.size() >= MAX_HEARD) {
+                heard.pollFirstEntry();
+            }
+            heard.put(work.id(), new Heard(work, System.nanoTime()));
+        }
     }
 
     /// Runs `body` with a progress that is listed here as well as passed on to `heard`.

@@ -72,6 +72,8 @@ class Qcow2Test {
                     {"-c"},
                     {"-o", "compat=0.10"},
                     {"-c", "-o", "cluster_size=4k"},
+                    {"-c", "-o", "compression_type=zstd"},
+                    {"-c", "-o", "compression_type=zstd,cluster_size=4k"},
                     {"-o", "cluster_size=2M"}
                 }) {
             Path image = converted(options);
@@ -175,6 +177,27 @@ class Qcow2Test {
                 out.truncate(length * (10 - part) / 10);
             }
             assertRefused(image, ErrorCode.CORRUPT, "");
+        }
+    }
+
+    @Test
+    void damageOfCompressedClustersIsFoundOrHarmless() throws Exception {
+        Path image = converted("-c", "-o", "compression_type=zstd");
+        byte[] sound = Files.readAllBytes(image);
+        long seed = System.nanoTime();
+        System.out.println("seed " + seed);
+        Random random = new Random(seed);
+        Path damaged = directory.resolve("damaged.qcow2");
+        for (int i = 0; i < 100; i++) {
+            byte[] copy = sound.clone();
+            int at = 4 * 65536 + random.nextInt(copy.length - 4 * 65536);
+            copy[at] = (byte) random.nextInt();
+            Files.write(damaged, copy);
+            try (ImageSource source = new Qcow2Source(ImageFile.open(damaged))) {
+                assertThat(contents(source)).hasSize((int) SIZE);
+            } catch (CisternException expected) {
+                assertThat(expected.code()).isEqualTo(ErrorCode.CORRUPT);
+            }
         }
     }
 

@@ -259,4 +259,44 @@ class FailoverTest {
             }
         }
     }
+
+    @Test
+    void aDiskIsEmptiedOntoAnotherOfItsNodeAndRemoved() {
+        cluster.admin().createVolume(VolumeSpec.of("moved", 4 * MIB));
+        try (VolumeDevice device =
+                cluster.any().client().open("moved", AttachMode.EXCLUSIVE, "test")) {
+            for (int i = 0; i < 100; i++) {
+                device.write((long) i * BLOCK, block(i)).join();
+            }
+        }
+        cluster.start(
+                TestCluster.place("n3"), new Formation.Join(cluster.admin().createJoinToken()));
+        Awaitility.await()
+                .atMost(Duration.ofSeconds(30))
+                .until(() -> cluster.admin().nodes().size() == 4);
+        Path larger = cluster.home("larger");
+        cluster.admin().addDisk("n3", larger.toString(), 2 * TestCluster.DISK_BYTES);
+        cluster.admin().drainNode("n2");
+        Awaitility.await()
+                .atMost(Duration.ofSeconds(90))
+                .until(() ->
+                        cluster.admin().nodes().stream()
+                                .anyMatch(n ->
+                                        n.name().equals("n2") && n.state() == NodeState.DRAINED));
+        cluster.stop("n2");
+        cluster.admin().removeNode("n2");
+        awaitHealth(Health.OK);
+        cluster.admin().removeDisk("n3/1");
+        awaitHealth(Health.OK);
+        assertThat(cluster.admin().disks()).extracting("id").doesNotContain("n3/1");
+        assertThat(cluster.admin().verify(null, (d, t, e) -> {}).mismatches()).isEmpty();
+        cluster.stop("n0");
+        try (VolumeDevice device =
+                cluster.node("n3").client().open("moved", AttachMode.EXCLUSIVE, "test")) {
+            for (int i = 0; i < 100; i++) {
+                assertThat(TestCluster.read(device, (long) i * BLOCK, BLOCK))
+                        .isEqualTo(block(i).array());
+            }
+        }
+    }
 }

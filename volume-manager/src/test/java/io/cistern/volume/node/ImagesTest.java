@@ -109,6 +109,14 @@ class ImagesTest {
             out.truncate(Files.size(image) - (2 << 20));
         }
         int before = cluster.admin().volumes().size();
+        for (String format : List.of("vmdk", "vdi", "vhdx", "vpc")) {
+            Path foreign = directory.resolve("disk." + format);
+            QemuImg.run("convert", "-O" + format, raw.toString(), foreign.toString());
+            assertThatThrownBy(() ->
+                            images.importImage(
+                                    ImportRequest.of("foreign", foreign), null, Progress.NONE))
+                    .hasMessageContaining("qemu-img convert -O qcow2 " + foreign);
+        }
         assertThatThrownBy(() ->
                         images.importImage(ImportRequest.of("broken", image), null, Progress.NONE))
                 .hasMessageContaining("truncated")
