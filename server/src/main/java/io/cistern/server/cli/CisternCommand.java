@@ -35,6 +35,7 @@ import picocli.CommandLine.Spec;
             SnapshotCommands.CloneVolume.class,
             AttachCommands.Attach.class,
             AttachCommands.Detach.class,
+            GuestCommands.class,
             CheckCommands.Scrub.class,
             CheckCommands.Verify.class,
             CompletionCommand.class,
