@@ -112,9 +112,16 @@ class VhostGuestTest {
                 await().atMost(QUICK).until(() -> guest.run("test -b /dev/vdb", QUICK).exit() != 0);
                 cluster.cistern("detach", volume);
             }
+            cluster.cistern("attach", "plug-nbd", "--transport", "vhost-user");
+            cluster.cistern("guest", "plug", "plug-nbd", "--qmp", qmp);
+            assertThat(cluster.cistern("guest", "snapshot", "both", "--qmp", qmp))
+                    .contains("root@both", "plug-nbd@both", "stood still");
+            assertThat(guest.run("dd if=/dev/vda of=/dev/null bs=1M count=1", QUICK).exit())
+                    .isZero();
             assertThat(guest.diskErrors()).isEmpty();
         }
         cluster.cistern("detach", "root");
+        cluster.cistern("detach", "plug-nbd");
     }
 
     /// A guest moves to another QEMU while it writes. Its volume follows with its first write

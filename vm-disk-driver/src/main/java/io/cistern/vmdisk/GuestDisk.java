@@ -149,22 +149,38 @@ public record GuestDisk(
         monitor.execute(steps.get(0).execute(), steps.get(0).arguments());
         long end = System.nanoTime() + patience.toNanos();
         while (isPlugged(monitor)) {
-            if (System.nanoTime() > end) {
-                throw new CisternException(
-                        ErrorCode.BUSY,
-                        "the guest has not let go of volume "
-                                + volume
-                                + " within "
-                                + patience.toSeconds()
-                                + " s: unmount it there, then try again");
-            }
+            awaitGuest(end, patience, null);
+        }
+        while (true) {
             try {
-                Thread.sleep(POLL_MS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted", e);
+                monitor.execute(steps.get(1).execute(), steps.get(1).arguments());
+                return;
+            } catch (CisternException e) {
+                // The device is gone from the guest, and QEMU lets go of what is behind it a little
+                // later.
+                awaitGuest(end, patience, e);
             }
         }
-        monitor.execute(steps.get(1).execute(), steps.get(1).arguments());
+    }
+
+    private void awaitGuest(long end, Duration patience, @Nullable CisternException reason) {
+        if (System.nanoTime() > end) {
+            String message =
+                    "the guest has not let go of volume "
+                            + volume
+                            + " within "
+                            + patience.toSeconds()
+                            + " s: unmount it there, then try again";
+            throw reason == null
+                    ? new CisternException(ErrorCode.BUSY, message)
+                    : new CisternException(
+                            ErrorCode.BUSY, message + " (" + reason.getMessage() + ")", reason);
+        }
+        try {
+            Thread.sleep(POLL_MS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted", e);
+        }
     }
 }
