@@ -9,6 +9,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.LongConsumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// A volume whose guest is about to be migrated here: reads go to a read-only attachment, which
 /// leaves the guest's present host its own; the first write takes the volume over, for good.
@@ -17,6 +19,9 @@ import org.jspecify.annotations.Nullable;
 /// Taking over is one entry of the group's log: whatever the other host would still write after it
 /// is refused. Writes that come before it has been granted wait for it.
 final class HandoverDevice implements BlockDevice {
+    private static final Logger LOG = LoggerFactory.getLogger(HandoverDevice.class);
+    private static final long RETRY_MS = 500;
+
     private final Supplier<BlockDevice> takeOver;
     private final List<LongConsumer> listeners = new CopyOnWriteArrayList<>();
     private volatile BlockDevice current;
@@ -28,7 +33,7 @@ final class HandoverDevice implements BlockDevice {
 
     /// @param reader belongs to this device from here on
     /// @param takeOver attaches for writing; blocks, is called once at a time, and again after it
-    ///   has failed
+    ///   has failed in a way that may pass
     HandoverDevice(BlockDevice reader, Supplier<BlockDevice> takeOver) {
         this.current = reader;
         this.takeOver = takeOver;
@@ -53,7 +58,7 @@ final class HandoverDevice implements BlockDevice {
 
     private void take(CompletableFuture<BlockDevice> answer) {
         try {
-            BlockDevice writer = takeOver.get();
+            BlockDevice writer = takeOverAtLast();
             BlockDevice reader;
             boolean late;
             synchronized (this) {
@@ -70,6 +75,25 @@ final class HandoverDevice implements BlockDevice {
             answer.complete(writer);
         } catch (Exception e) {
             answer.completeExceptionally(CisternException.of(e));
+        }
+    }
+
+    /// The guest waits as long as the pool has no majority: it has nowhere else to go.
+    private BlockDevice takeOverAtLast() throws InterruptedException {
+        while (true) {
+            try {
+                return takeOver.get();
+            } catch (CisternException e) {
+                boolean over;
+                synchronized (this) {
+                    over = closed;
+                }
+                if (over || !e.code().retryable()) {
+                    throw e;
+                }
+                LOG.warn("taking a volume over: {}; trying on", e.getMessage());
+                Thread.sleep(RETRY_MS);
+            }
         }
     }
 
