@@ -25,14 +25,14 @@ import java.util.concurrent.LinkedBlockingQueue;
 /// a warm-up, with the server's processor time per request. `NbdBench serve SOCKET [async]` only
 /// serves, until it is killed. Needs fio, nbdkit and nbdcopy.
 public final class NbdBench {
-    private static final long DEVICE_BYTES = 512L << 20;
+    static final long DEVICE_BYTES = 512L << 20;
     private static final int DEFAULT_SECONDS = 5;
 
-    private record Load(String rw, String blockSize, int depth) {}
+    record Load(String rw, String blockSize, int depth) {}
 
-    private record Score(double iops, double mibPerS, double p50Us, double p99Us, double cpuUs) {}
+    record Score(double iops, double mibPerS, double p50Us, double p99Us, double cpuUs) {}
 
-    private static final List<Load> LOADS =
+    static final List<Load> LOADS =
             List.of(
                     new Load("randread", "4k", 1),
                     new Load("randwrite", "4k", 1),
@@ -83,6 +83,17 @@ public final class NbdBench {
     }
 
     private static NbdServer serve(Path socket, boolean async) {
+        return NbdServer.open(
+                new Export("bench", device(async), false),
+                socket,
+                new BufferPool(512 << 20),
+                NbdLimits.DEFAULT);
+    }
+
+    /// A device in memory, full of data.
+    ///
+    /// @param async true for one that answers on a thread of its own
+    static MemoryBlockDevice device(boolean async) {
         MemoryBlockDevice device = new MemoryBlockDevice(DEVICE_BYTES);
         ByteBuffer data = ByteBuffer.wrap(random(1 << 20));
         for (long at = 0; at < DEVICE_BYTES; at += data.capacity()) {
@@ -91,11 +102,7 @@ public final class NbdBench {
         if (async) {
             device.gate(new Batches());
         }
-        return NbdServer.open(
-                new Export("bench", device, false),
-                socket,
-                new BufferPool(512 << 20),
-                NbdLimits.DEFAULT);
+        return device;
     }
 
     private static byte[] random(int length) {
@@ -114,22 +121,25 @@ public final class NbdBench {
             measure(load, socket, pid, Math.max(2, seconds / 2));
         }
         for (Load load : LOADS) {
-            Score score = measure(load, socket, pid, seconds);
-            System.out.printf(
-                    "| %s | %s %s, %d outstanding | %.0f | %.0f | %.0f | %.0f | %.1f |%n",
-                    name,
-                    load.rw(),
-                    load.blockSize(),
-                    load.depth(),
-                    score.iops(),
-                    score.mibPerS(),
-                    score.p50Us(),
-                    score.p99Us(),
-                    score.cpuUs());
+            print(name, load, measure(load, socket, pid, seconds));
         }
     }
 
-    private static Score measure(Load load, Path socket, long pid, int seconds)
+    static void print(String name, Load load, Score score) {
+        System.out.printf(
+                "| %s | %s %s, %d outstanding | %.0f | %.0f | %.0f | %.0f | %.1f |%n",
+                name,
+                load.rw(),
+                load.blockSize(),
+                load.depth(),
+                score.iops(),
+                score.mibPerS(),
+                score.p50Us(),
+                score.p99Us(),
+                score.cpuUs());
+    }
+
+    static Score measure(Load load, Path socket, long pid, int seconds)
             throws IOException, InterruptedException {
         long before = cpuTicks(pid);
         String output =
@@ -160,7 +170,7 @@ public final class NbdBench {
                 ticks * 10_000.0 / Math.max(1, job.path("total_ios").asLong()));
     }
 
-    private static long cpuTicks(long pid) throws IOException {
+    static long cpuTicks(long pid) throws IOException {
         String stat = Files.readString(Path.of("/proc", Long.toString(pid), "stat"));
         String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
         return Long.parseLong(fields[11]) + Long.parseLong(fields[12]);

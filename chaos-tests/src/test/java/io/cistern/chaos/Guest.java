@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -41,15 +42,61 @@ final class Guest implements AutoCloseable {
         this.answers = reader(agent);
     }
 
-    /// Boots a guest and waits until it takes commands.
+    /// Boots a guest with an NBD disk and waits until it takes commands.
     ///
     /// @param dir for its sockets and its console
     static Guest boot(Path dir, String volume, Path socket)
             throws IOException, InterruptedException {
+        return boot(dir, nbd(volume, socket));
+    }
+
+    /// Boots a guest with a disk that those arguments describe.
+    static Guest boot(Path dir, List<String> disk) throws IOException, InterruptedException {
+        Guest guest = start(dir, disk);
+        try {
+            guest.answer("ready", BOOT_LIMIT);
+            return guest;
+        } catch (IOException | AssertionError e) {
+            String log = Files.readString(guest.qemu.log()) + console(dir);
+            guest.close();
+            throw new AssertionError("the guest did not come up: " + log, e);
+        }
+    }
+
+    /// A QEMU that waits for a guest to be migrated to the socket.
+    static Guest incoming(Path dir, List<String> disk, Path migration)
+            throws IOException, InterruptedException {
+        List<String> arguments = new ArrayList<>(disk);
+        arguments.addAll(List.of("-incoming", "unix:" + migration));
+        return start(dir, arguments);
+    }
+
+    /// A disk over NBD.
+    static List<String> nbd(String volume, Path socket) {
+        return List.of(
+                "-blockdev",
+                "driver=nbd,node-name=disk,reconnect-delay=60,export="
+                        + volume
+                        + ",server.type=unix,server.path="
+                        + socket,
+                "-device",
+                "virtio-blk-pci,drive=disk,id=vda");
+    }
+
+    /// A disk over vhost-user, with two rings.
+    static List<String> vhostUser(Path socket) {
+        return List.of(
+                "-chardev",
+                "socket,id=disk,reconnect=1,path=" + socket,
+                "-device",
+                "vhost-user-blk-pci,chardev=disk,id=vda,num-queues=2,disable-legacy=on");
+    }
+
+    private static Guest start(Path dir, List<String> disk)
+            throws IOException, InterruptedException {
         Path images = images(dir);
-        Programs.Running qemu =
-                Programs.start(
-                        dir,
+        List<String> line =
+                new ArrayList<>(
                         List.of(
                                 "qemu-system-x86_64",
                                 "-nodefaults",
@@ -58,7 +105,9 @@ final class Guest implements AutoCloseable {
                                 "none",
                                 "-no-reboot",
                                 "-machine",
-                                "pc,graphics=off",
+                                "pc,graphics=off,memory-backend=mem",
+                                "-object",
+                                "memory-backend-memfd,id=mem,size=256M,share=on",
                                 "-accel",
                                 "tcg",
                                 "-cpu",
@@ -78,22 +127,15 @@ final class Guest implements AutoCloseable {
                                 "-serial",
                                 "chardev:agent",
                                 "-qmp",
-                                "unix:" + dir.resolve("qmp") + ",server=on,wait=off",
-                                "-blockdev",
-                                "driver=nbd,node-name=disk,reconnect-delay=60,export="
-                                        + volume
-                                        + ",server.type=unix,server.path="
-                                        + socket,
-                                "-device",
-                                "virtio-blk-pci,drive=disk,id=vda"));
+                                "unix:" + dir.resolve("qmp") + ",server=on,wait=off"));
+        line.addAll(disk);
+        Programs.Running qemu = Programs.start(dir, line);
         try {
-            Guest guest = new Guest(qemu, dir);
-            guest.answer("ready", BOOT_LIMIT);
-            return guest;
-        } catch (IOException | AssertionError e) {
+            return new Guest(qemu, dir);
+        } catch (IOException | RuntimeException e) {
+            String log = Files.readString(qemu.log());
             qemu.close();
-            throw new AssertionError(
-                    "the guest did not come up: " + Files.readString(qemu.log()) + console(dir), e);
+            throw new AssertionError("QEMU did not start: " + log, e);
         }
     }
 
@@ -129,7 +171,8 @@ final class Guest implements AutoCloseable {
         return result;
     }
 
-    private String send(String command) throws IOException {
+    /// Sends a command whose result [#answer] waits for, here or where the guest is then.
+    String send(String command) throws IOException {
         lastId++;
         String encoded =
                 Base64.getEncoder().encodeToString(command.getBytes(StandardCharsets.UTF_8));
@@ -137,7 +180,7 @@ final class Guest implements AutoCloseable {
         return "c" + lastId;
     }
 
-    private Programs.Result answer(String id, Duration limit) throws IOException {
+    Programs.Result answer(String id, Duration limit) throws IOException {
         CompletableFuture<String> line = new CompletableFuture<>();
         Thread.ofVirtual()
                 .start(() -> {

@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.cistern.vmdisk.DriverClient;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -309,6 +310,36 @@ final class LocalCluster implements AutoCloseable {
         cistern("attach", volume, "--socket", socket.toString());
         assertThat(socket).exists();
         return socket;
+    }
+
+    /// Attaches a volume to a socket of that name, and returns it.
+    Path attach(String volume, String name, String... options)
+            throws IOException, InterruptedException {
+        Path socket = dir.resolve(name);
+        List<String> line =
+                new ArrayList<>(List.of("attach", volume, "--socket", socket.toString()));
+        line.addAll(List.of(options));
+        cistern(line.toArray(String[]::new));
+        assertThat(socket).exists();
+        return socket;
+    }
+
+    /// The driver of this cluster.
+    DriverClient driver() {
+        return new DriverClient(home.resolve("driver"));
+    }
+
+    /// SIGKILL of the driver, which is started again by itself.
+    ///
+    /// @return how long until it answered again
+    Duration killDriver() {
+        long pid = driver().pid();
+        long killed = System.nanoTime();
+        ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
+        await().atMost(Duration.ofSeconds(60))
+                .pollInterval(Duration.ofMillis(20))
+                .until(() -> driver().running() && driver().pid() != pid);
+        return Duration.ofNanos(System.nanoTime() - killed);
     }
 
     /// The address of an attached volume for libnbd, qemu-img and fio.

@@ -3,6 +3,7 @@ package io.cistern.vmdisk;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.ClusterClient.Resumption;
 import java.nio.file.Path;
 import java.util.List;
@@ -61,15 +62,23 @@ final class Attachment {
         AttachmentRecord wanted = record();
         Path socket = Path.of(wanted.socket());
         SocketPath.checkFree(socket);
-        VolumeOpener.Opened opened =
+        AttachMode mode = wanted.incoming() ? AttachMode.READ_ONLY : wanted.mode();
+        VolumeOpener.Opened granted =
                 opener.open(
                         new VolumeOpener.Request(
-                                wanted.volume(), wanted.mode(), holder, resumption(wanted)));
+                                wanted.volume(), mode, holder, resumption(wanted)));
+        VolumeOpener.Opened opened =
+                wanted.incoming()
+                        ? new VolumeOpener.Opened(
+                                new HandoverDevice(
+                                        granted.device(),
+                                        () -> takeOver(opener, holder, noted, onEnd)),
+                                granted.attachment(),
+                                granted.ended())
+                        : granted;
         DiskServer started;
         try {
-            AttachmentRecord granted =
-                    wanted.granted(opened.attachment(), opened.device().sizeBytes());
-            note(granted);
+            note(wanted.granted(opened.attachment(), opened.device().sizeBytes()));
             noted.run();
             boolean readOnly = wanted.readOnly() || opened.device().readOnly();
             started =
@@ -87,12 +96,36 @@ final class Attachment {
             throw new CisternException(
                     ErrorCode.UNAVAILABLE, wanted.volume() + " was detached while it was opened");
         }
+        watch(opened, onEnd);
+    }
+
+    private void watch(VolumeOpener.Opened opened, Consumer<CisternException> onEnd) {
         CompletableFuture<CisternException> ended = opened.ended();
         ended.whenComplete((reason, cancelled) -> {
             if (reason != null && end(reason)) {
                 onEnd.accept(reason);
             }
         });
+    }
+
+    /// The guest that was waited for has begun to write. Blocks.
+    private BlockDevice takeOver(
+            VolumeOpener opener, String holder, Runnable noted, Consumer<CisternException> onEnd) {
+        AttachmentRecord waiting = record();
+        VolumeOpener.Opened opened =
+                opener.open(
+                        new VolumeOpener.Request(waiting.volume(), waiting.mode(), holder, null));
+        try {
+            note(waiting.takenOver(opened.attachment(), opened.device().sizeBytes()));
+            noted.run();
+        } catch (RuntimeException e) {
+            note(waiting);
+            opened.device().close();
+            throw e;
+        }
+        LOG.info("{} is taken over: its guest has arrived", waiting.volume());
+        watch(opened, onEnd);
+        return opened.device();
     }
 
     /// A snapshot has no attachment that could be continued.

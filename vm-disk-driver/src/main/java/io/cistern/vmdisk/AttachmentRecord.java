@@ -11,6 +11,8 @@ import java.util.UUID;
 /// @param attachment the attachment's id in the cluster, 0 where it has none
 /// @param resumeKey what the next start continues the attachment with; a new one after each
 /// @param sizeBytes the volume's size when last seen, for clients of an attachment that has ended
+/// @param incoming true while a guest that will be migrated here is waited for: the volume is only
+///   read until the guest writes
 /// @param ended empty while in use; else why it can never be used again
 public record AttachmentRecord(
         String volume,
@@ -20,11 +22,13 @@ public record AttachmentRecord(
         long attachment,
         UUID resumeKey,
         long sizeBytes,
+        boolean incoming,
         String ended) {
 
     static AttachmentRecord wanted(
-            String volume, AttachMode mode, Transport transport, String socket) {
-        return new AttachmentRecord(volume, mode, transport, socket, 0, UUID.randomUUID(), 0, "");
+            String volume, AttachMode mode, Transport transport, String socket, boolean incoming) {
+        return new AttachmentRecord(
+                volume, mode, transport, socket, 0, UUID.randomUUID(), 0, incoming, "");
     }
 
     /// @throws io.cistern.block.CisternException INVALID where it is no name of a volume or
@@ -40,12 +44,26 @@ public record AttachmentRecord(
     /// In use under `id`, to be continued under a new key.
     AttachmentRecord granted(long id, long size) {
         return new AttachmentRecord(
-                volume, mode, transport, socket, id, UUID.randomUUID(), size, "");
+                volume, mode, transport, socket, id, UUID.randomUUID(), size, incoming, "");
+    }
+
+    /// As [#granted], and the guest has arrived.
+    AttachmentRecord takenOver(long id, long size) {
+        return new AttachmentRecord(
+                volume, mode, transport, socket, id, UUID.randomUUID(), size, false, "");
     }
 
     AttachmentRecord withEnd(String reason) {
         return new AttachmentRecord(
-                volume, mode, transport, socket, attachment, resumeKey, sizeBytes, reason);
+                volume,
+                mode,
+                transport,
+                socket,
+                attachment,
+                resumeKey,
+                sizeBytes,
+                incoming,
+                reason);
     }
 
     /// The name clients see: the volume's, with its snapshot.

@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 
 /// What an attachment looks like from outside.
 ///
+/// @param incoming true while its guest has not written here yet
 /// @param state `opening`, `open`, `ended` (problem says why) or `closed`
 /// @param problem why it is not open; empty where it is
 /// @param sizeBytes 0 while it is not open
@@ -16,6 +17,7 @@ public record AttachmentView(
         String volume,
         AttachMode mode,
         Transport transport,
+        boolean incoming,
         String socket,
         String state,
         String problem,
@@ -29,6 +31,7 @@ public record AttachmentView(
                 record.volume(),
                 record.mode(),
                 record.transport(),
+                record.incoming(),
                 record.socket(),
                 attachment.state().name().toLowerCase(Locale.ROOT),
                 attachment.problem(),

@@ -40,6 +40,7 @@ final class ControlProtocol {
     /// @param mode `exclusive` (default), `shared` or `read_only`
     /// @param transport `nbd` (default) or `vhost-user`
     /// @param force detach: also under connected clients
+    /// @param incoming attach: a guest will be migrated here
     /// @param all resize-notify: also clients that may not survive it
     record Request(
             @Nullable String command,
@@ -48,10 +49,11 @@ final class ControlProtocol {
             @Nullable String transport,
             @Nullable String socket,
             boolean force,
-            boolean all) {
+            boolean all,
+            boolean incoming) {
 
         static Request of(String command, @Nullable String volume) {
-            return new Request(command, volume, null, null, null, false, false);
+            return new Request(command, volume, null, null, null, false, false, false);
         }
 
         String requiredVolume() {

@@ -155,7 +155,8 @@ final class ControlServer implements AutoCloseable {
                     daemon.attach(
                             request.requiredVolume(),
                             request.attachMode(),
-                            Transport.of(request.transport()),
+                            new DriverDaemon.Offer(
+                                    Transport.of(request.transport()), request.incoming()),
                             request.path());
             case "detach" ->
                     Map.of(

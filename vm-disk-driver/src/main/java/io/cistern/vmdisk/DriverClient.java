@@ -84,23 +84,30 @@ public final class DriverClient {
     /// See [DriverDaemon#attach].
     public AttachmentView attach(
             String volume, AttachMode mode, Transport transport, @Nullable Path socket) {
+        return attach(volume, mode, new DriverDaemon.Offer(transport, false), socket);
+    }
+
+    /// See [DriverDaemon#attach].
+    public AttachmentView attach(
+            String volume, AttachMode mode, DriverDaemon.Offer offer, @Nullable Path socket) {
         JsonNode result =
                 call(
                         new ControlProtocol.Request(
                                 "attach",
                                 volume,
                                 mode.name().toLowerCase(Locale.ROOT),
-                                transport.word(),
+                                offer.transport().word(),
                                 absolute(socket),
                                 false,
-                                false));
+                                false,
+                                offer.incoming()));
         return ControlProtocol.convert(result, AttachmentView.class);
     }
 
     /// See [DriverDaemon#detach].
     public int detach(String volume, @Nullable Path socket, boolean force) {
         return call(new ControlProtocol.Request(
-                        "detach", volume, null, null, absolute(socket), force, false))
+                        "detach", volume, null, null, absolute(socket), force, false, false))
                 .path("detached")
                 .asInt();
     }
@@ -114,7 +121,8 @@ public final class DriverClient {
     /// See [DriverDaemon#notifyResize].
     public Map<String, Integer> notifyResize(String volume, boolean all) {
         Map<String, Integer> bySocket = new LinkedHashMap<>();
-        call(new ControlProtocol.Request("resize-notify", volume, null, null, null, false, all))
+        call(new ControlProtocol.Request(
+                        "resize-notify", volume, null, null, null, false, all, false))
                 .properties()
                 .forEach(entry -> bySocket.put(entry.getKey(), entry.getValue().asInt()));
         return bySocket;

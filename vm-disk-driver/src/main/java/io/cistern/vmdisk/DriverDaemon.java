@@ -91,11 +91,29 @@ public final class DriverDaemon implements AutoCloseable {
     ///   [VolumeOpener#open] throws
     public AttachmentView attach(
             String volume, AttachMode mode, Transport transport, @Nullable Path socket) {
+        return attach(volume, mode, new Offer(transport, false), socket);
+    }
+
+    /// How a volume is offered.
+    ///
+    /// @param incoming true to take the volume over only when a guest, migrated here, first writes
+    public record Offer(Transport transport, boolean incoming) {}
+
+    /// As the other [#attach].
+    public AttachmentView attach(
+            String volume, AttachMode mode, Offer offer, @Nullable Path socket) {
+        Transport transport = offer.transport();
+        if (offer.incoming() && (mode == AttachMode.READ_ONLY || volume.indexOf('@') >= 0)) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "a guest that only reads needs no hand-over: attach as usual");
+        }
         AttachmentRecord.checkName(volume);
         Path path = socket == null ? defaultSocket(volume, transport) : socket.normalize();
         AttachMode effective = volume.indexOf('@') < 0 ? mode : AttachMode.READ_ONLY;
         AttachmentRecord wanted =
-                AttachmentRecord.wanted(volume, effective, transport, path.toString());
+                AttachmentRecord.wanted(
+                        volume, effective, transport, path.toString(), offer.incoming());
         Attachment attachment = reserve(wanted);
         if (attachment.state() == Attachment.State.OPEN) {
             return AttachmentView.of(attachment);

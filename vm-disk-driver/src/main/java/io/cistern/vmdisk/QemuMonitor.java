@@ -104,6 +104,39 @@ public final class QemuMonitor implements AutoCloseable {
         return sizes;
     }
 
+    /// True where QEMU has a disk, over any transport, on that socket.
+    public boolean uses(Path socket) {
+        if (!disksOn(socket).isEmpty()) {
+            return true;
+        }
+        for (JsonNode device : execute("query-chardev", Map.of())) {
+            String name = device.path("filename").asText();
+            if (name.endsWith("unix:" + socket) || name.contains("unix:" + socket + ",")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Runs `task` while the guest stands still: all of its requests are answered, and none comes.
+    ///
+    /// @return for how many nanoseconds it stood still; 0 where it did not run before
+    public long paused(Runnable task) {
+        boolean running = execute("query-status", Map.of()).path("running").asBoolean();
+        if (!running) {
+            task.run();
+            return 0;
+        }
+        long start = System.nanoTime();
+        execute("stop", Map.of());
+        try {
+            task.run();
+        } finally {
+            execute("cont", Map.of());
+        }
+        return System.nanoTime() - start;
+    }
+
     /// Runs a command.
     ///
     /// @return what it returned

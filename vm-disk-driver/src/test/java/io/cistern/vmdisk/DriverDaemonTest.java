@@ -205,6 +205,38 @@ class DriverDaemonTest {
         }
     }
 
+    /// The guest writes there, then here; at no time in both places.
+    @Test
+    void aVolumeIsHandedOverWhenItsGuestArrives() throws IOException {
+        Path there =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
+        Path here = directory.resolve("here");
+        DriverDaemon.Offer offer = new DriverDaemon.Offer(Transport.NBD, true);
+        assertThat(daemon.attach("v1", AttachMode.EXCLUSIVE, offer, here).incoming()).isTrue();
+        write(there, 1);
+        assertThat(read(here)).isEqualTo(1);
+        restart();
+        write(there, 2);
+        assertThat(read(here)).isEqualTo(2);
+        write(here, 3);
+        assertThat(daemon.list())
+                .extracting(AttachmentView::state, AttachmentView::incoming)
+                .containsExactly(
+                        org.assertj.core.api.Assertions.tuple("ended", false),
+                        org.assertj.core.api.Assertions.tuple("open", false));
+        try (NbdClient client = NbdClient.go(there, true)) {
+            client.send(0, CMD_WRITE, 1, 512, 1, (byte) 4);
+            assertThat(client.reply(0).error()).isEqualTo(NbdProtocol.EPERM);
+        }
+        restart();
+        assertThat(read(here)).isEqualTo(3);
+        write(here, 5);
+        fails(
+                ErrorCode.INVALID,
+                "no hand-over",
+                () -> daemon.attach("v1", AttachMode.READ_ONLY, offer, directory.resolve("x")));
+    }
+
     /// The cluster continued the attachment, but the driver was killed before it noted the new id.
     @Test
     void aRestartThatWasCutShortIsContinued() throws IOException {

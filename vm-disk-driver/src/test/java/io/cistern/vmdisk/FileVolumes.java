@@ -80,6 +80,11 @@ final class FileVolumes implements VolumeOpener {
         try {
             Path owner = owner(request.volume());
             Resumption resume = request.resume();
+            boolean reader =
+                    request.mode() == AttachMode.READ_ONLY && request.volume().indexOf('@') < 0;
+            if (reader) {
+                return new Opened(new Device(file), 0, new CompletableFuture<>());
+            }
             if (resume != null && !isResumable(owner, resume)) {
                 throw new CisternException(ErrorCode.FENCED, request.volume() + " is elsewhere");
             }

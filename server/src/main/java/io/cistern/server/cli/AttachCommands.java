@@ -8,6 +8,7 @@ import io.cistern.server.metrics.MetricsPage;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.vmdisk.AttachmentView;
 import io.cistern.vmdisk.DriverClient;
+import io.cistern.vmdisk.DriverDaemon;
 import io.cistern.vmdisk.LibvirtXml;
 import io.cistern.vmdisk.QemuArguments;
 import io.cistern.vmdisk.Transport;
@@ -51,6 +52,7 @@ final class AttachCommands {
                 "  cistern attach vm1",
                 "  cistern attach vm1 --transport vhost-user",
                 "  cistern attach vm1 --socket /run/vm1.sock --shared",
+                "  cistern attach vm1 --transport vhost-user --incoming",
                 "  cistern attach vm1@monday --read-only"
             })
     static final class Attach extends BaseCommand {
@@ -72,6 +74,13 @@ final class AttachCommands {
                             + " guest's memory"
                 })
         private String transport = "nbd";
+
+        @Option(
+                names = "--incoming",
+                description =
+                        "For a guest that is about to be migrated here: the volume is taken over from"
+                                + " its present host when the guest first writes")
+        private boolean incoming;
 
         @Option(names = "--shared", description = "Other hosts may write as well")
         private boolean shared;
@@ -97,7 +106,8 @@ final class AttachCommands {
                             ? AttachMode.READ_ONLY
                             : shared ? AttachMode.SHARED : AttachMode.EXCLUSIVE;
             DriverClient driver = LocalDriver.ensure(root().home(), admin().status());
-            AttachmentView view = driver.attach(name, mode, by, socket);
+            AttachmentView view =
+                    driver.attach(name, mode, new DriverDaemon.Offer(by, incoming), socket);
             Attached attached = describe(view, mode);
             print(attached, text(attached));
         }

@@ -39,6 +39,7 @@ import picocli.CommandLine.Spec;
             AttachCommands.Attach.class,
             AttachCommands.Detach.class,
             IscsiCommands.class,
+            GuestCommands.class,
             CheckCommands.Scrub.class,
             CheckCommands.Verify.class,
             CompletionCommand.class,

@@ -12,6 +12,7 @@ import io.cistern.server.local.LocalHome;
 import io.cistern.vmdisk.ClusterVolumeOpener;
 import io.cistern.vmdisk.DriverClient;
 import io.cistern.vmdisk.DriverMain;
+import io.cistern.vmdisk.QemuArguments;
 import io.cistern.volume.ClientConfig;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.NodeInfo;
@@ -46,22 +47,23 @@ final class LocalDriver {
     record ClusterFile(String clusterId, List<String> seeds, @Nullable Tls tls) {
         record Tls(String certificate, String key, String authority) {}
 
+        /// Guests wait for a majority as long as they wait for a driver.
         ClientConfig client() {
             Tls t = tls;
             ClientConfig plain =
                     ClientConfig.of(seeds.stream().map(Addresses::parse).toList(), clusterId);
-            return t == null
-                    ? plain
-                    : new ClientConfig(
-                            plain.seeds(),
-                            clusterId,
-                            new TlsFiles(
+            return new ClientConfig(
+                    plain.seeds(),
+                    clusterId,
+                    t == null
+                            ? null
+                            : new TlsFiles(
                                     Path.of(t.certificate()),
                                     Path.of(t.key()),
                                     Path.of(t.authority())),
-                            plain.requestTimeout(),
-                            plain.tryTimeout(),
-                            plain.openTimeout());
+                    Duration.ofSeconds(QemuArguments.RECONNECT_DELAY_S),
+                    plain.tryTimeout(),
+                    plain.openTimeout());
         }
     }
 

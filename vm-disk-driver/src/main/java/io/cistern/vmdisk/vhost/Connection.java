@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,7 +27,8 @@ final class Connection implements Runnable {
     private final Counters counters;
     private final MessageChannel channel;
     private final Queue.Shared shared;
-    private final @Nullable Queue[] queues = new Queue[MAX_QUEUES];
+    private final AtomicReferenceArray<@Nullable Queue> queues =
+            new AtomicReferenceArray<>(MAX_QUEUES);
     private final BackendChannel backend = new BackendChannel();
 
     private GuestMemory memory = GuestMemory.NONE;
@@ -72,10 +74,21 @@ final class Connection implements Runnable {
         }
     }
 
+    /// Answers nothing any more: the guest's memory is not touched from here on. By any thread.
+    void abandon() {
+        for (int i = 0; i < MAX_QUEUES; i++) {
+            Queue queue = queues.get(i);
+            if (queue != null) {
+                queue.abandon();
+            }
+        }
+    }
+
     /// Answers further requests of the guest with errors. By any thread.
     void refuse() {
         refusing = true;
-        for (Queue queue : queues) {
+        for (int i = 0; i < MAX_QUEUES; i++) {
+            Queue queue = queues.get(i);
             if (queue != null) {
                 try {
                     queue.refuse();
@@ -128,7 +141,8 @@ final class Connection implements Runnable {
     private void close() {
         boolean orderly = problem == null;
         try {
-            for (Queue queue : queues) {
+            for (int i = 0; i < MAX_QUEUES; i++) {
+                Queue queue = queues.get(i);
                 if (queue != null) {
                     if (!orderly) {
                         queue.abandon();
@@ -250,7 +264,8 @@ final class Connection implements Runnable {
     }
 
     private void setLog(@Nullable DirtyLog next) throws IOException {
-        for (Queue queue : queues) {
+        for (int i = 0; i < MAX_QUEUES; i++) {
+            Queue queue = queues.get(i);
             if (queue != null) {
                 queue.log(next);
             }
@@ -327,7 +342,8 @@ final class Connection implements Runnable {
                     "features 0x" + Long.toHexString(unknown) + " were not offered");
         }
         features = asked;
-        for (Queue queue : queues) {
+        for (int i = 0; i < MAX_QUEUES; i++) {
+            Queue queue = queues.get(i);
             if (queue != null) {
                 queue.features(asked);
             }
@@ -356,12 +372,12 @@ final class Connection implements Runnable {
             throw new VhostException(
                     "ring " + Integer.toUnsignedLong(index) + "; there are " + MAX_QUEUES);
         }
-        Queue known = queues[index];
+        Queue known = queues.get(index);
         if (known != null) {
             return known;
         }
         Queue made = new Queue(shared, name + "-" + index);
-        queues[index] = made;
+        queues.set(index, made);
         made.features(features);
         made.memory(memory);
         made.log(log);
@@ -453,7 +469,8 @@ final class Connection implements Runnable {
         GuestMemory old = memory;
         memory = next;
         old.release();
-        for (Queue queue : queues) {
+        for (int i = 0; i < MAX_QUEUES; i++) {
+            Queue queue = queues.get(i);
             if (queue != null) {
                 queue.memory(next);
             }
@@ -483,7 +500,7 @@ final class Connection implements Runnable {
         SharedMemory old = inflight;
         inflight = next;
         inflightLayout = layout;
-        for (int i = 0; i < queues.length; i++) {
+        for (int i = 0; i < MAX_QUEUES; i++) {
             setInflightOf(i);
         }
         if (old != null) {
@@ -492,7 +509,7 @@ final class Connection implements Runnable {
     }
 
     private void setInflightOf(int index) throws IOException {
-        Queue queue = queues[index];
+        Queue queue = queues.get(index);
         Payload.Inflight layout = inflightLayout;
         if (queue == null || closed) {
             return;

@@ -21,6 +21,9 @@ public final class VhostServer implements AutoCloseable {
     /// How long a front end that connects is kept waiting for the one before it to be gone.
     private static final long SUCCESSION_MS = 1_000;
 
+    /// How long requests under way may take when the server is closed.
+    private static final long GRACE_MS = 5_000;
+
     private final Target target;
     private final Path socket;
     private final Buffers buffers;
@@ -145,8 +148,10 @@ public final class VhostServer implements AutoCloseable {
         if (connection != null) {
             connection.hangUp();
         }
-        if (thread != null) {
-            join(thread);
+        if (connection != null && thread != null && !join(thread, GRACE_MS)) {
+            // The device takes long. What it has not answered stays marked as in flight, and is
+            // submitted again by whoever serves the guest next.
+            connection.abandon();
         }
     }
 
@@ -204,6 +209,15 @@ public final class VhostServer implements AutoCloseable {
                 serving = null;
                 notifyAll();
             }
+        }
+    }
+
+    private static boolean join(Thread thread, long millis) {
+        try {
+            return thread.join(java.time.Duration.ofMillis(millis));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 

@@ -328,6 +328,34 @@ class VhostServerTest {
         assertThat(front.ring(0).poll()).isEqualTo(-1);
     }
 
+    /// What the device has not answered when the driver must stop is submitted again by the next.
+    @Test
+    void closingDoesNotWaitForADeviceThatIsStuck() throws Exception {
+        MemoryBlockDevice stuck = new MemoryBlockDevice(MIB);
+        List<CompletableFuture<Void>> never = new ArrayList<>();
+        stuck.gate((operation, offset, length) -> {
+            CompletableFuture<Void> one = new CompletableFuture<>();
+            never.add(one);
+            return one;
+        });
+        VhostServer server = serve(stuck, false);
+        FrontEnd front = connect(FrontEnd.Options.of(1, 16, 4096));
+        fill(front, 5, 4096, 1);
+        front.ring(0).submit(5, Job.OUT, 0, 4096);
+        front.ring(0).kick();
+        await().until(() -> !never.isEmpty());
+        server.close();
+        never.forEach(one -> one.complete(null));
+        serve(device, false);
+        front.connect(socket);
+        assertThat(front.ring(0).await(WAIT_MS)).isTrue();
+        assertThat(front.ring(0).poll()).isEqualTo(5);
+        assertThat(front.ring(0).status(5)).isZero();
+        ByteBuffer out = ByteBuffer.allocate(4096);
+        assertThat(device.tryRead(0, out)).isTrue();
+        assertThat(out.array()).isEqualTo(data(front, 5, 4096));
+    }
+
     @Test
     void failuresOfTheDeviceReachTheGuestAndTheRingGoesOn() throws IOException {
         device.gate((operation, offset, length) ->
