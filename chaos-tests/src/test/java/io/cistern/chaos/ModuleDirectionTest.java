@@ -48,7 +48,13 @@ class ModuleDirectionTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                BLOCK, RAFT, STORAGE, VOLUME, "io.cistern.vmdisk..", "io.cistern.iscsi..", SERVER
+                BLOCK,
+                RAFT,
+                STORAGE,
+                VOLUME,
+                "io.cistern.vmdisk..",
+                "io.cistern.iscsi..",
+                SERVER
             })
     void everyModuleIsSeen(String module) {
         assertThat(cistern.that(resideInAPackage(module))).isNotEmpty();

@@ -36,8 +36,7 @@ public final class NodeDaemon implements AutoCloseable {
 
     private final List<Running> running;
 
-    private record Running(
-            ClusterNode node, ApiServer api, @Nullable IscsiFrontEnd iscsi) {}
+    private record Running(ClusterNode node, ApiServer api, @Nullable IscsiFrontEnd iscsi) {}
 
     private NodeDaemon(List<Running> running) {
         this.running = List.copyOf(running);
@@ -192,8 +191,7 @@ public final class NodeDaemon implements AutoCloseable {
         running.forEach(r -> r.api().close());
         List<Thread> stops = new ArrayList<>();
         for (Running r : running) {
-            stops.add(
-                    Thread.ofPlatform().name("stop-" + r.node().name()).start(() -> stop(r)));
+            stops.add(Thread.ofPlatform().name("stop-" + r.node().name()).start(() -> stop(r)));
         }
         for (Thread stop : stops) {
             try {

@@ -38,8 +38,11 @@ final class Session {
         if (!login.discovery()) {
             target = shared.catalog().open(login.targetName());
             if (target == null) {
+                // A target that is only being opened is worth another try; one that is gone is not.
+                boolean known = shared.catalog().find(login.targetName()) != null;
                 throw new LoginRefusedException(
-                        LoginStatus.TARGET_REMOVED, login.targetName() + " was unexported");
+                        known ? LoginStatus.SERVICE_UNAVAILABLE : LoginStatus.TARGET_REMOVED,
+                        login.targetName() + (known ? " is being opened" : " was unexported"));
             }
         }
         SessionRegistry.Registered registered = shared.registry().add(session);

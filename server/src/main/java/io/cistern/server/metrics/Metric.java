@@ -55,8 +55,7 @@ public enum Metric {
             Kind.GAUGE, "cistern_disk_total_bytes", "Bytes of data the disk can hold.", "disk"),
     DISK_FREE_BYTES(Kind.GAUGE, "cistern_disk_free_bytes", "Bytes left for new slots.", "disk"),
 
-    ISCSI_SESSIONS(
-            Kind.GAUGE, "cistern_iscsi_sessions", "Sessions at this node's iSCSI portal."),
+    ISCSI_SESSIONS(Kind.GAUGE, "cistern_iscsi_sessions", "Sessions at this node's iSCSI portal."),
     ISCSI_CONNECTIONS(
             Kind.COUNTER, "cistern_iscsi_connections_total", "Connections accepted there."),
     ISCSI_CONNECTIONS_REFUSED(
@@ -71,12 +70,10 @@ public enum Metric {
             "cistern_iscsi_authentications_failed_total",
             "Logins refused for wrong or missing CHAP."),
     ISCSI_COMMANDS(Kind.COUNTER, "cistern_iscsi_commands_total", "SCSI commands completed."),
-    ISCSI_READ_BYTES(
-            Kind.COUNTER, "cistern_iscsi_read_bytes_total", "Bytes sent to initiators."),
+    ISCSI_READ_BYTES(Kind.COUNTER, "cistern_iscsi_read_bytes_total", "Bytes sent to initiators."),
     ISCSI_WRITTEN_BYTES(
             Kind.COUNTER, "cistern_iscsi_written_bytes_total", "Bytes received from initiators."),
-    ISCSI_REJECTS(
-            Kind.COUNTER, "cistern_iscsi_rejects_total", "Messages that broke the protocol."),
+    ISCSI_REJECTS(Kind.COUNTER, "cistern_iscsi_rejects_total", "Messages that broke the protocol."),
     ISCSI_DIGEST_ERRORS(
             Kind.COUNTER, "cistern_iscsi_digest_errors_total", "Digests that did not match."),
     ISCSI_TIMEOUTS(
