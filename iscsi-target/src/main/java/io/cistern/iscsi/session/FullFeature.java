@@ -61,14 +61,6 @@ final class FullFeature implements Phase {
         openWindow();
     }
 
-    /// The connection is in this phase now.
-    void begin() {
-        if (tasks == null) {
-            return;
-        }
-        // The last login response has announced the window.
-    }
-
     private void openWindow() {
         int limit = config.limits().commandWindow();
         int under = window.heldCount() + (tasks == null ? 0 : tasks.windowTasks());
@@ -112,7 +104,13 @@ final class FullFeature implements Phase {
                 perform(pdu);
                 runHeld();
             }
-            case HELD -> {}
+            case HELD -> {
+                if (pdu instanceof ScsiRequest request && !request.flags().last()) {
+                    // Its data would come before its turn. At error recovery level 0 a lost command
+                    // ends the session anyway, unless the initiator sends it again.
+                    drop("a command is missing before one with unsolicited data");
+                }
+            }
             case IGNORED -> pdu.release();
         }
     }
@@ -148,8 +146,6 @@ final class FullFeature implements Phase {
         int reason = 0;
         if (tasks == null) {
             reason = Reject.NOT_SUPPORTED;
-        } else if (logoutAsked && logoutDeadline == 0) {
-            reason = Reject.WAITING_FOR_LOGOUT;
         } else if (request.itt() == Pdu.NO_TAG
                 || request.flags().attribute() > 4
                 || !request.flags().write() && !request.flags().last()) {

@@ -135,7 +135,7 @@ public final class PortalServer implements AutoCloseable {
     }
 
     public PortalMetrics.Snapshot metrics() {
-        return shared.metrics().snapshot();
+        return shared.metrics().snapshot(shared.writes().used(), shared.reads().used());
     }
 
     @Override
