@@ -356,7 +356,7 @@ class DataTransferTest {
                 initiator.send(initiator.read(0, bytes / BLOCK, bytes));
             }
             Awaitility.await()
-                    .until(() -> target.nexuses.values().iterator().next().executed.size() >= 64);
+                    .until(() -> target.nexuses.values().iterator().next().executed.size() >= 4);
             try (RawInitiator other = new RawInitiator(served.port())) {
                 other.isid = 2;
                 other.logIn(Served.TARGET);

@@ -125,25 +125,30 @@ class PortalToolsTest {
         assertThat(served.portal.metrics().failedAuthentications()).isEqualTo(2);
     }
 
-    /// Debian's conformance tests of the transport, each in a process of its own.
+    /// libiscsi's own tests of the transport, each in a process of its own, against the few
+    /// commands of [MemoryTarget]. iSCSITMF.LUNResetSimpleAsync is left out: 1.19 has an assertion
+    /// in it that fails before the answer can come (mended in libiscsi's commit 5553d6b).
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "iSCSIcmdsn",
-                "iSCSIdatasn",
+                "iSCSIcmdsn.iSCSICmdSnTooHigh",
+                "iSCSIcmdsn.iSCSICmdSnTooLow",
+                "iSCSIdatasn.iSCSIDataSnInvalid",
                 "iSCSIResiduals.Read10Invalid",
                 "iSCSIResiduals.Read10Residuals",
                 "iSCSIResiduals.Read16Residuals",
                 "iSCSIResiduals.Write10Residuals",
                 "iSCSIResiduals.Write16Residuals",
-                "iSCSITMF.AbortTaskSimpleAsync",
-                "iSCSITMF.LUNResetSimpleAsync"
+                "iSCSITMF.AbortTaskSimpleAsync"
             })
-    void conformanceTestsOfTheTransportPass(String suite) throws Exception {
+    void conformanceTestsOfTheTransportPass(String test) throws Exception {
         String output =
-                Tool.run("iscsi-test-cu", "-d", "-t", "iSCSI." + suite, served.url())
+                Tool.run("iscsi-test-cu", "-d", "-t", "iSCSI." + test, served.url())
                         .succeeded()
                         .output();
-        assertThat(output).contains("passed").doesNotContain("FAILED").doesNotContain("SKIPPED");
+        // Type, total, ran, passed, failed, inactive.
+        assertThat(output).containsPattern("tests +1 +1 +1 +0 +0");
+        String of = test.substring(test.indexOf('.') + 1);
+        assertThat(output.substring(output.indexOf("Test: " + of))).contains("passed");
     }
 }

@@ -91,8 +91,7 @@ class SessionTest {
                 0);
     }
 
-    private int manage(
-            RawInitiator initiator, int function, @Nullable ScsiRequest referenced)
+    private int manage(RawInitiator initiator, int function, @Nullable ScsiRequest referenced)
             throws IOException {
         initiator.send(
                 function(

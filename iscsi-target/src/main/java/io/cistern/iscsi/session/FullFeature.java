@@ -24,6 +24,9 @@ final class FullFeature implements Phase {
     /// Immediate SCSI commands under way; one more is rejected (RFC 7143 4.2.2.1 asks for one).
     private static final int MAX_IMMEDIATE = 16;
 
+    /// Commands that may wait for one that is missing, with their immediate data.
+    private static final int MAX_HELD = 32;
+
     /// Pause before the initiator should connect again, told in seconds.
     private static final int TIME2WAIT_S = 2;
 
@@ -105,7 +108,9 @@ final class FullFeature implements Phase {
                 runHeld();
             }
             case HELD -> {
-                if (pdu instanceof ScsiRequest request && !request.flags().last()) {
+                if (window.heldCount() > MAX_HELD) {
+                    drop("too many commands out of order");
+                } else if (pdu instanceof ScsiRequest request && !request.flags().last()) {
                     // Its data would come before its turn. At error recovery level 0 a lost command
                     // ends the session anyway, unless the initiator sends it again.
                     drop("a command is missing before one with unsolicited data");

@@ -110,7 +110,7 @@ final class LoginPhase implements Phase {
 
     private Session begin(LoginResult login) throws LoginRefusedException {
         InetAddress address = address();
-        if (address != null) {
+        if (address != null && login.access() != null && login.access().chap() != null) {
             shared.throttle().succeeded(address);
         }
         Session session = Session.open(connection, login);
