@@ -77,10 +77,10 @@ final class Session {
 
     /// The last login response has been sent.
     void start() {
-        FullFeature fullFeature = java.util.Objects.requireNonNull(phase);
         connection.enter(
-                fullFeature, login.parameters().digests(), login.parameters().maxRecvSegment());
-        fullFeature.begin();
+                java.util.Objects.requireNonNull(phase),
+                login.parameters().digests(),
+                login.parameters().maxRecvSegment());
     }
 
     /// Any thread: ends the session.

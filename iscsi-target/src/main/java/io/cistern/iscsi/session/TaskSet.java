@@ -513,6 +513,9 @@ final class TaskSet {
 
     /// The session is over.
     void close() {
+        if (closed) {
+            return;
+        }
         closed = true;
         nexus.close();
         new ArrayList<>(byTag.values()).forEach(this::end);
