@@ -34,7 +34,7 @@ final class Failures {
                         "Target {} is fenced, its sessions end: {}",
                         unit.config().targetName(),
                         why.getMessage());
-                unit.endAll(why.getMessage());
+                unit.endAll("the volume is fenced: " + why.getMessage());
                 yield Refusal.of(Condition.NOT_READY);
             }
             case INVALID, NOT_FOUND, ALREADY_EXISTS, IO, UNAUTHORIZED, INTERNAL -> {
