@@ -41,7 +41,8 @@ final class Initiator implements ScsiTarget.NexusEvents {
         }
 
         Answer fails(Condition condition) {
-            assertThat(this).matches(a -> a.status == ScsiResult.CHECK_CONDITION, "CHECK CONDITION");
+            assertThat(this)
+                    .matches(a -> a.status == ScsiResult.CHECK_CONDITION, "CHECK CONDITION");
             assertThat(code()).isEqualTo(condition.code() << 8 | condition.qualifier());
             assertThat(key()).isEqualTo(condition.key());
             return this;
@@ -178,8 +179,7 @@ final class Initiator implements ScsiTarget.NexusEvents {
         ByteBuffer list = ByteBuffer.allocate(24 + additional.length);
         list.putLong(key).putLong(actionKey);
         list.put(20, (byte) flags).position(24).put(additional);
-        return send(
-                reserveOutCdb(action, type, list.capacity()), list.array());
+        return send(reserveOutCdb(action, type, list.capacity()), list.array());
     }
 
     static byte[] reserveOutCdb(int action, int type, int length) {
