@@ -1,0 +1,521 @@
+package io.cistern.iscsi.session;
+
+import io.cistern.iscsi.login.Parameters;
+import io.cistern.iscsi.pdu.DataOut;
+import io.cistern.iscsi.pdu.Pdu;
+import io.cistern.iscsi.pdu.ReadyToTransfer;
+import io.cistern.iscsi.pdu.ScsiRequest;
+import io.cistern.iscsi.scsi.Nexus;
+import io.cistern.iscsi.scsi.ScsiCommand;
+import io.cistern.iscsi.scsi.ScsiResult;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/// The SCSI commands of a session: gathers their data, gives them to the nexus in order, and sends
+/// what comes back. Event loop only, unless a method says otherwise.
+///
+/// Invariants: `byTag` holds every task that has not ended; `undelivered` those of them that are
+/// not READY or wait for an ordered one, oldest first; `backlog` those that are READY and wait for
+/// memory or for a task management function.
+final class TaskSet {
+    private final Connection connection;
+    private final Nexus nexus;
+    private final int maxTransferBytes;
+    private final Parameters parameters;
+    private final Memory writeMemory;
+    private final Memory readMemory;
+    private final ResponseSender responses;
+    private final SessionStats stats;
+
+    private final Map<Integer, Task> byTag = new HashMap<>();
+    private final Set<Task> undelivered = new LinkedHashSet<>();
+    private final Deque<Task> backlog = new ArrayDeque<>();
+
+    /// Writes that wait for memory before they ask for their data.
+    private final Deque<Task> ungranted = new ArrayDeque<>();
+
+    private final Queue<Runnable> completions = new ConcurrentLinkedQueue<>();
+    private final AtomicBoolean draining = new AtomicBoolean();
+    private final AtomicBoolean awaitingWrites = new AtomicBoolean();
+    private final AtomicBoolean awaitingReads = new AtomicBoolean();
+
+    private int orderedUndelivered;
+    private int windowTasks;
+    private int immediateTasks;
+    private int nextTtt;
+    private boolean held;
+    private boolean delivering;
+    private boolean closed;
+    private Runnable onEnd = () -> {};
+    private Runnable onChange = () -> {};
+
+    TaskSet(Connection connection, Session session, Nexus nexus, int maxTransferBytes) {
+        this.connection = connection;
+        this.nexus = nexus;
+        this.maxTransferBytes = maxTransferBytes;
+        this.parameters = session.login().parameters();
+        this.stats = session.stats();
+        Shared shared = connection.shared();
+        var memory = shared.config().limits().memory();
+        this.writeMemory = new Memory(memory.sessionWrites(), shared.writes());
+        this.readMemory = new Memory(memory.sessionReads(), shared.reads());
+        this.responses = new ResponseSender(connection, parameters);
+    }
+
+    ResponseSender responses() {
+        return responses;
+    }
+
+    Nexus nexus() {
+        return nexus;
+    }
+
+    /// @param end called when a task has ended, before it is answered
+    /// @param change called after a task has ended or a write has its data
+    void listen(Runnable end, Runnable change) {
+        onEnd = end;
+        onChange = change;
+    }
+
+    @Nullable Task find(int itt) {
+        return byTag.get(itt);
+    }
+
+    /// Non-immediate commands under way.
+    int windowTasks() {
+        return windowTasks;
+    }
+
+    int immediateTasks() {
+        return immediateTasks;
+    }
+
+    /// How many more commands could bring unasked data.
+    int room(int most) {
+        int each = parameters.unsolicitedBytes();
+        return each == 0 ? most : (int) Math.clamp(writeMemory.freeUnasked() / each, 0, most);
+    }
+
+    // ---- arrival -------------------------------------------------------------------------------
+
+    /// A command whose turn it is. Its tag is not in use.
+    void arrive(ScsiRequest request) {
+        Task task =
+                new Task(
+                        request, new ScsiCommand(request.lun(), request.cdb(), attribute(request)));
+        byTag.put(task.itt(), task);
+        if (task.immediate()) {
+            immediateTasks++;
+        } else {
+            windowTasks++;
+        }
+        stats.inFlight(byTag.size());
+        if (task.reads() && task.writes()) {
+            request.release();
+            answer(task, ScsiResult.checkCondition(Sense.INVALID_OPERATION_CODE));
+            return;
+        }
+        task.wanted = nexus.dataOutLength(task.command());
+        undelivered.add(task);
+        if (task.ordered()) {
+            orderedUndelivered++;
+        }
+        gather(task);
+    }
+
+    private static ScsiCommand.Attribute attribute(ScsiRequest request) {
+        return switch (request.flags().attribute()) {
+            case 2 -> ScsiCommand.Attribute.ORDERED;
+            case 3 -> ScsiCommand.Attribute.HEAD_OF_QUEUE;
+            case 4 -> ScsiCommand.Attribute.ACA;
+            default -> ScsiCommand.Attribute.SIMPLE;
+        };
+    }
+
+    private void gather(Task task) {
+        ByteBuf data = task.request().data();
+        boolean last = task.request().flags().last();
+        if (!task.writes() || task.expected() == 0 && !data.isReadable() && last) {
+            data.release();
+            ready(task);
+            return;
+        }
+        int wanted = (int) Math.min(task.wanted, task.expected());
+        long unasked =
+                last ? data.readableBytes() : Math.min(parameters.firstBurst(), task.expected());
+        boolean whole = last && data.readableBytes() >= wanted;
+        long all = Math.max(wanted, unasked);
+        WriteGather gather =
+                new WriteGather(parameters, connection.channel().alloc(), task.expected(), wanted);
+        boolean granted = !whole && writeMemory.tryTake(all);
+        if (!granted && unasked > 0 && !writeMemory.tryTakeUnasked(unasked)) {
+            data.release();
+            answer(task, ScsiResult.status(ScsiResult.TASK_SET_FULL));
+            return;
+        }
+        task.writeReserved = granted ? all : unasked;
+        task.gather = gather;
+        gather.immediate(data, last);
+        if (granted) {
+            gather.grant();
+        }
+        advance(task, gather);
+    }
+
+    /// A Data-Out PDU.
+    ///
+    /// @return false where its target transfer tag belongs to nothing
+    boolean dataOut(DataOut pdu) {
+        Task task = byTag.get(pdu.itt());
+        if (task == null || task.gather == null || task.state != Task.State.GATHERING) {
+            // Of a task that was aborted or has been answered.
+            return true;
+        }
+        boolean known =
+                task.gather.data(
+                        pdu.ttt(),
+                        pdu.dataSn(),
+                        Integer.toUnsignedLong(pdu.bufferOffset()),
+                        pdu.data(),
+                        pdu.last());
+        if (known) {
+            advance(task, task.gather);
+        }
+        return known;
+    }
+
+    /// A Data-Out PDU was lost to a wrong digest.
+    void dataLost(int itt, int ttt, boolean last) {
+        Task task = byTag.get(itt);
+        if (task != null && task.gather != null && task.state == Task.State.GATHERING) {
+            task.gather.lost(ttt, last);
+            advance(task, task.gather);
+        }
+    }
+
+    /// Does what the gathering of a write allows now.
+    private void advance(Task task, WriteGather gather) {
+        if (gather.ended()) {
+            byte[] failure = gather.failure();
+            if (task.doomed) {
+                discard(task);
+            } else if (failure != null) {
+                answer(task, ScsiResult.checkCondition(failure));
+            } else {
+                task.dataOut = gather.take();
+                task.gather = null;
+                ready(task);
+            }
+            onChange.run();
+            return;
+        }
+        if (gather.needsGrant()) {
+            long more = gatherMore(task);
+            if (!writeMemory.tryTake(more)) {
+                ungranted.add(task);
+                awaitWrites();
+                return;
+            }
+            task.writeReserved += more;
+            gather.grant();
+        }
+        ask(task, gather);
+    }
+
+    private static long gatherMore(Task task) {
+        return Math.max(0, Math.min(task.wanted, task.expected()) - task.writeReserved);
+    }
+
+    private void ask(Task task, WriteGather gather) {
+        if (task.doomed) {
+            return;
+        }
+        while (true) {
+            int ttt = nextTtt == Pdu.NO_TAG ? 0 : nextTtt;
+            WriteGather.Wanted part = gather.ask(ttt);
+            if (part == null) {
+                return;
+            }
+            nextTtt = ttt + 1;
+            connection
+                    .out()
+                    .send(
+                            new ReadyToTransfer(
+                                    task.request().lun(),
+                                    task.itt(),
+                                    ttt,
+                                    connection.out().peek(),
+                                    task.dataSn++,
+                                    part.offset(),
+                                    part.length()));
+        }
+    }
+
+    // ---- delivery ------------------------------------------------------------------------------
+
+    private void ready(Task task) {
+        task.state = Task.State.READY;
+        if (orderedUndelivered == 0) {
+            undelivered.remove(task);
+            deliver(task);
+        } else {
+            deliverInOrder();
+        }
+    }
+
+    /// An ordered task waits for all before it, and all after it wait for it.
+    private void deliverInOrder() {
+        for (Task task : new ArrayList<>(undelivered)) {
+            boolean first = !undelivered.isEmpty() && undelivered.iterator().next() == task;
+            if (task.ordered() && !(first && task.state == Task.State.READY)) {
+                return;
+            }
+            if (task.state == Task.State.READY) {
+                undelivered.remove(task);
+                if (task.ordered()) {
+                    orderedUndelivered--;
+                }
+                deliver(task);
+            }
+        }
+    }
+
+    private void deliver(Task task) {
+        backlog.add(task);
+        drainBacklog();
+    }
+
+    /// Holds back deliveries while a task management function is waiting.
+    void hold(boolean on) {
+        held = on;
+        if (!on) {
+            drainBacklog();
+        }
+    }
+
+    private void drainBacklog() {
+        if (delivering) {
+            return;
+        }
+        delivering = true;
+        try {
+            while (!held && !closed) {
+                Task task = backlog.peek();
+                if (task == null) {
+                    return;
+                }
+                if (task.state != Task.State.READY) {
+                    backlog.poll();
+                    continue;
+                }
+                if (task.reads() && !reserveRead(task)) {
+                    awaitReads();
+                    return;
+                }
+                backlog.poll();
+                execute(task);
+            }
+        } finally {
+            delivering = false;
+        }
+    }
+
+    private boolean reserveRead(Task task) {
+        long bytes = Math.min(task.expected(), maxTransferBytes);
+        if (!readMemory.tryTake(bytes)) {
+            return false;
+        }
+        task.readReserved = bytes;
+        return true;
+    }
+
+    private void execute(Task task) {
+        task.state = Task.State.EXECUTING;
+        ByteBuf data = task.dataOut;
+        task.dataOut = Unpooled.EMPTY_BUFFER;
+        nexus.execute(task.command(), data, result -> completed(task, result));
+    }
+
+    // ---- completion ----------------------------------------------------------------------------
+
+    /// Any thread.
+    private void completed(Task task, ScsiResult result) {
+        if (connection.channel().eventLoop().inEventLoop()) {
+            finish(task, result);
+        } else {
+            later(() -> finish(task, result));
+        }
+    }
+
+    /// Any thread: runs it on the event loop after the completions that came before.
+    void later(Runnable action) {
+        completions.add(action);
+        if (draining.compareAndSet(false, true)) {
+            connection.execute(this::drainCompletions);
+        }
+    }
+
+    private void drainCompletions() {
+        draining.set(false);
+        while (true) {
+            Runnable next = completions.poll();
+            if (next == null) {
+                return;
+            }
+            next.run();
+        }
+    }
+
+    private void finish(Task task, ScsiResult result) {
+        if (task.state == Task.State.ENDED) {
+            result.dataIn().release();
+            return;
+        }
+        answer(task, result);
+        onChange.run();
+    }
+
+    private void answer(Task task, ScsiResult result) {
+        long readReserved = task.readReserved;
+        task.readReserved = 0;
+        end(task);
+        long written = task.writes() ? Math.min(task.wanted, task.expected()) : 0;
+        long read = Math.min(result.dataIn().readableBytes(), task.expected());
+        stats.completed(task, read, written);
+        PortalMetrics metrics = connection.shared().metrics();
+        metrics.commands.increment();
+        metrics.bytesRead.add(read);
+        metrics.bytesWritten.add(written);
+        responses.send(
+                task,
+                result,
+                () -> {
+                    readMemory.give(readReserved);
+                    retry();
+                });
+    }
+
+    /// The task is over: gives back what it holds, except memory of data that is being sent.
+    private void end(Task task) {
+        if (task.state == Task.State.ENDED) {
+            return;
+        }
+        if (undelivered.remove(task) && task.ordered()) {
+            orderedUndelivered--;
+        }
+        task.state = Task.State.ENDED;
+        byTag.remove(task.itt());
+        if (task.immediate()) {
+            immediateTasks--;
+        } else {
+            windowTasks--;
+        }
+        task.releaseData();
+        writeMemory.give(task.writeReserved);
+        task.writeReserved = 0;
+        readMemory.give(task.readReserved);
+        task.readReserved = 0;
+        stats.inFlight(byTag.size());
+        onEnd.run();
+        if (!ungranted.isEmpty() || !backlog.isEmpty() || !undelivered.isEmpty()) {
+            retry();
+        }
+    }
+
+    /// Memory has come free, or a task has gone that others waited for.
+    void retry() {
+        if (closed) {
+            return;
+        }
+        if (orderedUndelivered > 0) {
+            deliverInOrder();
+        }
+        int tries = ungranted.size();
+        for (int i = 0; i < tries; i++) {
+            Task task = ungranted.poll();
+            if (task != null && task.state == Task.State.GATHERING && task.gather != null) {
+                advance(task, task.gather);
+            }
+        }
+        drainBacklog();
+    }
+
+    private void awaitWrites() {
+        if (awaitingWrites.compareAndSet(false, true)) {
+            writeMemory.awaitPortal(() -> portalHasMemory(awaitingWrites));
+        }
+    }
+
+    private void awaitReads() {
+        if (awaitingReads.compareAndSet(false, true)) {
+            readMemory.awaitPortal(() -> portalHasMemory(awaitingReads));
+        }
+    }
+
+    /// Any thread.
+    private void portalHasMemory(AtomicBoolean awaiting) {
+        awaiting.set(false);
+        later(this::retry);
+    }
+
+    // ---- abortion ------------------------------------------------------------------------------
+
+    /// Tasks for which it holds, oldest last in no particular order.
+    List<Task> select(Predicate<Task> which) {
+        return byTag.values().stream().filter(which).toList();
+    }
+
+    /// Ends the task without an answer.
+    void discard(Task task) {
+        end(task);
+    }
+
+    /// The device server has ended these; they are not answered.
+    void aborted(Collection<ScsiCommand> commands) {
+        Set<ScsiCommand> gone =
+                java.util.Collections.newSetFromMap(new java.util.IdentityHashMap<>());
+        gone.addAll(commands);
+        select(task -> gone.contains(task.command())).forEach(this::discard);
+        onChange.run();
+    }
+
+    /// Whether a write has waited for its initiator since before that time.
+    boolean stalledSince(long nanos) {
+        for (Task task : byTag.values()) {
+            WriteGather gather = task.gather;
+            if (gather != null
+                    && task.state == Task.State.GATHERING
+                    && gather.waitsForInitiator()
+                    && gather.lastProgress() - nanos < 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    int size() {
+        return byTag.size();
+    }
+
+    /// The session is over.
+    void close() {
+        closed = true;
+        nexus.close();
+        new ArrayList<>(byTag.values()).forEach(this::end);
+        drainCompletions();
+    }
+}
