@@ -77,8 +77,8 @@ class ConcurrencyTest {
         }
     }
 
-    /// While one initiator keeps taking the reservation away from the other, a write of the one that
-    /// has lost it never lands after the preemption has completed.
+    /// While one initiator keeps taking the reservation away from the other, a write of the one
+    /// that has lost it never lands after the preemption has completed.
     @Test
     void noWriteOfAPreemptedNexusLandsAfterThePreemption() {
         try (Nodes nodes = new Nodes()) {

@@ -23,9 +23,8 @@ class FailuresTest {
     private final Initiator b = nodes.login("b", 2);
 
     private void failWith(ErrorCode code) {
-        nodes.firstDevice.gate(
-                (operation, offset, length) ->
-                        CompletableFuture.failedFuture(new CisternException(code, "as planned")));
+        nodes.firstDevice.gate((operation, offset, length) ->
+                CompletableFuture.failedFuture(new CisternException(code, "as planned")));
     }
 
     @Test
@@ -54,14 +53,13 @@ class FailuresTest {
     @Test
     void theFirstBadBlockIsNamed() {
         long bad = 77 * 512;
-        nodes.firstDevice.gate(
-                (operation, offset, length) ->
-                        operation == MemoryBlockDevice.Operation.READ
-                                        && offset <= bad
-                                        && bad < offset + length
-                                ? CompletableFuture.failedFuture(
-                                        new CisternException(ErrorCode.CORRUPT, "as planned"))
-                                : CompletableFuture.completedFuture(null));
+        nodes.firstDevice.gate((operation, offset, length) ->
+                operation == MemoryBlockDevice.Operation.READ
+                                && offset <= bad
+                                && bad < offset + length
+                        ? CompletableFuture.failedFuture(
+                                new CisternException(ErrorCode.CORRUPT, "as planned"))
+                        : CompletableFuture.completedFuture(null));
         byte[] sense = a.read(10, 500).fails(Condition.UNRECOVERED_READ_ERROR).sense();
         assertThat(ByteBuffer.wrap(sense).getInt(3)).isEqualTo(77);
         a.read(78, 400).good();
