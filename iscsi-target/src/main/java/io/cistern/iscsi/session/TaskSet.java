@@ -116,7 +116,14 @@ final class TaskSet {
     void arrive(ScsiRequest request) {
         Task task =
                 new Task(
-                        request, new ScsiCommand(request.lun(), request.cdb(), attribute(request)));
+                        request,
+                        new ScsiCommand(
+                                request.lun(),
+                                request.cdb(),
+                                attribute(request),
+                                request.flags().write()
+                                        ? request.expectedLength() & 0xffffffffL
+                                        : 0));
         byTag.put(task.itt(), task);
         if (task.immediate()) {
             immediateTasks++;
