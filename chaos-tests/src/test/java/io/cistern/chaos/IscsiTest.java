@@ -91,6 +91,7 @@ class IscsiTest {
                                         "qemu-nbd",
                                         "--format=raw",
                                         "--cache=none",
+                                        "--persistent",
                                         "--export-name=load",
                                         "--socket=" + socket,
                                         url(portal, "load")));
