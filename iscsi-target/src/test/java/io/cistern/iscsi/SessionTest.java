@@ -419,6 +419,17 @@ class SessionTest {
         }
     }
 
+    @Test
+    void aCommandWithABadHeaderUsesUpItsNumber() throws IOException {
+        try (RawInitiator initiator = RawInitiator.login(served)) {
+            byte[] bad = initiator.encode(initiator.command(java.nio.ByteBuffer.allocate(32)));
+            bad[48] = 0x7f;
+            initiator.sendBytes(bad);
+            assertThat(initiator.receive(Reject.class).reason()).isEqualTo(Reject.INVALID_FIELD);
+            assertThat(initiator.status()).isZero();
+        }
+    }
+
     // ---- task management -----------------------------------------------------------------------
 
     @Test

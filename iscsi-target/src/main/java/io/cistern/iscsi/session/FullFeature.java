@@ -243,7 +243,13 @@ final class FullFeature implements Phase {
     public void malformed(Malformed malformed) {
         switch (malformed.kind()) {
             case UNKNOWN_OPCODE -> reject(Reject.NOT_SUPPORTED);
-            case BAD_HEADER -> reject(Reject.INVALID_FIELD);
+            case BAD_HEADER -> {
+                reject(Reject.INVALID_FIELD);
+                if (malformed.header().takesCmdSn()) {
+                    window.plug(malformed.header().cmdSn());
+                    runHeld();
+                }
+            }
             case DATA_DIGEST -> {
                 // RFC 7143 7.8: a command is as if it had not come; data fails its command.
                 reject(Reject.DATA_DIGEST_ERROR);

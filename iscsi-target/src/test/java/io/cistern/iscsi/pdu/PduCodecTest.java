@@ -240,7 +240,9 @@ class PduCodecTest {
             part.release();
         }
         channel.finishAndReleaseAll();
-        pdu.data().readerIndex(0);
+        if (pdu.data().refCnt() > 0) {
+            pdu.data().readerIndex(0);
+        }
         return ByteBufUtil.getBytes(all);
     }
 
