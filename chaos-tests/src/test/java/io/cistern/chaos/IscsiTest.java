@@ -8,10 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -160,29 +157,30 @@ class IscsiTest {
         cluster.cistern("iscsi", "unexport", "secret");
     }
 
-    /// The conformance suite, all of it, with a second portal for what takes two initiators.
+    /// Those of libiscsi's suites that take two paths or two initiators, with each at another node:
+    /// reservations, resets and compare-and-write are the cluster's, not a node's. (The suites as a
+    /// whole run in `iscsi-target`, over one device.)
     @Test
-    void theConformanceSuiteFindsNoFault() throws Exception {
+    void whatOnePathDoesBindsTheOther() throws Exception {
         export("suite", "128MiB");
-        Programs.Result result =
-                Programs.run(
-                        dir,
-                        Duration.ofMinutes(4),
-                        List.of(
-                                "iscsi-test-cu",
-                                "--dataloss",
-                                "--allow-sanitize",
-                                "--normal",
-                                url(0, "suite"),
-                                url(1, "suite")));
-        Matcher failed =
-                Pattern.compile("Suite (\\S+), Test (\\S+) had failures").matcher(result.output());
-        List<String> failures = new ArrayList<>();
-        while (failed.find()) {
-            failures.add(failed.group(1) + "." + failed.group(2));
+        for (String suite :
+                List.of(
+                        "SCSI.MultipathIO",
+                        "SCSI.ProutReserve",
+                        "SCSI.ProutPreempt",
+                        "SCSI.ProutClear",
+                        "SCSI.Reserve6",
+                        "SCSI.OrWrite")) {
+            String said =
+                    run(
+                            "iscsi-test-cu",
+                            "--dataloss",
+                            "--normal",
+                            "--test=" + suite,
+                            url(0, "suite"),
+                            url(1, "suite"));
+            assertThat(said).contains("Run Summary").doesNotContain("had failures");
         }
-        assertThat(failures).as(result.output()).isEmpty();
-        assertThat(result.output()).contains("Run Summary");
         cluster.cistern("iscsi", "unexport", "suite");
     }
 }
