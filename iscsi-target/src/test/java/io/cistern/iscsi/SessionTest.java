@@ -21,6 +21,9 @@ import io.cistern.iscsi.pdu.ScsiResponse;
 import io.cistern.iscsi.pdu.SnackRequest;
 import io.cistern.iscsi.pdu.TaskManagementRequest;
 import io.cistern.iscsi.pdu.TaskManagementResponse;
+import io.cistern.iscsi.scsi.Nexus;
+import io.cistern.iscsi.scsi.NexusId;
+import io.cistern.iscsi.scsi.ScsiTarget;
 import io.cistern.iscsi.scsi.TaskManagement;
 import io.cistern.iscsi.session.SessionInfo;
 import io.netty.buffer.Unpooled;
@@ -290,6 +293,32 @@ class SessionTest {
             initiator.expectEnd();
         }
         assertThat(served.target.nexuses).isEmpty();
+    }
+
+    @Test
+    void accessThatIsTakenAwayDuringTheLoginEndsTheSession() throws IOException {
+        MemoryTarget target = served.target;
+        AccessRules none = new AccessRules(Set.of("iqn.2026-11.org.example:else"), null, null);
+        ScsiTarget revoking =
+                new ScsiTarget() {
+                    @Override
+                    public Nexus open(NexusId id, NexusEvents events) {
+                        served.catalog.export("disk", target, none);
+                        return target.open(id, events);
+                    }
+
+                    @Override
+                    public int maxTransferBytes() {
+                        return target.maxTransferBytes();
+                    }
+                };
+        served.catalog.export("disk", revoking, TestCatalog.OPEN);
+        try (RawInitiator initiator = RawInitiator.login(served)) {
+            assertThat(initiator.receive(AsyncMessage.class).event())
+                    .isEqualTo(AsyncMessage.SESSION_DROPPED);
+            initiator.expectEnd();
+        }
+        assertThat(target.nexuses).isEmpty();
     }
 
     @Test
