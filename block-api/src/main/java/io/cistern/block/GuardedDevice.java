@@ -13,6 +13,9 @@ import java.util.function.Consumer;
 /// decide again. So once [#replaceRecord] has completed, no request that was allowed under the old
 /// record can take effect any more, whichever node it came through.
 ///
+/// A write or zero request longer than 512 KiB may have taken effect in part when it fails so, like
+/// any that fails; the rest of it never will.
+///
 /// Threading and failures are those of [BlockDevice].
 public interface GuardedDevice extends BlockDevice {
     /// A request that depends on no record.
@@ -33,7 +36,8 @@ public interface GuardedDevice extends BlockDevice {
                 new SharedRecord(0, ByteBuffer.allocate(0).asReadOnlyBuffer());
     }
 
-    /// As [BlockDevice#read]; the guard is checked when the bytes are read.
+    /// As [BlockDevice#read]; the guard is checked when the bytes are read. One of up to 1 MiB sees
+    /// all or nothing of each atomic change; of a longer one that is true for its parts.
     CompletableFuture<Void> read(long offset, ByteBuffer dst, long guard);
 
     /// As [BlockDevice#write].

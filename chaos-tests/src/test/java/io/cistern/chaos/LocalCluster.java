@@ -36,7 +36,7 @@ final class LocalCluster implements AutoCloseable {
     private static final Duration COMMAND_LIMIT = Duration.ofMinutes(3);
     private static final Duration REQUEST_LIMIT = Duration.ofSeconds(10);
     private static final int PORTS_PER_NODE = 100;
-    private static final int PORTS_USED = 3;
+    private static final List<Integer> PORTS_USED = List.of(0, 1, 2, 10);
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final HttpClient http =
@@ -132,6 +132,11 @@ final class LocalCluster implements AutoCloseable {
 
     String api(int node) {
         return "http://127.0.0.1:" + (portBase + PORTS_PER_NODE * node);
+    }
+
+    /// Where a node's iSCSI portal is.
+    String portal(int node) {
+        return "127.0.0.1:" + (portBase + PORTS_PER_NODE * node + 10);
     }
 
     Path home() {
@@ -412,9 +417,9 @@ final class LocalCluster implements AutoCloseable {
     }
 
     private static boolean free(int first) {
-        for (int port = first; port < first + PORTS_USED; port++) {
+        for (int port : PORTS_USED) {
             try (ServerSocket socket = new ServerSocket()) {
-                socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+                socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), first + port));
             } catch (IOException e) {
                 return false;
             }

@@ -17,23 +17,20 @@ import java.util.concurrent.TimeUnit;
 /// Debian package that has it; none is ever skipped.
 final class Programs {
     private static final Map<String, String> PACKAGES =
-            Map.of(
-                    "nbdcopy",
-                    "libnbd-bin",
-                    "nbdinfo",
-                    "libnbd-bin",
-                    "qemu-img",
-                    "qemu-utils",
-                    "qemu-system-x86_64",
-                    "qemu-system-x86",
-                    "fio",
-                    "fio",
-                    "openssl",
-                    "openssl",
-                    "bash",
-                    "bash",
-                    "gcc",
-                    "gcc");
+            Map.ofEntries(
+                    Map.entry("nbdcopy", "libnbd-bin"),
+                    Map.entry("nbdinfo", "libnbd-bin"),
+                    Map.entry("qemu-img", "qemu-utils qemu-block-extra"),
+                    Map.entry("qemu-io", "qemu-utils qemu-block-extra"),
+                    Map.entry("qemu-nbd", "qemu-utils qemu-block-extra"),
+                    Map.entry("qemu-system-x86_64", "qemu-system-x86"),
+                    Map.entry("iscsi-ls", "libiscsi-bin"),
+                    Map.entry("iscsi-inq", "libiscsi-bin"),
+                    Map.entry("iscsi-test-cu", "libiscsi-bin"),
+                    Map.entry("fio", "fio"),
+                    Map.entry("openssl", "openssl"),
+                    Map.entry("bash", "bash"),
+                    Map.entry("gcc", "gcc"));
 
     private Programs() {}
 

@@ -14,7 +14,8 @@ public interface TargetCatalog {
     @Nullable TargetEntry find(String targetName);
 
     /// The device server of a target at this node; the same object as long as the target is
-    /// exported. Null where it has just been unexported.
+    /// exported and the volume stays open here. Null where it has just been unexported, or is being
+    /// opened ([#find] knows it then).
     @Nullable ScsiTarget open(String targetName);
 
     /// Tells portals that a target was removed or its access rules changed, so that its sessions

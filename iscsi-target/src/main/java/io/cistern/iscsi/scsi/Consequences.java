@@ -31,7 +31,8 @@ final class Consequences {
                     tell(nexus, event, before, now, after);
                 }
                 if (event.kind() == SharedEvent.Kind.TARGET_COLD_RESET) {
-                    after.add(() -> unit.endAll("the target was reset"));
+                    // The actor's own transport ends its session, once it has answered.
+                    after.add(() -> unit.endAll("the target was reset", event.actor()));
                 }
             }
         }

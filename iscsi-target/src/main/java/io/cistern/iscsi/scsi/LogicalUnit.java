@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -81,7 +82,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         this.ports = ports;
         this.thresholds = new ThinThresholds(this, space, clock);
         this.shared = new SharedState(device, new Consequences(this)::of);
-        subscriptions.add(device.onRecord(shared::learn));
+        subscriptions.add(device.onRecord(this::learn));
         subscriptions.add(device.onResize(size -> attentionForAll(Condition.CAPACITY_CHANGED)));
         subscriptions.add(ports.onChange(this::portsChanged));
         shared.learn(device.knownRecord());
@@ -182,9 +183,16 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
 
     /// Ends every nexus of this node.
     void endAll(String reason) {
+        endAll(reason, null);
+    }
+
+    /// Ends every nexus of this node but one.
+    void endAll(String reason, @Nullable NexusId except) {
         for (LuNexus nexus : List.copyOf(nexuses.values())) {
-            nexus.close();
-            nexus.events().closed(reason);
+            if (!nexus.id().equals(except)) {
+                nexus.close();
+                nexus.events().closed(reason);
+            }
         }
     }
 
@@ -224,6 +232,15 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
                                 CisternException.of(failure).getMessage());
                     }
                 });
+    }
+
+    /// A record that cannot be read is left alone: requests fail as long as it is the newest.
+    private void learn(GuardedDevice.SharedRecord record) {
+        try {
+            shared.learn(record);
+        } catch (CisternException e) {
+            log.error("Target {} cannot go on: {}", config.targetName(), e.getMessage());
+        }
     }
 
     private Condition firstAttention(NexusId id) {

@@ -121,6 +121,7 @@ final class Opcodes {
                         "15 11 0000 ff 00",
                         Access.WRITE,
                         modeSelect,
+                        Trait.FRESH,
                         Trait.PARAMETERS));
         rows.add(
                 Opcode.of(
@@ -128,6 +129,7 @@ final class Opcodes {
                         "55 11 0000000000 ffff 00",
                         Access.WRITE,
                         modeSelect,
+                        Trait.FRESH,
                         Trait.PARAMETERS));
         rows.add(
                 Opcode.of(
@@ -176,10 +178,22 @@ final class Opcodes {
     private static void reservations(List<Opcode> rows) {
         Operation reserve = Reserve.reserve();
         Operation release = Reserve.release();
-        rows.add(Opcode.of("RESERVE (6)", "16 00 0000 00 00", Access.OWN, reserve));
-        rows.add(Opcode.of("RELEASE (6)", "17 00 0000 00 00", Access.OWN, release));
-        rows.add(Opcode.of("RESERVE (10)", "56 00 00000000000000 00", Access.OWN, reserve));
-        rows.add(Opcode.of("RELEASE (10)", "57 00 00000000000000 00", Access.OWN, release));
+        rows.add(Opcode.of("RESERVE (6)", "16 00 0000 00 00", Access.OWN, reserve, Trait.FRESH));
+        rows.add(Opcode.of("RELEASE (6)", "17 00 0000 00 00", Access.OWN, release, Trait.FRESH));
+        rows.add(
+                Opcode.of(
+                        "RESERVE (10)",
+                        "56 00 00000000000000 00",
+                        Access.OWN,
+                        reserve,
+                        Trait.FRESH));
+        rows.add(
+                Opcode.of(
+                        "RELEASE (10)",
+                        "57 00 00000000000000 00",
+                        Access.OWN,
+                        release,
+                        Trait.FRESH));
         Operation in = new PersistentReserveIn();
         String[] inNames = {"READ KEYS", "READ RESERVATION", "REPORT CAPABILITIES", "FULL STATUS"};
         for (int action = 0; action < inNames.length; action++) {
@@ -263,6 +277,13 @@ final class Opcodes {
         Operation prefetch = new Prefetch();
         Operation capacity = new ReadCapacity();
         Operation defects = new ReadDefectData();
+        rows.add(
+                Opcode.action(
+                        "SANITIZE BLOCK ERASE",
+                        "48 a2 0000000000 0000 00",
+                        Access.WRITE,
+                        new Sanitize(),
+                        Trait.CHANGES_MEDIUM));
         rows.add(
                 writing(
                         "WRITE SAME (10)",

@@ -64,9 +64,21 @@ final class Unmap implements Operation {
                 throw Refusal.parameter(at + 8, -1);
             }
             if (blocks > 0) {
-                ranges.add(range);
+                add(ranges, range);
             }
         }
         return ranges;
+    }
+
+    /// Initiators list what adjoins block by block; it is one step all the same.
+    private static void add(List<BlockRange> ranges, BlockRange next) {
+        BlockRange last = ranges.isEmpty() ? null : ranges.getLast();
+        if (last != null && last.lba() + last.blocks() == next.lba()) {
+            ranges.set(
+                    ranges.size() - 1,
+                    new BlockRange(last.lba(), last.blocks() + next.blocks(), last.lengthAt()));
+        } else {
+            ranges.add(next);
+        }
     }
 }

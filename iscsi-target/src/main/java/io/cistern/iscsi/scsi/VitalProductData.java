@@ -85,6 +85,7 @@ final class VitalProductData {
     private static void characteristics(ByteBuffer out) {
         byte[] body = new byte[60];
         body[1] = 1; // not rotating
+        body[3] = 0x40; // WABEREQ: what was erased is read without error
         out.put(body);
     }
 

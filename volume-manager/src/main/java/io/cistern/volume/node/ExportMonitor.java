@@ -61,6 +61,7 @@ final class ExportMonitor implements ExportView, AutoCloseable {
     }
 
     void start() {
+        changed();
         thread.start();
     }
 
