@@ -57,7 +57,7 @@ public final class NfsServer implements AutoCloseable {
                 new NfsState(
                         newBoot(), config.state(), MAX_MESSAGE_BYTES, System::nanoTime, recovery);
         recovery.state(state);
-        shares.onOpen(recovery::opened);
+        shares.listener(recovery);
         Removals removals = new Removals(state);
         this.v3 = new Nfs3(shares, removals, config.cachedReplies());
         this.v4 =

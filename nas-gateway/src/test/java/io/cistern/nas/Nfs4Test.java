@@ -374,7 +374,7 @@ class Nfs4Test {
                         stateOp(
                                 68,
                                 f.stateid(),
-                                o -> o.writeLong((1 << 20) - 4_096).writeInt(8_192)));
+                                o -> o.writeLong(1 << 20).writeInt(4_096)));
         result(plus, PUTFH);
         result(plus, 68);
         Opened g = a.open("share", "o", "g", 3, 0, true);

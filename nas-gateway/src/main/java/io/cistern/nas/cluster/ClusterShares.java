@@ -109,7 +109,9 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
             refusals.remove(share.id());
             return opened;
         } catch (CisternException e) {
-            refusals.put(share.id(), new Refusal(System.nanoTime(), e));
+            if (refusals.put(share.id(), new Refusal(System.nanoTime(), e)) == null) {
+                LOG.info("clients of share {} have to wait: {}", share.name(), e.getMessage());
+            }
             throw e;
         }
     }

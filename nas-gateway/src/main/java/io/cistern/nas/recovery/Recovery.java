@@ -11,6 +11,7 @@ import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileResults.StateEntry;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.share.OpenShare;
+import io.cistern.nas.share.Shares;
 import io.cistern.nas.state.Client;
 import io.cistern.nas.state.FileKey;
 import io.cistern.nas.state.NfsState;
@@ -38,7 +39,7 @@ import org.slf4j.LoggerFactory;
 /// ```
 ///
 /// Any thread.
-public final class Recovery implements NfsState.Listener {
+public final class Recovery implements NfsState.Listener, Shares.Listener {
     private static final Logger LOG = LoggerFactory.getLogger(Recovery.class);
     private static final ByteString CLIENTS = ByteString.utf8("nfs/client/");
     private static final ByteString HELD = ByteString.utf8("nfs/held/");
@@ -61,6 +62,7 @@ public final class Recovery implements NfsState.Listener {
     }
 
     /// This server has become the owner of a share.
+    @Override
     public void opened(OpenShare share) {
         long id = share.entry().id();
         shares.put(id, share.files());
@@ -185,18 +187,44 @@ public final class Recovery implements NfsState.Listener {
         for (long share : recordedIn) {
             FileSystem files = shares.get(share);
             if (files != null) {
-                files.changeState(List.of(new StateChange(clientKey(owner), null)))
-                        .exceptionally(e -> {
-                            LOG.warn("forgetting a client failed", e);
-                            return null;
-                        });
+                forget(files, owner);
             }
         }
     }
 
+    private static void forget(FileSystem files, ByteString owner) {
+        files.changeState(List.of(new StateChange(clientKey(owner), null)))
+                .exceptionally(e -> {
+                    LOG.info("forgetting a client failed: {}", e.getMessage());
+                    return null;
+                });
+    }
+
+    /// Another server owns a share now.
     @Override
-    public void graceOver(long share) {
-        LOG.info("share {}: grace is over", share);
+    public void lost(OpenShare share) {
+        shares.remove(share.entry().id(), share.files());
+        state().shareLost(share.entry().id());
+    }
+
+    /// A share in which nobody has anything open is about to be given up: its next owner has nobody
+    /// to wait for. Blocks.
+    @Override
+    public void releasing(OpenShare share) {
+        long id = share.entry().id();
+        for (ByteString owner : state().shareReleased(id)) {
+            await(share.files().changeState(List.of(new StateChange(clientKey(owner), null))));
+        }
+        shares.remove(id, share.files());
+    }
+
+    @Override
+    public void graceOver(long share, Set<ByteString> absent) {
+        LOG.info("share {}: grace is over, {} clients did not come back", share, absent.size());
+        FileSystem files = shares.get(share);
+        if (files != null) {
+            absent.forEach(owner -> forget(files, owner));
+        }
         Thread.ofVirtual().name("nfs-grace").start(() -> dropUnusedHolds(share));
     }
 

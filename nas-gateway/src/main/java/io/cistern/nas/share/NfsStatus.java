@@ -69,7 +69,7 @@ public final class NfsStatus {
             case NOT_FOUND -> STALE;
             case UNAUTHORIZED -> ACCESS;
             case FENCED, NOT_LEADER, UNAVAILABLE, STALE, LIMIT, BUSY -> {
-                LOG.info("client told to wait: {}", failed.getMessage());
+                LOG.debug("client told to wait: {}", failed.getMessage());
                 yield DELAY;
             }
             case CORRUPT, IO -> {

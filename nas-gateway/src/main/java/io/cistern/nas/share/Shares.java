@@ -9,7 +9,6 @@ import io.cistern.nas.rpc.RpcCall;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -26,16 +25,27 @@ public final class Shares implements AutoCloseable {
     private final ShareCatalog catalog;
     private final HandleCodec handles;
     private final ConcurrentHashMap<Long, OpenShare> open = new ConcurrentHashMap<>();
-    private volatile Consumer<OpenShare> onOpen = share -> {};
+    private volatile Listener listener = new Listener() {};
+
+    /// What else is to be done when shares come and go.
+    public interface Listener {
+        /// This node has become the owner; nobody uses the share yet.
+        default void opened(OpenShare share) {}
+
+        /// Another node has become the owner.
+        default void lost(OpenShare share) {}
+
+        /// The share is given up because nobody uses it. It is still this node's.
+        default void releasing(OpenShare share) {}
+    }
 
     public Shares(ShareCatalog catalog, HandleCodec handles) {
         this.catalog = catalog;
         this.handles = handles;
     }
 
-    /// Called with each share when this node has become its owner, before anybody uses it.
-    public void onOpen(Consumer<OpenShare> listener) {
-        this.onOpen = listener;
+    public void listener(Listener value) {
+        this.listener = value;
     }
 
     public HandleCodec handles() {
@@ -138,7 +148,7 @@ public final class Shares implements AutoCloseable {
                     var files = catalog.open(entry);
                     OpenShare share = OpenShare.of(entry, files);
                     LOG.info("share {}: owned here as owner {}", entry.name(), files.owner());
-                    onOpen.accept(share);
+                    listener.opened(share);
                     return share;
                 });
     }
@@ -159,10 +169,25 @@ public final class Shares implements AutoCloseable {
             if (now - share.used().get() > idleNanos
                     && !needed.test(share)
                     && open.remove(share.entry().id(), share)) {
-                LOG.info("share {}: not used, given up", share.entry().name());
-                share.files().close();
+                release(share, needed);
             }
         }
+    }
+
+    private void release(OpenShare share, Predicate<OpenShare> needed) {
+        if (needed.test(share) && open.putIfAbsent(share.entry().id(), share) == null) {
+            return; // opened by a request that came just before
+        }
+        LOG.info("share {}: not used, given up", share.entry().name());
+        try {
+            listener.releasing(share);
+        } catch (RuntimeException e) {
+            LOG.info(
+                    "share {}: its next owner will wait for clients: {}",
+                    share.entry().name(),
+                    e.getMessage());
+        }
+        share.files().close();
     }
 
     /// Gives a share up after a failure that says another node owns it. The next request opens it
@@ -171,6 +196,7 @@ public final class Shares implements AutoCloseable {
         if (CisternException.of(failure).code() == ErrorCode.FENCED
                 && open.remove(share.entry().id(), share)) {
             LOG.warn("share {}: another node owns it now", share.entry().name());
+            listener.lost(share);
             share.files().close();
         }
     }

@@ -31,6 +31,11 @@ final class Grace {
         return known.contains(owner);
     }
 
+    /// Owners that have not said that they are done.
+    Set<ByteString> waiting() {
+        return Set.copyOf(waiting);
+    }
+
     void done(ByteString owner) {
         waiting.remove(owner);
     }

@@ -6,6 +6,7 @@ import io.cistern.nas.state.Client.CreatedSession;
 import io.cistern.nas.state.RangeLocks.Range;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -45,7 +46,9 @@ public final class NfsState {
         void forgotten(ByteString owner, Set<Long> shares);
 
         /// A share's grace is over.
-        void graceOver(long share);
+        ///
+        /// @param absent owners that were known and did not come back
+        void graceOver(long share, Set<ByteString> absent);
     }
 
     /// @param boot differs between servers and their lives; neither 0 nor -1
@@ -131,21 +134,30 @@ public final class NfsState {
 
     /// RECLAIM_COMPLETE for all file systems.
     public void reclaimComplete(Client client) {
-        List<Long> over = new ArrayList<>();
         synchronized (mutex) {
             if (client.reclaimComplete) {
                 throw new NfsException(Status4.COMPLETE_ALREADY, "said before");
             }
             client.reclaimComplete = true;
             graces.forEach((share, grace) -> {
-                grace.done(client.owner());
-                if (!grace.active(nanoTime.getAsLong())) {
-                    over.add(share);
+                if (grace.knows(client.owner())) {
+                    client.recordedIn.add(share);
                 }
+                grace.done(client.owner());
             });
-            over.forEach(graces::remove);
-            over.forEach(listener::graceOver);
+            endGraces();
         }
+    }
+
+    private void endGraces() {
+        Map<Long, Grace> over = new HashMap<>();
+        graces.forEach((share, grace) -> {
+            if (!grace.active(nanoTime.getAsLong())) {
+                over.put(share, grace);
+            }
+        });
+        graces.keySet().removeAll(over.keySet());
+        over.forEach((share, grace) -> listener.graceOver(share, grace.waiting()));
     }
 
     public void disconnected(long connection) {
@@ -158,30 +170,54 @@ public final class NfsState {
     public void sweep() {
         synchronized (mutex) {
             clients.sweep();
-            List<Long> over = new ArrayList<>();
-            graces.forEach((share, grace) -> {
-                if (!grace.active(nanoTime.getAsLong())) {
-                    over.add(share);
-                }
-            });
-            over.forEach(graces::remove);
-            over.forEach(listener::graceOver);
+            endGraces();
         }
     }
 
     // ---- grace
 
-    /// This server became a share's owner.
+    /// This server became a share's owner, perhaps again. Clients that it knows have nothing to
+    /// reclaim: it has their state.
     ///
-    /// @param owners of clients that had state before
-    public void shareOpened(long share, Set<ByteString> owners) {
+    /// @param known owners of clients that had state before
+    public void shareOpened(long share, Set<ByteString> known) {
         synchronized (mutex) {
+            Set<ByteString> owners = new HashSet<>(known);
+            for (Client client : clients.clients()) {
+                if (client.reclaimComplete && owners.remove(client.owner())) {
+                    client.recordedIn.add(share);
+                }
+            }
             if (owners.isEmpty()) {
                 graces.remove(share);
             } else {
                 long end = nanoTime.getAsLong() + limits.graceSeconds() * 1_000_000_000L;
                 graces.put(share, new Grace(owners, end));
             }
+        }
+    }
+
+    /// Another server became the owner: what clients hold there is no longer ours to keep.
+    public void shareLost(long share) {
+        synchronized (mutex) {
+            graces.remove(share);
+            states.drop(share);
+            clients.clients().forEach(client -> client.recordedIn.remove(share));
+        }
+    }
+
+    /// Nobody has anything open in a share that is given up.
+    ///
+    /// @return owners that are recorded there, who need not be any more
+    public Set<ByteString> shareReleased(long share) {
+        synchronized (mutex) {
+            Set<ByteString> owners = new HashSet<>();
+            for (Client client : clients.clients()) {
+                if (client.recordedIn.remove(share)) {
+                    owners.add(client.owner());
+                }
+            }
+            return owners;
         }
     }
 

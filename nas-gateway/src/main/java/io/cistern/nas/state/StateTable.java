@@ -156,6 +156,16 @@ final class StateTable {
         List.copyOf(client.opens).forEach(this::close);
     }
 
+    /// Ends all opens and locks of a share, whose files are another server's now.
+    void drop(long share) {
+        for (FileState file : List.copyOf(files.values())) {
+            if (file.key.share() == share) {
+                file.held = false;
+                List.copyOf(file.opens).forEach(this::close);
+            }
+        }
+    }
+
     // ---- stateids
 
     /// The state that a stateid names.

@@ -15,6 +15,7 @@ import io.cistern.volume.ClusterNode.Sample;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import javax.net.ssl.SSLException;
@@ -49,7 +50,7 @@ public final class NfsFrontEnd implements AutoCloseable {
                         config.listen(),
                         config.portmapper(),
                         node.name(),
-                        node.clusterId(),
+                        scope(node.clusterId()),
                         HandleCodec.keyFrom(node.clusterId()),
                         tls(config.tls()),
                         RpcLimits.DEFAULT,
@@ -66,6 +67,11 @@ public final class NfsFrontEnd implements AutoCloseable {
             shares.close();
             throw e;
         }
+    }
+
+    /// The cluster's id is what file handles are checked with: clients are told a digest of it.
+    private static String scope(String clusterId) {
+        return HexFormat.of().formatHex(HandleCodec.keyFrom("scope " + clusterId));
     }
 
     /// On the first address at least: others, such as the standard port, may be somebody else's.
