@@ -149,14 +149,17 @@ final class Copies {
             wanted.put(Keys.inGroup(state.group, row.key()), row.value());
         }
         List<byte[]> gone = new ArrayList<>();
-        files.range(page.after(), page.last(), (key, stored) -> {
-            byte[] value = wanted.get(key);
-            if (value == null) {
-                gone.add(key);
-            } else if (Arrays.equals(value, stored)) {
-                wanted.remove(key);
-            }
-        });
+        files.range(
+                page.after(),
+                page.last(),
+                (key, stored) -> {
+                    byte[] value = wanted.get(key);
+                    if (value == null) {
+                        gone.add(key);
+                    } else if (Arrays.equals(value, stored)) {
+                        wanted.remove(key);
+                    }
+                });
         state.lock.lock();
         try {
             files.change(() -> {

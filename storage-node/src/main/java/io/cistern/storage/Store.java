@@ -94,8 +94,8 @@ public interface Store extends AutoCloseable {
     /// not by the volume's size.
     boolean isShare(long volume);
 
-    /// The first granule from `from` on that may have rows for a reader at `view`;
-    /// [Long#MAX_VALUE] if there is none.
+    /// The first granule from `from` on that may have rows for a reader at `view`; [Long#MAX_VALUE]
+    /// if there is none.
     ///
     /// @throws io.cistern.block.CisternException STALE
     long nextGranule(View view, long from);

@@ -61,8 +61,7 @@ public final class Requests {
     public record SetShare(@Nullable Long quotaBytes, @Nullable List<String> allow) {}
 
     /// @param volumes each `VOLUME@SNAPSHOT`; `shares` likewise, all in one instant
-    public record SnapshotTogether(
-            @Nullable List<String> volumes, @Nullable List<String> shares) {}
+    public record SnapshotTogether(@Nullable List<String> volumes, @Nullable List<String> shares) {}
 
     /// The node that answers.
     public record Self(String name, String clusterId, long pid, String version) {}

@@ -77,8 +77,7 @@ final class RestShares implements ShareAdmin {
 
     @Override
     public ShareInfo cloneShare(SnapshotName snapshot, String newName) {
-        return rest.send(
-                "POST", path(snapshot) + "/clones", new SetName(newName), ShareInfo.class);
+        return rest.send("POST", path(snapshot) + "/clones", new SetName(newName), ShareInfo.class);
     }
 
     @Override

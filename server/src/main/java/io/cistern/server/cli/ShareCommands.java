@@ -135,8 +135,7 @@ final class ShareCommands extends BaseCommand.Group {
             if (options.quota == null && options.allow == null) {
                 throw wrong("give --quota or --allow");
             }
-            ShareInfo share =
-                    admin().shares().configure(given(name), options.quota, options.allow);
+            ShareInfo share = admin().shares().configure(given(name), options.quota, options.allow);
             print(share, "changed share " + share.name());
         }
     }

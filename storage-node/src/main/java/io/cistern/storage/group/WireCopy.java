@@ -93,8 +93,7 @@ final class WireCopy {
     }
 
     /// The rows of shares behind `after`, or only their digest.
-    record FilesRequest(
-            GroupId group, long session, byte @Nullable [] after, boolean contents) {
+    record FilesRequest(GroupId group, long session, byte @Nullable [] after, boolean contents) {
         void encode(ByteBuf out) {
             out.writeLong(group.value()).writeLong(session);
             putOptionalBytes(out, after);

@@ -251,7 +251,11 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                 long volume, Origin origin, long offset, long length, boolean unmap) {
             int from = (int) offset;
             int to = (int) (offset + length);
-            return call(true, () -> FakeGroup.this.change(origin, () -> Arrays.fill(data, from, to, (byte) 0)));
+            return call(
+                    true,
+                    () ->
+                            FakeGroup.this.change(
+                                    origin, () -> Arrays.fill(data, from, to, (byte) 0)));
         }
 
         @Override
