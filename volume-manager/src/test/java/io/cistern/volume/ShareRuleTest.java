@@ -32,8 +32,16 @@ class ShareRuleTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "", "host", "host.name/24", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/x",
-                "10.0.0/8/9", "::/129", "10.0.0.0/8:", "10.0.0.0/8:rx"
+                "",
+                "host",
+                "host.name/24",
+                "10.0.0.0/33",
+                "10.0.0.0/-1",
+                "10.0.0.0/x",
+                "10.0.0/8/9",
+                "::/129",
+                "10.0.0.0/8:",
+                "10.0.0.0/8:rx"
             })
     void refusesOthersInOneLine(String text) {
         assertThatThrownBy(() -> ShareRule.parse(text))
@@ -52,9 +60,7 @@ class ShareRuleTest {
         "fd00::/9, fd7f::1, true",
         "fd00::/9, fd80::1, false",
     })
-    void matchesByPrefix(String rule, String client, boolean matches)
-            throws UnknownHostException {
-        assertThat(ShareRule.parse(rule).matches(InetAddress.getByName(client)))
-                .isEqualTo(matches);
+    void matchesByPrefix(String rule, String client, boolean matches) throws UnknownHostException {
+        assertThat(ShareRule.parse(rule).matches(InetAddress.getByName(client))).isEqualTo(matches);
     }
 }

@@ -110,8 +110,7 @@ class FileSystemRulesTest {
         Attributes a = create("f", CreateMode.GUARDED, null).file();
         fs.setAttributes(ROOT, a.id(), SetAttributes.ofMode(0600), a.ctimeNanos()).join();
         refused(
-                fs.setAttributes(
-                        ROOT, a.id(), SetAttributes.ofMode(0644), a.ctimeNanos() - 1),
+                fs.setAttributes(ROOT, a.id(), SetAttributes.ofMode(0644), a.ctimeNanos() - 1),
                 FileError.CHANGED);
     }
 
@@ -138,21 +137,14 @@ class FileSystemRulesTest {
                 FileError.NAME_TOO_LONG);
         fs.mkdir(ROOT, FileId.ROOT, name("x".repeat(255)), SetAttributes.NONE).join();
         for (String bad : List.of("", "a/b", "a\0b")) {
-            refused(
-                    fs.mkdir(ROOT, FileId.ROOT, name(bad), SetAttributes.NONE), FileError.INVALID);
+            refused(fs.mkdir(ROOT, FileId.ROOT, name(bad), SetAttributes.NONE), FileError.INVALID);
         }
         for (String taken : List.of(".", "..", ".snapshot")) {
-            refused(
-                    fs.mkdir(ROOT, FileId.ROOT, name(taken), SetAttributes.NONE),
-                    FileError.EXISTS);
+            refused(fs.mkdir(ROOT, FileId.ROOT, name(taken), SetAttributes.NONE), FileError.EXISTS);
         }
         refused(
                 fs.symlink(
-                        ROOT,
-                        FileId.ROOT,
-                        name("l"),
-                        name("t".repeat(4097)),
-                        SetAttributes.NONE),
+                        ROOT, FileId.ROOT, name("l"), name("t".repeat(4097)), SetAttributes.NONE),
                 FileError.NAME_TOO_LONG);
         ByteString raw = ByteString.of((byte) 0xff, (byte) 0xfe);
         fs.mkdir(ROOT, FileId.ROOT, raw, SetAttributes.NONE).join();
@@ -212,11 +204,9 @@ class FileSystemRulesTest {
         assertThat(fs.mkdir(once, FileId.ROOT, name("d"), SetAttributes.NONE).join())
                 .isEqualTo(first);
         Call second = Call.of(Credentials.ROOT, new OnceId(1, 2, 3, 1));
-        refused(
-                fs.mkdir(second, FileId.ROOT, name("d"), SetAttributes.NONE), FileError.EXISTS);
+        refused(fs.mkdir(second, FileId.ROOT, name("d"), SetAttributes.NONE), FileError.EXISTS);
         fs.rmdir(ROOT, FileId.ROOT, name("d")).join();
-        refused(
-                fs.mkdir(second, FileId.ROOT, name("d"), SetAttributes.NONE), FileError.EXISTS);
+        refused(fs.mkdir(second, FileId.ROOT, name("d"), SetAttributes.NONE), FileError.EXISTS);
         Call next = Call.of(Credentials.ROOT, new OnceId(1, 2, 4, 0));
         assertThat(fs.mkdir(next, FileId.ROOT, name("d"), SetAttributes.NONE).join().isNew())
                 .isTrue();
@@ -258,8 +248,8 @@ class FileSystemRulesTest {
         fs.remove(ROOT, FileId.ROOT, name("f")).join();
         MemoryFileSystem next = fs.reopen();
         assertThatThrownBy(() -> fs.attributes(file).join())
-                .satisfies(e ->
-                        assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.FENCED));
+                .satisfies(
+                        e -> assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.FENCED));
         assertThat(next.attributes(file).join().links()).isZero();
         assertThat(next.read(Credentials.ROOT, file, 0, 10).join().bytes().remaining())
                 .isEqualTo(4);
@@ -339,7 +329,9 @@ class FileSystemRulesTest {
                         .file()
                         .id();
         Listing listed = fs.list(Credentials.ROOT, snapshots, 0, 0, 10, true).join();
-        assertThat(listed.entries()).extracting(FileResults.Entry::name).containsExactly(name("one"));
+        assertThat(listed.entries())
+                .extracting(FileResults.Entry::name)
+                .containsExactly(name("one"));
         FileId then = listed.entries().getFirst().file();
         FileId old = fs.lookup(Credentials.ROOT, then, name("f")).join().file().id();
         assertThat(read(old, 0, 10)).isEqualTo("old");
@@ -349,9 +341,7 @@ class FileSystemRulesTest {
         assertThat(fs.access(Credentials.ROOT, old).join().write()).isFalse();
         assertThat(fs.lookup(Credentials.ROOT, then, name("..")).join().file().id())
                 .isEqualTo(snapshots);
-        refused(
-                fs.rename(ROOT, then, name("f"), FileId.ROOT, name("g")),
-                FileError.CROSS_DEVICE);
+        refused(fs.rename(ROOT, then, name("f"), FileId.ROOT, name("g")), FileError.CROSS_DEVICE);
     }
 
     @Test
@@ -364,7 +354,8 @@ class FileSystemRulesTest {
         long verifier = 0;
         int removed = 0;
         while (true) {
-            Listing page = fs.list(Credentials.ROOT, FileId.ROOT, cookie, verifier, 3, false).join();
+            Listing page =
+                    fs.list(Credentials.ROOT, FileId.ROOT, cookie, verifier, 3, false).join();
             page.entries().forEach(e -> seen.add(e.name().toString()));
             if (page.end()) {
                 break;
@@ -391,8 +382,7 @@ class FileSystemRulesTest {
         refused(fs.setXattr(ROOT, file, name("b"), name("1"), true), FileError.NO_ATTRIBUTE);
         refused(fs.removeXattr(ROOT, file, name("b")), FileError.NO_ATTRIBUTE);
         refused(
-                fs.setXattr(
-                        ROOT, file, name("b"), name("x".repeat((64 << 10) + 1)), null),
+                fs.setXattr(ROOT, file, name("b"), name("x".repeat((64 << 10) + 1)), null),
                 FileError.ATTRIBUTE_TOO_LARGE);
         ByteString largest = name("x".repeat(64 << 10));
         fs.setXattr(ROOT, file, name("b"), largest, null).join();
