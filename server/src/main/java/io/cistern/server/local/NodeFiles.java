@@ -106,10 +106,7 @@ final class NodeFiles {
         String disk = Long.toString(request.diskBytes());
         write(
                 home.config(name),
-                text(name, ports, disk)
-                        + frontEnds(ports, false)
-                        + tls(request.tls())
-                        + cluster);
+                text(name, ports, disk) + frontEnds(ports, false) + tls(request.tls()) + cluster);
     }
 
     /// @param first the node that listens on the standard ports too

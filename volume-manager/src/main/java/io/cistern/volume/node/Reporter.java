@@ -4,7 +4,6 @@ import io.cistern.raft.Leadership;
 import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
 import io.cistern.storage.Disk;
-import io.cistern.storage.DiskCounters;
 import io.cistern.storage.group.GroupHost;
 import io.cistern.storage.group.ReplicaStatus;
 import io.cistern.volume.ClusterNode.Sample;
@@ -172,10 +171,12 @@ final class Reporter {
     /// Numbers for the metrics page.
     List<Sample> metrics() {
         return new NodeSamples(local.file().name(), catalog.state())
-                .disks(disks(), number -> {
-                    Disk open = local.disks().get(number);
-                    return open == null ? null : open.counters();
-                })
+                .disks(
+                        disks(),
+                        number -> {
+                            Disk open = local.disks().get(number);
+                            return open == null ? null : open.counters();
+                        })
                 .replicas(host.status())
                 .activity(host.activity())
                 .samples();
