@@ -31,7 +31,13 @@ final class Programs {
                     "bash",
                     "bash",
                     "gcc",
-                    "gcc");
+                    "gcc",
+                    "nfs-ls",
+                    "libnfs-utils",
+                    "nfs-cp",
+                    "libnfs-utils",
+                    "nfs-cat",
+                    "libnfs-utils");
 
     private Programs() {}
 
