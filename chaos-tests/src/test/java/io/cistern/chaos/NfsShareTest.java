@@ -36,13 +36,9 @@ class NfsShareTest {
             String listed = url(cluster, 1, "");
             cluster.kill("n0");
             await().atMost(LIMIT)
-                    .untilAsserted(
-                            () -> assertThat(nfs("nfs-ls", listed).exit()).isZero());
+                    .untilAsserted(() -> assertThat(nfs("nfs-ls", listed).exit()).isZero());
             Path copy = dir.resolve("copy");
-            Programs.run(
-                            dir,
-                            LIMIT,
-                            List.of("bash", "-c", "nfs-cat '" + second + "' > " + copy))
+            Programs.run(dir, LIMIT, List.of("bash", "-c", "nfs-cat '" + second + "' > " + copy))
                     .succeeded();
             assertThat(copy).hasSameBinaryContentAs(file);
             cluster.startNodes();
@@ -58,11 +54,6 @@ class NfsShareTest {
             throws InterruptedException {
         String address = cluster.status().get("nodes").get(node).get("nfs").asText();
         String port = address.substring(address.lastIndexOf(':') + 1);
-        return "nfs://127.0.0.1/home"
-                + path
-                + "?version=3&nfsport="
-                + port
-                + "&mountport="
-                + port;
+        return "nfs://127.0.0.1/home" + path + "?version=3&nfsport=" + port + "&mountport=" + port;
     }
 }

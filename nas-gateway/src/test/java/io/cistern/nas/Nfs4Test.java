@@ -371,10 +371,7 @@ class Nfs4Test {
         XdrReader plus =
                 a.ok(
                         putfh(f.handle()),
-                        stateOp(
-                                68,
-                                f.stateid(),
-                                o -> o.writeLong(1 << 20).writeInt(4_096)));
+                        stateOp(68, f.stateid(), o -> o.writeLong(1 << 20).writeInt(4_096)));
         result(plus, PUTFH);
         result(plus, 68);
         Opened g = a.open("share", "o", "g", 3, 0, true);
