@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 say() { printf '== %s\n' "$*"; }
 
 # --- what the tests use, from the distribution's packages -------------------------------------------------------
-packages=(qemu-system-x86 qemu-utils qemu-block-extra libiscsi-bin libnbd-bin python3-libnbd fio nbdkit jq cpio e2fsprogs mmdebstrap fiu-utils
+packages=(qemu-system-x86 qemu-utils qemu-block-extra libiscsi-bin libnfs-utils libnbd-bin python3-libnbd fio nbdkit jq cpio e2fsprogs mmdebstrap fiu-utils
     libfiu-dev gcc libc6-dev kmod binutils openssl maven)
 missing=()
 for package in "${packages[@]}"; do

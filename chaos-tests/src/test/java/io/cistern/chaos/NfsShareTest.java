@@ -33,11 +33,12 @@ class NfsShareTest {
             assertThat(nfs("nfs-ls", url(cluster, 1, "")).exit()).isNotZero();
 
             String second = url(cluster, 1, "/file");
+            String listed = url(cluster, 1, "");
             cluster.kill("n0");
             await().atMost(LIMIT)
-                    .untilAsserted(() -> assertThat(nfs("nfs-cat", second).exit()).isZero());
+                    .untilAsserted(() -> assertThat(nfs("nfs-ls", listed).exit()).isZero());
             Path copy = dir.resolve("copy");
-            Programs.run(dir, LIMIT, List.of("sh", "-c", "nfs-cat '" + second + "' > " + copy))
+            Programs.run(dir, LIMIT, List.of("bash", "-c", "nfs-cat '" + second + "' > " + copy))
                     .succeeded();
             assertThat(copy).hasSameBinaryContentAs(file);
             cluster.startNodes();

@@ -30,7 +30,10 @@ final class Programs {
                     Map.entry("fio", "fio"),
                     Map.entry("openssl", "openssl"),
                     Map.entry("bash", "bash"),
-                    Map.entry("gcc", "gcc"));
+                    Map.entry("gcc", "gcc"),
+                    Map.entry("nfs-ls", "libnfs-utils"),
+                    Map.entry("nfs-cp", "libnfs-utils"),
+                    Map.entry("nfs-cat", "libnfs-utils"));
 
     private Programs() {}
 

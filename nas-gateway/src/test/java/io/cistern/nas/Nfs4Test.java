@@ -491,4 +491,18 @@ class Nfs4Test {
         assertThat(server.shares.files("share").attributes(FileId.ROOT).join().isDirectory())
                 .isTrue();
     }
+
+    @Test
+    void whatWasHeldInAShareThatAnotherNodeTookIsGoneAndCanBeHadAgain() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        try (TestServer next = new TestServer(server.shares, c -> c);
+                V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            assertThat(b.status(root(), lookup("share"), op(GETFH))).isZero();
+        }
+        Op[] change = {putfh(f.handle()), write(f.stateid(), 0, DATA)};
+        assertThat(a.status(change)).as("DELAY: fenced").isEqualTo(10_008);
+        assertThat(a.status(change)).as("BAD_STATEID").isEqualTo(10_025);
+        Opened again = a.open("share", "o", "f", 3, 0, false);
+        assertThat(a.status(putfh(again.handle()), write(again.stateid(), 0, DATA))).isZero();
+    }
 }
