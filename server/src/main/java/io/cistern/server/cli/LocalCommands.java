@@ -121,9 +121,9 @@ final class LocalCommands {
                     .append(" nodes, healthy, files in ")
                     .append(home.path())
                     .append('\n');
-            Table table = new Table("NODE", "PID", "API", "NODE WIRE", "RAFT");
+            Table table = new Table("NODE", "PID", "API", "NODE WIRE", "RAFT", "ISCSI");
             for (NodeInfo n : status.nodes()) {
-                table.row(n.name(), n.pid(), n.api(), n.wire(), n.raft());
+                table.row(n.name(), n.pid(), n.api(), n.wire(), n.raft(), n.iscsi());
             }
             return out.append(table).toString();
         }

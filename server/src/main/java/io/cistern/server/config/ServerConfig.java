@@ -44,7 +44,17 @@ public record ServerConfig(
             List<InetSocketAddress> listen,
             List<String> advertise,
             List<String> chapAlgorithms,
-            int maxConnections) {}
+            int maxConnections) {
+        /// True where the portal may do without: others are told of another of its addresses.
+        public boolean optional(InetSocketAddress address) {
+            return !told(address) && listen.stream().anyMatch(this::told);
+        }
+
+        private boolean told(InetSocketAddress address) {
+            return address.getAddress().isAnyLocalAddress()
+                    || advertise.contains(Addresses.format(address));
+        }
+    }
 
     /// @param advertise `host:port`
     /// @param portmapper null for none

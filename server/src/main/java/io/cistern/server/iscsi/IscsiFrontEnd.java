@@ -19,6 +19,9 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.util.concurrent.DefaultThreadFactory;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.EnumSet;
@@ -131,7 +134,7 @@ public final class IscsiFrontEnd implements AutoCloseable {
         PortalConfig.Limits usual = PortalConfig.Limits.DEFAULT;
         PortalConfig defaults = PortalConfig.of(config.listen().getFirst(), number);
         return new PortalConfig(
-                config.listen(),
+                config.listen().stream().filter(a -> !config.optional(a) || free(a)).toList(),
                 number,
                 defaults.offer(),
                 algorithms(),
@@ -143,6 +146,17 @@ public final class IscsiFrontEnd implements AutoCloseable {
                         usual.maxTextBytes(),
                         usual.memory()),
                 defaults.timeouts());
+    }
+
+    private static boolean free(InetSocketAddress address) {
+        try (ServerSocket socket = new ServerSocket()) {
+            socket.setReuseAddress(true);
+            socket.bind(address);
+            return true;
+        } catch (IOException taken) {
+            log.info("{} is taken by another program; the portal does without", address);
+            return false;
+        }
     }
 
     private Set<ChapAlgorithm> algorithms() {

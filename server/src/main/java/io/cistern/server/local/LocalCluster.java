@@ -146,7 +146,7 @@ public final class LocalCluster {
                 new ArrayList<>(List.of(config.api().listen(), node.wire(), node.raft()));
         ServerConfig.IscsiConfig iscsi = config.iscsi();
         if (iscsi != null) {
-            ports.addAll(iscsi.listen());
+            iscsi.listen().stream().filter(a -> !iscsi.optional(a)).forEach(ports::add);
         }
         checkPorts(ports, node.name(), remedy);
     }

@@ -51,6 +51,13 @@ class ConfigFileTest {
                                 + "[iscsi]\nlisten = \"0.0.0.0:3260\"\n"
                                 + "advertise = \"10.0.0.1:3260\"\n");
         assertThat(config.node().iscsi()).isEqualTo("10.0.0.1:3260");
+        config =
+                parse(
+                        LEAST
+                                + "[iscsi]\nlisten = \"127.0.0.1:7490, 127.0.0.1:3260\"\n"
+                                + "advertise = \"127.0.0.1:7490\"\n");
+        IscsiConfig two = java.util.Objects.requireNonNull(config.iscsi());
+        assertThat(two.listen()).filteredOn(two::optional).containsExactly(two.listen().get(1));
     }
 
     @ParameterizedTest
