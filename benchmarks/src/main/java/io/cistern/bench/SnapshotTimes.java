@@ -35,7 +35,11 @@ public final class SnapshotTimes {
         SnapshotTimes bench = new SnapshotTimes(args[0], args[1]);
         int snapshots = Integer.parseInt(args[2]);
         int times = Integer.parseInt(args[3]);
-        int present = bench.ask("GET", "/v1/volumes/" + args[1] + "/snapshots", "").split("\"name\"", -1).length - 1;
+        int present =
+                bench.ask("GET", "/v1/volumes/" + args[1] + "/snapshots", "")
+                                .split("\"name\"", -1)
+                                .length
+                        - 1;
         for (int i = present; i < snapshots; i++) {
             bench.snapshot("s" + i);
         }
@@ -80,11 +84,16 @@ public final class SnapshotTimes {
         HttpRequest request =
                 HttpRequest.newBuilder(URI.create(api + path))
                         .header("Content-Type", "application/json")
-                        .method(method, body.isEmpty() ? BodyPublishers.noBody() : BodyPublishers.ofString(body))
+                        .method(
+                                method,
+                                body.isEmpty()
+                                        ? BodyPublishers.noBody()
+                                        : BodyPublishers.ofString(body))
                         .build();
         HttpResponse<String> answer = http.send(request, BodyHandlers.ofString());
         if (answer.statusCode() / 100 != 2) {
-            throw new IOException(method + " " + path + ": " + answer.statusCode() + " " + answer.body());
+            throw new IOException(
+                    method + " " + path + ": " + answer.statusCode() + " " + answer.body());
         }
         return answer.body();
     }

@@ -19,8 +19,8 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// The framing of node wire and Raft: checksum and header of one message, and the way back, as whole
-/// and as it comes from a socket, in reads of 64 KiB.
+/// The framing of node wire and Raft: checksum and header of one message, and the way back, as
+/// whole and as it comes from a socket, in reads of 64 KiB.
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
