@@ -62,7 +62,7 @@ for target in "$@"; do
     . "$here/peers/$target.sh" 2>/dev/null || { echo "compare.sh: no target '$target'; see the head of this file" >&2; exit 2; }
 done
 current=
-cleanup() { [ -n "$current" ] && "down_$current"; stop_daemons; rm -rf "$work"; }
+cleanup() { trap '' INT TERM; [ -n "$current" ] && "down_$current"; stop_daemons; rm -rf "$work"; }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 

@@ -17,6 +17,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-failover.XXXXXX")
 SIZE=1
 frozen=
 cleanup() {
+    trap '' INT TERM # a second signal must not leave anything behind
     [ -n "$frozen" ] && kill -CONT "$frozen" 2>/dev/null
     down_cistern
     rm -rf "$work"

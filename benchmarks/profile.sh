@@ -19,7 +19,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-profile.XXXXXX")
 # shellcheck source=/dev/null
 . "$here/peers/cistern.sh"
 jcmd=$("$here/../cistern" --jdk-home)/bin/jcmd
-trap 'down_cistern; rm -rf "$work"' EXIT
+trap 'trap "" INT TERM; down_cistern; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 threads() { # one line per thread: process, name, ticks, switches

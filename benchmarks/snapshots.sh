@@ -14,6 +14,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-snapshots.XXXXXX")
 java=$("$here/../cistern" --jdk-home)/bin/java
 load=
 cleanup() {
+    trap '' INT TERM # a second signal must not leave anything behind
     [ -n "$load" ] && kill "$load" 2>/dev/null && wait "$load" 2>/dev/null
     cistern stop >/dev/null 2>&1
     rm -rf "$work"
