@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.vmdisk.vhost.Native;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -104,18 +105,14 @@ public final class QemuMonitor implements AutoCloseable {
         return sizes;
     }
 
-    /// True where QEMU has a disk, over any transport, on that socket.
-    public boolean uses(Path socket) {
-        if (!disksOn(socket).isEmpty()) {
-            return true;
+    /// QEMU's process, as far as it has made its monitor's socket itself; 0 where unknown.
+    public int pid() {
+        try {
+            return Native.listenerPid(path.toString());
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.UNAVAILABLE, "no QEMU monitor answers on " + path, e);
         }
-        for (JsonNode device : execute("query-chardev", Map.of())) {
-            String name = device.path("filename").asText();
-            if (name.endsWith("unix:" + socket) || name.contains("unix:" + socket + ",")) {
-                return true;
-            }
-        }
-        return false;
     }
 
     /// Runs `task` while the guest stands still: all of its requests are answered, and none comes.

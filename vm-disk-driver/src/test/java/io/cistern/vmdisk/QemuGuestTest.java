@@ -178,5 +178,9 @@ class QemuGuestTest {
         assertThat(disk.getElementsByTagName("shareable").getLength()).isEqualTo(1);
         assertThat(LibvirtXml.disk("v1", Path.of("/s"), "vda", false, false))
                 .doesNotContain("readonly", "shareable");
+        assertThat(LibvirtXml.commandLine(java.util.List.of("-device", "a<b")))
+                .isEqualTo(
+                        "<qemu:commandline>\n  <qemu:arg value='-device'/>\n"
+                                + "  <qemu:arg value='a&lt;b'/>\n</qemu:commandline>\n");
     }
 }

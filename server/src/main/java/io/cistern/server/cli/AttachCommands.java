@@ -145,7 +145,11 @@ final class AttachCommands {
                     + (uri == null ? "" : "\n\nNBD clients:\n  " + uri)
                     + "\n\nlibvirt:\n"
                     + (uri == null ? LibvirtXml.SHARED_MEMORY.indent(2) : "")
-                    + a.libvirt().indent(2);
+                    + a.libvirt().indent(2)
+                    + (uri == null
+                            ? ""
+                            : "\nlibvirt that does not know <reconnect> for NBD (9.0 and before), instead:\n"
+                                    + LibvirtXml.commandLine(a.qemu()).indent(2));
         }
     }
 

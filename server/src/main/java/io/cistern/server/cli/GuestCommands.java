@@ -225,12 +225,13 @@ final class GuestCommands extends BaseCommand.Group {
 
         private List<SnapshotName> disks(QemuMonitor monitor, String name) {
             DriverClient driver = LocalDriver.running(root().home());
+            int pid = monitor.pid();
             List<SnapshotName> names =
                     driver == null
                             ? List.of()
                             : driver.list().stream()
                                     .filter(v -> v.mode() != AttachMode.READ_ONLY)
-                                    .filter(v -> monitor.uses(Path.of(v.socket())))
+                                    .filter(v -> v.clients().stream().anyMatch(c -> c.pid() == pid))
                                     .map(v -> SnapshotName.parse(v.volume() + "@" + name))
                                     .distinct()
                                     .toList();

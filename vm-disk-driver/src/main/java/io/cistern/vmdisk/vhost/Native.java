@@ -236,6 +236,18 @@ public final class Native {
         return call("accept", s -> (int) ACCEPT4.invokeExact(s.errno, fd, 0L, 0L, SOCK_CLOEXEC));
     }
 
+    /// The process that listens on a socket; 0 where unknown.
+    ///
+    /// @throws IOException where none does
+    public static int listenerPid(String path) throws IOException {
+        int fd = connect(path);
+        try {
+            return peerPid(fd);
+        } finally {
+            close(fd);
+        }
+    }
+
     /// The process at the other end; 0 where unknown.
     static int peerPid(int fd) {
         try {
