@@ -10,7 +10,7 @@ say() { printf '== %s\n' "$*"; }
 
 # --- what the tests use, from the distribution's packages -------------------------------------------------------
 packages=(qemu-system-x86 qemu-utils libnbd-bin python3-libnbd fio nbdkit jq cpio e2fsprogs mmdebstrap fiu-utils
-    libfiu-dev gcc libc6-dev kmod binutils openssl maven)
+    libfiu-dev gcc libc6-dev kmod binutils openssl maven libiscsi-bin qemu-block-extra)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || missing+=("$package")

@@ -25,9 +25,9 @@ public record PortalConfig(
     public static final Set<ChapAlgorithm> STRONG_CHAP =
             Set.of(ChapAlgorithm.SHA3_256, ChapAlgorithm.SHA_256);
 
-    /// Length of the longest data segment before the full feature phase, and of the longest that
-    /// carries no SCSI data after it (RFC 7143 13.12): 8,192 bytes.
-    public static final int MAX_TEXT_SEGMENT_BYTES = 8_192;
+    /// Length of the longest data segment before the full feature phase (RFC 7143 13.12): 8,192
+    /// bytes.
+    public static final int MAX_LOGIN_SEGMENT_BYTES = 8_192;
 
     public PortalConfig {
         listen = List.copyOf(listen);

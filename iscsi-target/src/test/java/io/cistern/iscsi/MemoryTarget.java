@@ -8,6 +8,7 @@ import io.cistern.iscsi.scsi.ScsiResult;
 import io.cistern.iscsi.scsi.ScsiTarget;
 import io.cistern.iscsi.scsi.TaskManagement;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -128,7 +129,7 @@ final class MemoryTarget implements ScsiTarget {
                 device.write(range.offset, dataOut.nioBuffer())
                         .whenComplete((ok, failure) -> finish(command, dataOut, ScsiResult.good()));
             } else {
-                ByteBuf data = Unpooled.directBuffer(Math.max(1, range.length));
+                ByteBuf data = ByteBufAllocator.DEFAULT.directBuffer(Math.max(1, range.length));
                 device.read(range.offset, data.nioBuffer(0, range.length))
                         .whenComplete((ok, failure) ->
                                 finish(

@@ -9,6 +9,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Programs that people use, against a portal.
 class PortalToolsTest {
@@ -67,21 +69,18 @@ class PortalToolsTest {
 
     @Test
     void qemuWritesAndReadsBack() throws Exception {
-        writeAndRead(served.url());
+        writeAndRead("");
     }
 
     @Test
-    void qemuWritesAndReadsBackWithDigests() throws Exception {
-        writeAndRead(served.url() + "?header_digest=crc32c");
-        writeAndRead(served.url() + "?header_digest=crc32c&data_digest=crc32c");
+    void qemuWritesAndReadsBackWithHeaderDigests() throws Exception {
+        writeAndRead(",header-digest=crc32c");
     }
 
-    private static void writeAndRead(String url) throws Exception {
+    private void writeAndRead(String options) throws Exception {
         String output =
                 Tool.run(
                                 "qemu-io",
-                                "-f",
-                                "raw",
                                 "-c",
                                 "write -P 0xa5 0 4k",
                                 "-c",
@@ -104,7 +103,12 @@ class PortalToolsTest {
                                 "read -P 0 32M 1M",
                                 "-c",
                                 "flush",
-                                url)
+                                "--image-opts",
+                                "driver=iscsi,transport=tcp,lun=0,portal="
+                                        + served.address()
+                                        + ",target="
+                                        + Served.TARGET
+                                        + options)
                         .succeeded()
                         .output();
         assertThat(output).doesNotContain("failed").doesNotContain("rror");
@@ -119,5 +123,32 @@ class PortalToolsTest {
         Tool.run("iscsi-inq", url.replace(SECRET, "another-secret-x")).failed();
         Tool.run("iscsi-inq", served.url()).failed();
         assertThat(served.portal.metrics().failedAuthentications()).isEqualTo(2);
+    }
+
+    /// libiscsi's own tests of the transport, each in a process of its own, against the few
+    /// commands of [MemoryTarget]. iSCSITMF.LUNResetSimpleAsync is left out: 1.19 has an assertion
+    /// in it that fails before the answer can come (mended in libiscsi's commit 5553d6b).
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "iSCSIcmdsn.iSCSICmdSnTooHigh",
+                "iSCSIcmdsn.iSCSICmdSnTooLow",
+                "iSCSIdatasn.iSCSIDataSnInvalid",
+                "iSCSIResiduals.Read10Invalid",
+                "iSCSIResiduals.Read10Residuals",
+                "iSCSIResiduals.Read16Residuals",
+                "iSCSIResiduals.Write10Residuals",
+                "iSCSIResiduals.Write16Residuals",
+                "iSCSITMF.AbortTaskSimpleAsync"
+            })
+    void conformanceTestsOfTheTransportPass(String test) throws Exception {
+        String output =
+                Tool.run("iscsi-test-cu", "-d", "-t", "iSCSI." + test, served.url())
+                        .succeeded()
+                        .output();
+        // Type, total, ran, passed, failed, inactive.
+        assertThat(output).containsPattern("tests +1 +1 +1 +0 +0");
+        String of = test.substring(test.indexOf('.') + 1);
+        assertThat(output.substring(output.indexOf("Test: " + of))).contains("passed");
     }
 }

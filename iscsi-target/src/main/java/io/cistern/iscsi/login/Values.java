@@ -76,7 +76,9 @@ final class Values {
         return "0x" + HexFormat.of().formatHex(bytes);
     }
 
+    /// What a peer sent, fit for a log: no controls, not long.
     static String shorten(String value) {
-        return value.length() <= 40 ? value : value.substring(0, 40) + "…";
+        String shown = value.length() <= 40 ? value : value.substring(0, 40) + "…";
+        return shown.replaceAll("\\p{Cntrl}", "?");
     }
 }

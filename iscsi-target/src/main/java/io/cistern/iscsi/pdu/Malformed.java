@@ -25,6 +25,23 @@ public record Malformed(Kind kind, Header header, String detail) {
             return int32(20);
         }
 
+        /// Whether it is a request with a CmdSN that is used up (RFC 7143 4.2.2.1).
+        public boolean takesCmdSn() {
+            return switch (opcode()) {
+                case Pdu.Opcode.NOP_OUT,
+                        Pdu.Opcode.SCSI_REQUEST,
+                        Pdu.Opcode.TASK_MANAGEMENT_REQUEST,
+                        Pdu.Opcode.TEXT_REQUEST,
+                        Pdu.Opcode.LOGOUT_REQUEST ->
+                        (bytes[0] & Pdu.Opcode.IMMEDIATE) == 0;
+                default -> false;
+            };
+        }
+
+        public int cmdSn() {
+            return int32(24);
+        }
+
         /// The F bit.
         public boolean last() {
             return (bytes[1] & Pdu.Opcode.FINAL) != 0;

@@ -37,7 +37,6 @@ public final class PduDecoder extends ChannelInboundHandlerAdapter {
     private final Side side;
     private Digests digests = Digests.NONE;
     private int maxDataBytes;
-    private int maxOtherBytes;
 
     private State state = State.HEADER;
 
@@ -53,18 +52,15 @@ public final class PduDecoder extends ChannelInboundHandlerAdapter {
     public PduDecoder(Side side, int maxDataBytes) {
         this.side = side;
         this.maxDataBytes = maxDataBytes;
-        this.maxOtherBytes = maxDataBytes;
         this.header = Unpooled.buffer(Pdu.HEADER_BYTES, Pdu.HEADER_BYTES + 255 * 4 + 4);
     }
 
     /// From the next PDU on. Event loop only.
     ///
-    /// @param maxData length of the longest data segment of commands and Data-Out
-    /// @param maxOther of the other PDUs
-    public void limits(Digests negotiated, int maxData, int maxOther) {
+    /// @param maxData length of the longest data segment to accept
+    public void limits(Digests negotiated, int maxData) {
         digests = negotiated;
         maxDataBytes = maxData;
-        maxOtherBytes = maxOther;
     }
 
     /// The header of the PDU that is being passed on. Event loop only.
@@ -132,10 +128,9 @@ public final class PduDecoder extends ChannelInboundHandlerAdapter {
             }
         }
         dataLength = header.getUnsignedMedium(5);
-        int limit = carriesData() ? maxDataBytes : maxOtherBytes;
-        if (dataLength > limit) {
+        if (dataLength > maxDataBytes) {
             throw new TooLongFrameException(
-                    "a data segment of " + dataLength + " bytes, " + limit + " are allowed");
+                    "a data segment of " + dataLength + " bytes; " + maxDataBytes + " are allowed");
         }
         if (dataLength == 0) {
             finish(ctx);
@@ -144,13 +139,6 @@ public final class PduDecoder extends ChannelInboundHandlerAdapter {
         int bytes = dataLength + (-dataLength & 3) + (digests.data() ? Digests.BYTES : 0);
         data = ctx.alloc().ioBuffer(bytes, bytes);
         state = State.DATA;
-    }
-
-    private boolean carriesData() {
-        return switch (header.getByte(0) & Pdu.Opcode.MASK) {
-            case Pdu.Opcode.SCSI_REQUEST, Pdu.Opcode.DATA_OUT, Pdu.Opcode.DATA_IN -> true;
-            default -> false;
-        };
     }
 
     private void finish(ChannelHandlerContext ctx) {

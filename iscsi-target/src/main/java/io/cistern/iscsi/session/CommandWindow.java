@@ -47,7 +47,7 @@ final class CommandWindow {
     }
 
     Verdict arrive(int cmdSn, Pdu pdu) {
-        if (cmdSn == exp) {
+        if (cmdSn == exp && contains(cmdSn)) {
             exp++;
             return Verdict.NOW;
         }

@@ -37,7 +37,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     private final Outbox out;
     private final Consumer<Connection> onClosed;
     private Phase phase;
-    private boolean loggedIn;
+    private volatile boolean loggedIn;
     private boolean closing;
     private boolean closed;
     private long lastReceived = System.nanoTime();
@@ -48,7 +48,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
         this.shared = shared;
         this.channel = channel;
         this.onClosed = onClosed;
-        this.decoder = new PduDecoder(PduDecoder.Side.TARGET, PortalConfig.MAX_TEXT_SEGMENT_BYTES);
+        this.decoder = new PduDecoder(PduDecoder.Side.TARGET, PortalConfig.MAX_LOGIN_SEGMENT_BYTES);
         this.out = new Outbox(channel);
         this.phase = new LoginPhase(this, shared);
         channel.pipeline().addLast(decoder, encoder, this);
@@ -81,7 +81,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
         loggedIn = true;
         phase = fullFeature;
         encoder.digests(digests);
-        decoder.limits(digests, maxRecvSegment, PortalConfig.MAX_TEXT_SEGMENT_BYTES);
+        decoder.limits(digests, maxRecvSegment);
     }
 
     /// `System.nanoTime()` when the initiator was last heard.

@@ -24,6 +24,9 @@ final class FullFeature implements Phase {
     /// Immediate SCSI commands under way; one more is rejected (RFC 7143 4.2.2.1 asks for one).
     private static final int MAX_IMMEDIATE = 16;
 
+    /// Commands that may wait for one that is missing, with their immediate data.
+    private static final int MAX_HELD = 32;
+
     /// Pause before the initiator should connect again, told in seconds.
     private static final int TIME2WAIT_S = 2;
 
@@ -59,14 +62,6 @@ final class FullFeature implements Phase {
             tasks.listen(this::openWindow, functions::progress);
         }
         openWindow();
-    }
-
-    /// The connection is in this phase now.
-    void begin() {
-        if (tasks == null) {
-            return;
-        }
-        // The last login response has announced the window.
     }
 
     private void openWindow() {
@@ -112,7 +107,15 @@ final class FullFeature implements Phase {
                 perform(pdu);
                 runHeld();
             }
-            case HELD -> {}
+            case HELD -> {
+                if (window.heldCount() > MAX_HELD) {
+                    drop("too many commands out of order");
+                } else if (pdu instanceof ScsiRequest request && !request.flags().last()) {
+                    // Its data would come before its turn. At error recovery level 0 a lost command
+                    // ends the session anyway, unless the initiator sends it again.
+                    drop("a command is missing before one with unsolicited data");
+                }
+            }
             case IGNORED -> pdu.release();
         }
     }
@@ -148,8 +151,6 @@ final class FullFeature implements Phase {
         int reason = 0;
         if (tasks == null) {
             reason = Reject.NOT_SUPPORTED;
-        } else if (logoutAsked && logoutDeadline == 0) {
-            reason = Reject.WAITING_FOR_LOGOUT;
         } else if (request.itt() == Pdu.NO_TAG
                 || request.flags().attribute() > 4
                 || !request.flags().write() && !request.flags().last()) {
@@ -242,7 +243,13 @@ final class FullFeature implements Phase {
     public void malformed(Malformed malformed) {
         switch (malformed.kind()) {
             case UNKNOWN_OPCODE -> reject(Reject.NOT_SUPPORTED);
-            case BAD_HEADER -> reject(Reject.INVALID_FIELD);
+            case BAD_HEADER -> {
+                reject(Reject.INVALID_FIELD);
+                if (malformed.header().takesCmdSn()) {
+                    window.plug(malformed.header().cmdSn());
+                    runHeld();
+                }
+            }
             case DATA_DIGEST -> {
                 // RFC 7143 7.8: a command is as if it had not come; data fails its command.
                 reject(Reject.DATA_DIGEST_ERROR);

@@ -48,6 +48,9 @@ final class LoginPhase implements Phase {
             login(request);
         } catch (LoginRefusedException e) {
             refuse(request, e);
+        } catch (RuntimeException e) {
+            LOG.error("{}: a login failed by a fault of ours", connection.peer(), e);
+            refuse(request, new LoginRefusedException(LoginStatus.TARGET_ERROR, "internal error"));
         } finally {
             request.release();
         }
@@ -107,7 +110,7 @@ final class LoginPhase implements Phase {
 
     private Session begin(LoginResult login) throws LoginRefusedException {
         InetAddress address = address();
-        if (address != null) {
+        if (address != null && login.access() != null && login.access().chap() != null) {
             shared.throttle().succeeded(address);
         }
         Session session = Session.open(connection, login);

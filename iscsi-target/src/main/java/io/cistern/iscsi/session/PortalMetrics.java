@@ -25,6 +25,8 @@ public final class PortalMetrics {
     /// @param rejects Reject PDUs sent
     /// @param digestErrors header and data digests that did not match
     /// @param timeouts connections dropped because the initiator was silent
+    /// @param writeBytesHeld of writes under way, now
+    /// @param readBytesHeld of reads under way or not taken by their initiator, now
     public record Snapshot(
             long accepted,
             long refused,
@@ -36,9 +38,11 @@ public final class PortalMetrics {
             long bytesWritten,
             long rejects,
             long digestErrors,
-            long timeouts) {}
+            long timeouts,
+            long writeBytesHeld,
+            long readBytesHeld) {}
 
-    public Snapshot snapshot() {
+    Snapshot snapshot(long writeBytesHeld, long readBytesHeld) {
         return new Snapshot(
                 accepted.sum(),
                 refused.sum(),
@@ -50,6 +54,8 @@ public final class PortalMetrics {
                 bytesWritten.sum(),
                 rejects.sum(),
                 digestErrors.sum(),
-                timeouts.sum());
+                timeouts.sum(),
+                writeBytesHeld,
+                readBytesHeld);
     }
 }

@@ -103,6 +103,8 @@ public final class PortalServer implements AutoCloseable {
             List<Connection> logins = connections.stream().filter(c -> !c.loggedIn()).toList();
             if (logins.size() >= shared.config().limits().maxLogins()) {
                 oldestLogin = logins.getFirst();
+                // At once, lest the next one choose it again before its event loop has closed it.
+                connections.remove(oldestLogin);
                 shared.metrics().refused.increment();
             }
             connections.add(new Connection(shared, channel, this::forget));
@@ -135,7 +137,7 @@ public final class PortalServer implements AutoCloseable {
     }
 
     public PortalMetrics.Snapshot metrics() {
-        return shared.metrics().snapshot();
+        return shared.metrics().snapshot(shared.writes().used(), shared.reads().used());
     }
 
     @Override

@@ -25,6 +25,9 @@ final class Session {
     private int tsih;
     private @Nullable FullFeature phase;
 
+    /// Why the session is to end that has not begun.
+    private @Nullable String endedEarly;
+
     private Session(Connection connection, LoginResult login) {
         this.connection = connection;
         this.login = login;
@@ -74,10 +77,16 @@ final class Session {
 
     /// The last login response has been sent.
     void start() {
-        FullFeature fullFeature = java.util.Objects.requireNonNull(phase);
         connection.enter(
-                fullFeature, login.parameters().digests(), login.parameters().maxRecvSegment());
-        fullFeature.begin();
+                java.util.Objects.requireNonNull(phase),
+                login.parameters().digests(),
+                login.parameters().maxRecvSegment());
+        if (endedEarly != null) {
+            end(endedEarly, false);
+        } else {
+            // The rules may have changed since they were looked at, before the session was listed.
+            checkAccess();
+        }
     }
 
     /// Any thread: ends the session.
@@ -85,10 +94,12 @@ final class Session {
     /// @param politely asks the initiator to log out first, if its time allows
     void end(String reason, boolean politely) {
         connection.execute(() -> {
-            if (connection.isClosed() || phase == null) {
+            if (connection.isClosed()) {
                 return;
             }
-            if (politely) {
+            if (phase == null) {
+                endedEarly = reason;
+            } else if (politely) {
                 phase.shutdown(reason);
             } else {
                 phase.drop(reason);

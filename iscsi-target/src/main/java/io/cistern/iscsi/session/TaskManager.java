@@ -76,6 +76,8 @@ final class TaskManager {
             one(request, function);
         } else if (aborts(function)) {
             many(request, function);
+        } else if (function == TaskManagement.QUERY_TASK_SET && gathering(request.lun())) {
+            respond(request, TaskManagementResponse.SUCCEEDED);
         } else {
             pass(request, function, null, List.of());
         }
@@ -115,6 +117,13 @@ final class TaskManager {
                     true;
             case ABORT_TASK, CLEAR_ACA, QUERY_TASK, QUERY_TASK_SET, QUERY_ASYNC_EVENT -> false;
         };
+    }
+
+    /// Whether the task set has a task that the nexus does not know yet.
+    private boolean gathering(long lun) {
+        return !tasks.select(
+                        task -> task.request().lun() == lun && task.state != Task.State.EXECUTING)
+                .isEmpty();
     }
 
     // ---- one task ------------------------------------------------------------------------------

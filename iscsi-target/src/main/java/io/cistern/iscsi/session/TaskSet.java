@@ -15,12 +15,9 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Queue;
 import java.util.Set;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -28,9 +25,7 @@ import org.jspecify.annotations.Nullable;
 /// The SCSI commands of a session: gathers their data, gives them to the nexus in order, and sends
 /// what comes back. Event loop only, unless a method says otherwise.
 ///
-/// Invariants: `byTag` holds every task that has not ended; `undelivered` those of them that are
-/// not READY or wait for an ordered one, oldest first; `backlog` those that are READY and wait for
-/// memory or for a task management function.
+/// Invariant: `byTag` holds every task that has not ended.
 final class TaskSet {
     private final Connection connection;
     private final Nexus nexus;
@@ -42,23 +37,18 @@ final class TaskSet {
     private final SessionStats stats;
 
     private final Map<Integer, Task> byTag = new HashMap<>();
-    private final Set<Task> undelivered = new LinkedHashSet<>();
-    private final Deque<Task> backlog = new ArrayDeque<>();
+    private final DeliveryQueue deliveries = new DeliveryQueue(this::reserveRead, this::execute);
 
     /// Writes that wait for memory before they ask for their data.
     private final Deque<Task> ungranted = new ArrayDeque<>();
 
-    private final Queue<Runnable> completions = new ConcurrentLinkedQueue<>();
-    private final AtomicBoolean draining = new AtomicBoolean();
+    private final LoopQueue completions;
     private final AtomicBoolean awaitingWrites = new AtomicBoolean();
     private final AtomicBoolean awaitingReads = new AtomicBoolean();
 
-    private int orderedUndelivered;
     private int windowTasks;
     private int immediateTasks;
     private int nextTtt;
-    private boolean held;
-    private boolean delivering;
     private boolean closed;
     private Runnable onEnd = () -> {};
     private Runnable onChange = () -> {};
@@ -73,6 +63,7 @@ final class TaskSet {
         var memory = shared.config().limits().memory();
         this.writeMemory = new Memory(memory.sessionWrites(), shared.writes());
         this.readMemory = new Memory(memory.sessionReads(), shared.reads());
+        this.completions = new LoopQueue(connection::execute);
         this.responses = new ResponseSender(connection, parameters);
     }
 
@@ -137,10 +128,7 @@ final class TaskSet {
             return;
         }
         task.wanted = nexus.dataOutLength(task.command());
-        undelivered.add(task);
-        if (task.ordered()) {
-            orderedUndelivered++;
-        }
+        deliveries.arrived(task);
         gather(task);
     }
 
@@ -158,7 +146,7 @@ final class TaskSet {
         boolean last = task.request().flags().last();
         if (!task.writes() || task.expected() == 0 && !data.isReadable() && last) {
             data.release();
-            ready(task);
+            deliveries.ready(task);
             return;
         }
         int wanted = (int) Math.min(task.wanted, task.expected());
@@ -225,7 +213,7 @@ final class TaskSet {
             } else {
                 task.dataOut = gather.take();
                 task.gather = null;
-                ready(task);
+                deliveries.ready(task);
             }
             onChange.run();
             return;
@@ -274,76 +262,18 @@ final class TaskSet {
 
     // ---- delivery ------------------------------------------------------------------------------
 
-    private void ready(Task task) {
-        task.state = Task.State.READY;
-        if (orderedUndelivered == 0) {
-            undelivered.remove(task);
-            deliver(task);
-        } else {
-            deliverInOrder();
-        }
-    }
-
-    /// An ordered task waits for all before it, and all after it wait for it.
-    private void deliverInOrder() {
-        for (Task task : new ArrayList<>(undelivered)) {
-            boolean first = !undelivered.isEmpty() && undelivered.iterator().next() == task;
-            if (task.ordered() && !(first && task.state == Task.State.READY)) {
-                return;
-            }
-            if (task.state == Task.State.READY) {
-                undelivered.remove(task);
-                if (task.ordered()) {
-                    orderedUndelivered--;
-                }
-                deliver(task);
-            }
-        }
-    }
-
-    private void deliver(Task task) {
-        backlog.add(task);
-        drainBacklog();
-    }
-
     /// Holds back deliveries while a task management function is waiting.
     void hold(boolean on) {
-        held = on;
-        if (!on) {
-            drainBacklog();
-        }
-    }
-
-    private void drainBacklog() {
-        if (delivering) {
-            return;
-        }
-        delivering = true;
-        try {
-            while (!held && !closed) {
-                Task task = backlog.peek();
-                if (task == null) {
-                    return;
-                }
-                if (task.state != Task.State.READY) {
-                    backlog.poll();
-                    continue;
-                }
-                if (task.reads() && !reserveRead(task)) {
-                    awaitReads();
-                    return;
-                }
-                backlog.poll();
-                execute(task);
-            }
-        } finally {
-            delivering = false;
-        }
+        deliveries.hold(on);
     }
 
     private boolean reserveRead(Task task) {
-        long bytes = Math.min(task.expected(), maxTransferBytes);
+        long bytes = task.reads() ? Math.min(task.expected(), maxTransferBytes) : 0;
+        if (bytes == 0) {
+            return true;
+        }
         if (!readMemory.tryTake(bytes)) {
+            awaitReads();
             return false;
         }
         task.readReserved = bytes;
@@ -371,20 +301,6 @@ final class TaskSet {
     /// Any thread: runs it on the event loop after the completions that came before.
     void later(Runnable action) {
         completions.add(action);
-        if (draining.compareAndSet(false, true)) {
-            connection.execute(this::drainCompletions);
-        }
-    }
-
-    private void drainCompletions() {
-        draining.set(false);
-        while (true) {
-            Runnable next = completions.poll();
-            if (next == null) {
-                return;
-            }
-            next.run();
-        }
     }
 
     private void finish(Task task, ScsiResult result) {
@@ -400,7 +316,8 @@ final class TaskSet {
         long readReserved = task.readReserved;
         task.readReserved = 0;
         end(task);
-        long written = task.writes() ? Math.min(task.wanted, task.expected()) : 0;
+        boolean wrote = task.writes() && result.status() == ScsiResult.GOOD;
+        long written = wrote ? Math.min(task.wanted, task.expected()) : 0;
         long read = Math.min(result.dataIn().readableBytes(), task.expected());
         stats.completed(task, read, written);
         PortalMetrics metrics = connection.shared().metrics();
@@ -421,9 +338,7 @@ final class TaskSet {
         if (task.state == Task.State.ENDED) {
             return;
         }
-        if (undelivered.remove(task) && task.ordered()) {
-            orderedUndelivered--;
-        }
+        deliveries.remove(task);
         task.state = Task.State.ENDED;
         byTag.remove(task.itt());
         if (task.immediate()) {
@@ -438,7 +353,7 @@ final class TaskSet {
         task.readReserved = 0;
         stats.inFlight(byTag.size());
         onEnd.run();
-        if (!ungranted.isEmpty() || !backlog.isEmpty() || !undelivered.isEmpty()) {
+        if (!ungranted.isEmpty() || !deliveries.isEmpty()) {
             retry();
         }
     }
@@ -448,9 +363,6 @@ final class TaskSet {
         if (closed) {
             return;
         }
-        if (orderedUndelivered > 0) {
-            deliverInOrder();
-        }
         int tries = ungranted.size();
         for (int i = 0; i < tries; i++) {
             Task task = ungranted.poll();
@@ -458,7 +370,7 @@ final class TaskSet {
                 advance(task, task.gather);
             }
         }
-        drainBacklog();
+        deliveries.retry();
     }
 
     private void awaitWrites() {
@@ -520,9 +432,13 @@ final class TaskSet {
 
     /// The session is over.
     void close() {
+        if (closed) {
+            return;
+        }
         closed = true;
         nexus.close();
+        deliveries.hold(true);
         new ArrayList<>(byTag.values()).forEach(this::end);
-        drainCompletions();
+        completions.drain();
     }
 }
