@@ -5,7 +5,10 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.FilePage.FileRow;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -127,34 +130,47 @@ final class Copies {
         relieve();
     }
 
-    void files(FilePage page) {
+    boolean files(FilePage page) {
         checkImporting();
-        if (page.after() == null) {
-            checkpoints.now();
-            state.lock.lock();
-            try {
-                files.clear();
-            } finally {
-                state.lock.unlock();
-            }
+        List<FileRow> rows = page.rows();
+        if (rows == null) {
+            FilePage.Digest digest = new FilePage.Digest();
+            files.range(page.after(), page.last(), digest::add);
+            return digest.value() != page.digest();
         }
+        TreeMap<byte[], byte[]> wanted = new TreeMap<>(Arrays::compareUnsigned);
+        for (FileRow row : rows) {
+            if (row.key().length <= FileKeys.HEAD
+                    || !FileKeys.isFile(Keys.kind(row.key()))
+                    || row.value().length == 0) {
+                throw new CisternException(
+                        ErrorCode.CORRUPT, "a page of a copied replica has no share's row");
+            }
+            wanted.put(Keys.inGroup(state.group, row.key()), row.value());
+        }
+        List<byte[]> gone = new ArrayList<>();
+        files.range(
+                page.after(),
+                page.last(),
+                (key, stored) -> {
+                    byte[] value = wanted.get(key);
+                    if (value == null) {
+                        gone.add(key);
+                    } else if (Arrays.equals(value, stored)) {
+                        wanted.remove(key);
+                    }
+                });
         state.lock.lock();
         try {
             files.change(() -> {
-                for (FileRow row : page.rows()) {
-                    if (row.key().length <= FileKeys.HEAD
-                            || !FileKeys.isFile(Keys.kind(row.key()))
-                            || row.value().length == 0) {
-                        throw new CisternException(
-                                ErrorCode.CORRUPT, "a page of a copied replica has no share's row");
-                    }
-                    files.store(Keys.inGroup(state.group, row.key()), row.value());
-                }
+                gone.forEach(key -> files.store(key, FileLayer.DELETED));
+                wanted.forEach(files::store);
             });
         } finally {
             state.lock.unlock();
         }
         relieve();
+        return false;
     }
 
     private void checkImporting() {

@@ -87,8 +87,11 @@ final class Exporter implements StoreExport {
     }
 
     @Override
-    public FilePage files(byte @Nullable [] after, int maxBytes) {
-        return files == null ? new FilePage(after, null, List.of()) : files.page(after, maxBytes);
+    public FilePage files(byte @Nullable [] after, int maxBytes, boolean contents) {
+        return files == null
+                ? new FilePage(
+                        after, null, new FilePage.Digest().value(), contents ? List.of() : null)
+                : files.page(after, maxBytes, contents);
     }
 
     @Override

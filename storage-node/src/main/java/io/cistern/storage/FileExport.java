@@ -19,8 +19,9 @@ final class FileExport implements AutoCloseable {
     }
 
     /// The rows behind `after`, up to about `maxBytes`.
-    FilePage page(byte @Nullable [] after, int maxBytes) {
+    FilePage page(byte @Nullable [] after, int maxBytes, boolean contents) {
         List<FileRow> rows = new ArrayList<>();
+        FilePage.Digest digest = new FilePage.Digest();
         long bytes = 0;
         byte[] last = null;
         try (RocksIterator it = frozen.iterator()) {
@@ -42,13 +43,15 @@ final class FileExport implements AutoCloseable {
                     last = rows.getLast().key();
                     break;
                 }
-                rows.add(new FileRow(it.key(), it.value()));
-                bytes += 16 + it.key().length + it.value().length;
+                FileRow row = new FileRow(it.key(), it.value());
+                rows.add(row);
+                digest.add(row.key(), row.value());
+                bytes += 16 + row.key().length + row.value().length;
                 it.next();
             }
             frozen.verify(it);
         }
-        return new FilePage(after, last, rows);
+        return new FilePage(after, last, digest.value(), contents ? rows : null);
     }
 
     @Override

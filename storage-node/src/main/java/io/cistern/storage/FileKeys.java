@@ -46,11 +46,6 @@ final class FileKeys {
                 .put(key);
     }
 
-    /// The first key behind all rows of this kind.
-    static byte[] end(long group, char kind) {
-        return Keys.of(group, (char) (kind + 1));
-    }
-
     static boolean isFile(char kind) {
         return kind == CONTENT || kind == OWN;
     }

@@ -4,6 +4,7 @@ import io.cistern.storage.Branch.Point;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
@@ -186,19 +187,31 @@ final class FileRows {
         layers.dirty.put(key, stored);
     }
 
-    /// Forgets all rows, at once and durably with the next checkpoint.
-    void clear() {
-        layers = new Layers(new FileLayer(), null);
-        db.deleteRange(Keys.of(group, FileKeys.CONTENT), FileKeys.end(group, FileKeys.CONTENT));
-        db.deleteRange(Keys.of(group, FileKeys.OWN), FileKeys.end(group, FileKeys.OWN));
-    }
-
     int dirtyRows() {
         return layers.dirty.count;
     }
 
     long dirtyBytes() {
         return layers.dirty.bytes;
+    }
+
+    /// Visits all stored rows with `after < key <= last`; null: without that bound. Keys of any
+    /// group may be given: they are taken for this one's.
+    void range(
+            byte @Nullable [] after, byte @Nullable [] last, BiConsumer<byte[], byte[]> visitor) {
+        byte[] behind = after == null ? null : Keys.inGroup(group, after);
+        byte[] end = last == null ? null : Keys.inGroup(group, last);
+        for (char kind : new char[] {FileKeys.CONTENT, FileKeys.OWN}) {
+            byte[] prefix = Keys.of(group, kind);
+            boolean inside = behind != null && Arrays.compareUnsigned(behind, prefix) >= 0;
+            byte[] from = inside && behind != null ? behind : prefix;
+            try (FileScan scan = new FileScan(this, prefix, from, !inside, true)) {
+                while (scan.next()
+                        && (end == null || Arrays.compareUnsigned(scan.key(), end) <= 0)) {
+                    visitor.accept(scan.key(), scan.value());
+                }
+            }
+        }
     }
 
     boolean isEmpty() {

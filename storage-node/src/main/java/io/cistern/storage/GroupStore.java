@@ -417,8 +417,8 @@ final class GroupStore implements Store {
     }
 
     @Override
-    public void importFiles(FilePage page) {
-        copies.files(page);
+    public boolean importFiles(FilePage page) {
+        return copies.files(page);
     }
 
     @Override

@@ -181,15 +181,6 @@ final class MapDb implements AutoCloseable {
         flush();
     }
 
-    /// Removes the rows in `[from, to)`, as [#write] does.
-    void deleteRange(byte[] from, byte[] to) {
-        try {
-            db.deleteRange(writeOptions, from, to);
-        } catch (RocksDBException e) {
-            throw halted("deletion from", e);
-        }
-    }
-
     private RuntimeException halted(String what, RocksDBException e) {
         halt.halt(what + " map " + path + " failed", e);
         return new IllegalStateException(e);

@@ -184,9 +184,12 @@ public interface Store extends AutoCloseable {
 
     void importRows(List<RowExport> rows);
 
-    /// Installs rows of shares; pages come in order and without gaps, the first replaces all rows
-    /// there were.
-    void importFiles(FilePage page);
+    /// Installs a page of rows of shares; pages come in order and without gaps. Rows this store has
+    /// in the page's stretch and the page does not have are dropped.
+    ///
+    /// @return true where the page only tells a digest and what is here is different: ask for the
+    ///   same page with its contents
+    boolean importFiles(FilePage page);
 
     /// Completes the import: everything is durable when this returns, and the store stands at the
     /// export's position.

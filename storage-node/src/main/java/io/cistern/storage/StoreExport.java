@@ -29,7 +29,8 @@ public interface StoreExport extends AutoCloseable {
     /// The rows of the group's shares behind `after`, as of [#position], up to about `maxBytes`.
     ///
     /// @param after null to begin; then the last page's [FilePage#last]
-    FilePage files(byte @Nullable [] after, int maxBytes);
+    /// @param contents false: only the stretch and its digest
+    FilePage files(byte @Nullable [] after, int maxBytes, boolean contents);
 
     /// The contents of the named rows (at most 256), as asked for by [Store#importPage]. A row that
     /// is gone by now is left out.

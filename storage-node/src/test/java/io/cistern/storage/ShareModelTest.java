@@ -236,9 +236,18 @@ class ShareModelTest {
                     model.step();
                 }
                 byte[] last = null;
+                int stretches = 0;
+                int fetched = 0;
                 while (true) {
-                    FilePage page = export.files(last, 2_000);
-                    to.store.importFiles(page);
+                    FilePage page = export.files(last, 2_000, false);
+                    stretches++;
+                    if (to.store.importFiles(page)) {
+                        FilePage whole = export.files(last, 2_000, true);
+                        assertThat(whole.last()).isEqualTo(page.last());
+                        assertThat(to.store.importFiles(whole)).isFalse();
+                        assertThat(to.store.importFiles(page)).isFalse();
+                        fetched++;
+                    }
                     if (page.end()) {
                         break;
                     }
@@ -248,6 +257,7 @@ class ShareModelTest {
                         rig.store.checkpoint().join();
                     }
                 }
+                assertThat(fetched).isLessThanOrEqualTo(stretches);
                 assertThat(to.store.importEnd(export.table(), newest)).isEqualTo(export.position());
             }
             if (random.nextBoolean()) {
@@ -295,7 +305,7 @@ class ShareModelTest {
             }
             assertThat(rig.store.usage().usedBytes()).isZero();
             try (StoreExport export = rig.store.export()) {
-                assertThat(export.files(null, 1 << 20).rows()).isEmpty();
+                assertThat(export.files(null, 1 << 20, true).rows()).isEmpty();
             }
         }
 

@@ -170,26 +170,46 @@ final class CopyReceiver {
         }
     }
 
-    /// Takes over the rows of shares.
+    /// Takes over the rows of shares: of each stretch the digest first, and the rows where they are
+    /// others than here.
     private void files(String source, WireCopy.Opened opened) {
         byte[] after = null;
+        long received = 0;
         while (true) {
             checkStopped();
             long beganNanos = System.nanoTime();
-            WireCopy.FilesRequest request =
-                    new WireCopy.FilesRequest(group, opened.session(), after);
-            FilePage page = ask(source, Wire.COPY_FILES, request::encode, WireCopy::files);
-            store.importFiles(page);
-            long received = 0;
-            for (FilePage.FileRow row : page.rows()) {
-                received += row.key().length + row.value().length;
+            FilePage page = files(source, opened, after, false);
+            if (store.importFiles(page)) {
+                FilePage whole = files(source, opened, after, true);
+                store.importFiles(whole);
+                long bytes = bytes(whole);
+                received += bytes;
+                throttle(bytes, beganNanos);
             }
             if (page.end()) {
+                log.info("copied {} bytes of shares' rows of group {}", received, group);
                 return;
             }
             after = page.last();
-            throttle(received, beganNanos);
         }
+    }
+
+    private FilePage files(
+            String source, WireCopy.Opened opened, byte @Nullable [] after, boolean contents) {
+        WireCopy.FilesRequest request =
+                new WireCopy.FilesRequest(group, opened.session(), after, contents);
+        return ask(source, Wire.COPY_FILES, request::encode, WireCopy::files);
+    }
+
+    private static long bytes(FilePage page) {
+        List<FilePage.FileRow> rows = page.rows();
+        long bytes = 0;
+        if (rows != null) {
+            for (FilePage.FileRow row : rows) {
+                bytes += row.key().length + row.value().length;
+            }
+        }
+        return bytes;
     }
 
     private long rows(Stream stream, List<RowKey> missing) {

@@ -99,7 +99,7 @@ final class CopySource {
     FilePage files(WireCopy.FilesRequest request) {
         Session session = session(request.session());
         synchronized (session) {
-            return live(session).files(request.after(), WireCopy.PAGE_BYTES);
+            return live(session).files(request.after(), WireCopy.PAGE_BYTES, request.contents());
         }
     }
 

@@ -60,7 +60,15 @@ final class ShareChange {
         this.data = data;
         Range range = Preparation.range(op);
         boolean alone = !(op instanceof FileOp.Write) || Preparation.reads(op);
-        hold = range == null ? null : new FileLocks.Hold(volume, range, alone, this::held);
+        hold =
+                range == null
+                        ? null
+                        // Whoever gives the range up is the apply thread.
+                        : new FileLocks.Hold(
+                                volume,
+                                range,
+                                alone,
+                                () -> service.writes().continueLater(this::held));
     }
 
     CompletableFuture<FileReceipt> begin() {

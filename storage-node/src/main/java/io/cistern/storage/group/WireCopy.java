@@ -92,24 +92,28 @@ final class WireCopy {
         }
     }
 
-    /// The rows of shares behind `after`.
-    record FilesRequest(GroupId group, long session, byte @Nullable [] after) {
+    /// The rows of shares behind `after`, or only their digest.
+    record FilesRequest(GroupId group, long session, byte @Nullable [] after, boolean contents) {
         void encode(ByteBuf out) {
             out.writeLong(group.value()).writeLong(session);
             putOptionalBytes(out, after);
+            out.writeBoolean(contents);
         }
 
         static FilesRequest decode(ByteBuf in) {
-            return new FilesRequest(WireRequest.groupOf(in), in.readLong(), optionalBytes(in));
+            return new FilesRequest(
+                    WireRequest.groupOf(in), in.readLong(), optionalBytes(in), Wire.bool(in));
         }
     }
 
     static void putFiles(ByteBuf out, FilePage page) {
         putOptionalBytes(out, page.after());
         putOptionalBytes(out, page.last());
+        List<FileRow> rows = page.rows();
+        out.writeLong(page.digest()).writeBoolean(rows != null);
         Wire.putList(
                 out,
-                page.rows(),
+                rows == null ? List.<FileRow>of() : rows,
                 (to, row) -> {
                     to.writeInt(row.key().length).writeBytes(row.key());
                     to.writeInt(row.value().length).writeBytes(row.value());
@@ -119,10 +123,11 @@ final class WireCopy {
     static FilePage files(ByteBuf in) {
         byte[] after = optionalBytes(in);
         byte[] last = optionalBytes(in);
-        return new FilePage(
-                after,
-                last,
-                Wire.list(in, MAX_PAGE_ROWS, 8, from -> new FileRow(bytes(from), bytes(from))));
+        long digest = in.readLong();
+        boolean contents = Wire.bool(in);
+        List<FileRow> rows =
+                Wire.list(in, MAX_PAGE_ROWS, 8, from -> new FileRow(bytes(from), bytes(from)));
+        return new FilePage(after, last, digest, contents ? rows : null);
     }
 
     private static void putOptionalBytes(ByteBuf out, byte @Nullable [] bytes) {

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 @EnabledIfSystemProperty(named = "cistern.speed", matches = "true")
 class ShareSpeedTest {
     private static final int THREADS = 32;
-    private static final int SECONDS = 4;
+    private static final int SECONDS = 2;
 
     @TempDir Path directory;
 
