@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.cistern.block.MemoryBlockDevice;
 import io.cistern.iscsi.pdu.DataIn;
+import io.cistern.iscsi.pdu.NopIn;
+import io.cistern.iscsi.pdu.NopOut;
 import io.cistern.iscsi.pdu.Pdu;
 import io.cistern.iscsi.pdu.ReadyToTransfer;
 import io.cistern.iscsi.pdu.Reject;
@@ -375,6 +377,33 @@ class DataTransferTest {
                     .hasSizeLessThan(80);
         }
         Awaitility.await().until(() -> served.portal.metrics().readBytesHeld() == 0);
+    }
+
+    @Test
+    void readsThatDoNotFitWaitForTheirTurn() throws Exception {
+        CompletableFuture<Void> gate = new CompletableFuture<>();
+        served.target.device().gate((operation, offset, length) -> gate);
+        try (RawInitiator initiator = RawInitiator.login(served)) {
+            // 100 reads of 1 MiB; 64 MiB fit.
+            int bytes = 1 << 20;
+            for (int i = 0; i < 100; i++) {
+                initiator.send(initiator.read(0, bytes / BLOCK, bytes));
+            }
+            initiator.send(
+                    new NopOut(
+                            true, 0, 999, Pdu.NO_TAG, initiator.cmdSn, 0, Unpooled.EMPTY_BUFFER));
+            initiator.receive(NopIn.class);
+            assertThat(served.portal.metrics().readBytesHeld()).isEqualTo(64 << 20);
+            assertThat(served.target.nexuses.values().iterator().next().executed).hasSize(64);
+            assertThat(served.portal.sessions().getFirst().traffic().inFlight()).isEqualTo(100);
+            served.target.device().gate(null);
+            gate.complete(null);
+            for (int done = 0; done < 100; ) {
+                DataIn data = initiator.receive(DataIn.class);
+                done += data.end() == null ? 0 : 1;
+                data.release();
+            }
+        }
     }
 
     @Test
