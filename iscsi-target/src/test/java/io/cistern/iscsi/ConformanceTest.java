@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -36,8 +37,16 @@ class ConformanceTest {
         FAILED
     }
 
+    /// What a test asks for that is wrong.
+    ///
+    /// Unmaps i blocks and expects the status of block i + 1 to begin at i + (blocks in a physical
+    /// block); SBC-3 5.4.2 has it begin at the block asked for. Right only where both are the same
+    /// size.
+    private static final Map<Integer, Set<String>> WRONG =
+            Map.of(512, Set.of("SCSI.GetLBAStatus.UnmapSingle"), 4096, Set.of());
+
     @ParameterizedTest
-    @ValueSource(ints = {512})
+    @ValueSource(ints = {512, 4096})
     void noTestOfTheSuitesFails(int blockBytes) throws Exception {
         Path logs = Files.createDirectories(Path.of("target", "iscsi-test-cu", "" + blockBytes));
         MultiThreadIoEventLoopGroup loops =
@@ -46,7 +55,7 @@ class ConformanceTest {
         Map<String, Verdict> verdicts = new TreeMap<>();
         try {
             Map<String, CompletableFuture<Verdict>> running = new TreeMap<>();
-            for (String test : tests()) {
+            for (String test : tests(blockBytes)) {
                 running.put(
                         test,
                         CompletableFuture.supplyAsync(
@@ -74,13 +83,14 @@ class ConformanceTest {
         return verdicts.values().stream().filter(which::equals).count();
     }
 
-    private static List<String> tests() throws Exception {
+    private static List<String> tests(int blockBytes) throws Exception {
         String filter = System.getProperty("cistern.suite", ".*");
         return Tool.run("iscsi-test-cu", "-l")
                 .output()
                 .lines()
                 .map(String::trim)
                 .filter(line -> NAME.matcher(line).matches() && line.matches(filter))
+                .filter(line -> !WRONG.getOrDefault(blockBytes, Set.of()).contains(line))
                 .distinct()
                 .toList();
     }

@@ -61,7 +61,8 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
         return new CopyList(identifier, usage != DISCARD, segments);
     }
 
-    /// A target descriptor must name this logical unit by one of its designators.
+    /// A target descriptor must name this logical unit by one of its designators. LU ID TYPE and NUL
+    /// mean nothing in SPC-4.
     private static void checkTarget(ByteBuffer list, int at, LogicalUnit unit) {
         if ((list.get(at) & 0xff) != IDENTIFICATION) {
             throw Refusal.of(
@@ -69,12 +70,6 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
                             Condition.UNSUPPORTED_TARGET_DESCRIPTOR,
                             -1,
                             new Sense.FieldPointer(false, at, -1)));
-        }
-        if ((list.get(at + 1) & 0xc0) != 0) {
-            throw Refusal.parameter(at + 1, 7); // LU ID TYPE: only a logical unit number
-        }
-        if ((list.get(at + 1) & 0x20) != 0) {
-            throw Refusal.parameter(at + 1, 5); // NUL
         }
         if ((list.get(at + 1) & 0x1f) != 0) {
             throw Refusal.parameter(at + 1, 4);
@@ -119,7 +114,7 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
             }
             for (int index = at + 4; index <= at + 6; index += 2) {
                 if ((list.getShort(index) & 0xffff) >= targets) {
-                    throw Refusal.parameter(index, -1);
+                    throw Refusal.of(Condition.UNREACHABLE_COPY_TARGET);
                 }
             }
             segments.add(

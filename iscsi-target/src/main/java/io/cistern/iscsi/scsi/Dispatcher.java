@@ -2,7 +2,6 @@ package io.cistern.iscsi.scsi;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
-import io.netty.buffer.ByteBuf;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
@@ -118,16 +117,16 @@ final class Dispatcher {
     }
 
     private static void checkData(Task task, Opcode opcode, long wanted) {
-        ByteBuf data = task.dataOut();
-        if (data.readableBytes() < wanted) {
+        int sent = task.dataOut().readableBytes();
+        if (sent < wanted && !opcode.is(Opcode.Trait.SHORT_DATA)) {
             throw Refusal.of(
                     opcode.is(Opcode.Trait.PARAMETERS)
                             ? Condition.PARAMETER_LIST_LENGTH_ERROR
                             : Condition.INVALID_FIELD_IN_COMMAND_IU);
         }
         if (opcode.is(Opcode.Trait.EXACT_LENGTH)
-                && (data.readableBytes() > wanted || task.command().expectedDataOut() > wanted)) {
-            throw Refusal.of(Condition.INVALID_FIELD_IN_COMMAND_IU);
+                && Math.max(sent, task.command().expectedDataOut()) > wanted) {
+            throw Refusal.of(Condition.INVALID_FIELD_IN_CDB);
         }
     }
 

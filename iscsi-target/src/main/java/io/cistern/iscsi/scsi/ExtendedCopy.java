@@ -23,8 +23,8 @@ final class ExtendedCopy implements Operation {
         }
         CopyList list = CopyList.parse(request.dataOut((int) length), request.unit());
         for (CopyList.Segment segment : list.segments()) {
-            range(segment.source(), segment).check(request.unit(), Long.MAX_VALUE);
-            range(segment.destination(), segment).check(request.unit(), Long.MAX_VALUE);
+            checkRange(request.unit(), segment.source(), segment.blocks());
+            checkRange(request.unit(), segment.destination(), segment.blocks());
         }
         CopyResults results = request.nexus().copyResults();
         if (list.keepsResult() && !results.begin(list.identifier())) {
@@ -53,8 +53,13 @@ final class ExtendedCopy implements Operation {
                 .thenApply(done -> ScsiResult.good());
     }
 
-    private static BlockRange range(long lba, CopyList.Segment segment) {
-        return new BlockRange(lba, segment.blocks(), 0);
+    /// Beyond the unit's end, the copy manager's own READ or WRITE would fail.
+    private static void checkRange(LogicalUnit unit, long lba, long blocks) {
+        try {
+            new BlockRange(lba, blocks, 0).check(unit, Long.MAX_VALUE);
+        } catch (Refusal outside) {
+            throw Refusal.of(Condition.COPY_ABORTED);
+        }
     }
 
     private static CompletableFuture<Void> copy(Request request, CopyList.Segment segment) {

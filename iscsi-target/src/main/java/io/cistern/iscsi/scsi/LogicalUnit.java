@@ -95,7 +95,11 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
                     ErrorCode.NOT_FOUND, "target " + config.targetName() + " is no longer offered");
         }
         LuNexus nexus = new LuNexus(this, id, events);
-        nexus.attentions().add(firstAttention(id));
+        nexus.attentions()
+                .add(
+                        nexuses.containsKey(id) || remembers(id)
+                                ? Condition.NEXUS_LOSS
+                                : Condition.POWER_ON_RESET_OR_BUS_DEVICE_RESET);
         LuNexus former = nexuses.put(id, nexus);
         if (former != null) {
             former.close();
@@ -243,11 +247,9 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         }
     }
 
-    private Condition firstAttention(NexusId id) {
+    private boolean remembers(NexusId id) {
         synchronized (remembered) {
-            return remembered.contains(id)
-                    ? Condition.NEXUS_LOSS
-                    : Condition.POWER_ON_RESET_OR_BUS_DEVICE_RESET;
+            return remembered.contains(id);
         }
     }
 

@@ -51,7 +51,10 @@ record Opcode(
         /// Its data is a parameter list: one that is cut short is a PARAMETER LIST LENGTH ERROR.
         PARAMETERS,
         /// Refused where the initiator means to send more than the command takes.
-        EXACT_LENGTH
+        EXACT_LENGTH,
+        /// Where the initiator means to send less than the command takes, what it sends is used; the
+        /// transport reports the residual.
+        SHORT_DATA
     }
 
     static Opcode of(

@@ -238,17 +238,17 @@ final class Opcodes {
         rows.add(Opcode.of("READ (12)", "a8 18 ffffffff ffffffff 1f 00", Access.READ, read));
         rows.add(
                 Opcode.of("READ (16)", "88 18 ffffffffffffffff ffffffff 1f 00", Access.READ, read));
-        rows.add(writing("WRITE (6)", "0a 1f ffff ff 00", write));
-        rows.add(writing("WRITE (10)", "2a 18 ffffffff 1f ffff 00", write));
-        rows.add(writing("WRITE (12)", "aa 18 ffffffff ffffffff 1f 00", write));
-        rows.add(writing("WRITE (16)", "8a 18 ffffffffffffffff ffffffff 1f 00", write));
-        rows.add(writing("WRITE AND VERIFY (10)", "2e 16 ffffffff 1f ffff 00", writeVerify));
-        rows.add(writing("WRITE AND VERIFY (12)", "ae 16 ffffffff ffffffff 1f 00", writeVerify));
+        rows.add(writing("WRITE (6)", "0a 1f ffff ff 00", write, Trait.SHORT_DATA));
+        rows.add(writing("WRITE (10)", "2a 18 ffffffff 1f ffff 00", write, Trait.SHORT_DATA));
+        rows.add(writing("WRITE (12)", "aa 18 ffffffff ffffffff 1f 00", write, Trait.SHORT_DATA));
+        rows.add(writing("WRITE (16)", "8a 18 ffffffffffffffff ffffffff 1f 00", write, Trait.SHORT_DATA));
+        rows.add(writing("WRITE AND VERIFY (10)", "2e 16 ffffffff 1f ffff 00", writeVerify, Trait.SHORT_DATA));
+        rows.add(writing("WRITE AND VERIFY (12)", "ae 16 ffffffff ffffffff 1f 00", writeVerify, Trait.SHORT_DATA));
         rows.add(
                 writing(
                         "WRITE AND VERIFY (16)",
                         "8e 16 ffffffffffffffff ffffffff 1f 00",
-                        writeVerify));
+                        writeVerify, Trait.SHORT_DATA));
         rows.add(Opcode.of("VERIFY (10)", "2f 16 ffffffff 1f ffff 00", Access.READ, verify));
         rows.add(Opcode.of("VERIFY (12)", "af 16 ffffffff ffffffff 1f 00", Access.READ, verify));
         rows.add(

@@ -30,6 +30,11 @@ record Request(LogicalUnit unit, Task task, Cdb cdb, GuardedIo io) {
         return data.nioBuffer(data.readerIndex(), length).slice();
     }
 
+    /// As [#dataOut], cut to what there is.
+    ByteBuffer sentOf(long length) {
+        return dataOut((int) Math.min(length, task.dataOut().readableBytes()));
+    }
+
     /// Changes the shared state, as a command of this nexus: not once its task is aborted, nor
     /// against a reservation that was made meanwhile.
     CompletableFuture<SharedState.View> update(UnaryOperator<ScsiState> change) {

@@ -74,7 +74,7 @@ final class VitalProductData {
         out.putInt(Unmap.MAX_DESCRIPTORS);
         out.putInt(granule);
         out.putInt(0x80000000); // aligned at LBA 0
-        out.putLong(WriteSame.maxBlocks(unit));
+        out.putLong(WriteSame.MAX_BLOCKS);
         out.putInt(unit.maxAtomicBlocks());
         out.putInt(0); // atomic writes: any alignment
         out.putInt(0); // and any length

@@ -5,6 +5,8 @@ import java.util.concurrent.CompletableFuture;
 
 /// WRITE AND VERIFY (10), (12) and (16) (SBC-3 5.38): writes, then reads back.
 final class WriteAndVerify implements Operation {
+    private static final ByteBuffer NOTHING = ByteBuffer.allocate(0).asReadOnlyBuffer();
+
     @Override
     public long dataOutLength(Cdb cdb, LogicalUnit unit) {
         if ((cdb.u8(1) & 0x04) != 0) {
@@ -17,14 +19,16 @@ final class WriteAndVerify implements Operation {
     public CompletableFuture<ScsiResult> execute(Request request) {
         LogicalUnit unit = request.unit();
         BlockRange range = BlockRange.of(request.cdb()).check(unit);
-        if (range.blocks() == 0) {
+        ByteBuffer data = request.sentOf(range.bytes(unit));
+        if (!data.hasRemaining()) {
             return CompletableFuture.completedFuture(ScsiResult.good());
         }
-        ByteBuffer data = request.dataOut((int) range.bytes(unit));
         boolean compare = (request.cdb().u8(1) & 0x02) != 0;
+        int whole = data.remaining() / unit.blockBytes();
+        BlockRange written = new BlockRange(range.lba(), whole, 0);
+        ByteBuffer wanted = compare ? data.slice(0, whole * unit.blockBytes()) : NOTHING;
         return request.io()
                 .write(range.offset(unit), data)
-                .thenCompose(done ->
-                        Verify.compare(request, range, compare ? data : ByteBuffer.allocate(0)));
+                .thenCompose(done -> Verify.compare(request, written, wanted));
     }
 }

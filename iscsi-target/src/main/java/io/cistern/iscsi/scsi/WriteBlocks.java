@@ -1,5 +1,6 @@
 package io.cistern.iscsi.scsi;
 
+import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
 
 /// WRITE (6), (10), (12) and (16) (SBC-3 5.34). A write that has completed is durable on a
@@ -14,11 +15,12 @@ final class WriteBlocks implements Operation {
     public CompletableFuture<ScsiResult> execute(Request request) {
         LogicalUnit unit = request.unit();
         BlockRange range = BlockRange.of(request.cdb()).check(unit);
-        if (range.blocks() == 0) {
+        ByteBuffer data = request.sentOf(range.bytes(unit));
+        if (!data.hasRemaining()) {
             return CompletableFuture.completedFuture(ScsiResult.good());
         }
         return request.io()
-                .write(range.offset(unit), request.dataOut((int) range.bytes(unit)))
+                .write(range.offset(unit), data)
                 .thenApply(done -> {
                     unit.thresholds().look();
                     return ScsiResult.good();

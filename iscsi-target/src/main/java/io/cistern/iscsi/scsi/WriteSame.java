@@ -7,14 +7,10 @@ import java.util.concurrent.CompletableFuture;
 /// to zero the range, which transfers nothing; with UNMAP it also frees the range, since what is
 /// unmapped reads as zeroes (LBPRZ).
 final class WriteSame implements Operation {
-    /// Largest range: 256 MiB. A length of zero is refused (WSNZ).
-    static final long MAX_BYTES = 256L << 20;
+    /// Largest range, in blocks. A length of zero is refused (WSNZ).
+    static final int MAX_BLOCKS = 0xffff;
 
     private static final int PATTERN_BYTES = 1 << 20;
-
-    static long maxBlocks(LogicalUnit unit) {
-        return MAX_BYTES / unit.blockBytes();
-    }
 
     @Override
     public long dataOutLength(Cdb cdb, LogicalUnit unit) {
@@ -63,7 +59,7 @@ final class WriteSame implements Operation {
     }
 
     private static BlockRange range(Cdb cdb, LogicalUnit unit) {
-        BlockRange range = BlockRange.of(cdb).check(unit, maxBlocks(unit));
+        BlockRange range = BlockRange.of(cdb).check(unit, MAX_BLOCKS);
         if (range.blocks() == 0) {
             throw Refusal.cdb(range.lengthAt(), -1);
         }

@@ -39,8 +39,9 @@ class FailuresTest {
         assertThat(a.write(0, new byte[512]).status()).isEqualTo(ScsiResult.BUSY);
         assertThat(a.read(0, 1).status()).isEqualTo(ScsiResult.BUSY);
         failWith(ErrorCode.FENCED);
-        a.write(0, new byte[512]).fails(Condition.NOT_READY);
+        CompletableFuture<Initiator.Answer> fenced = a.startWrite(0, new byte[512]);
         assertThat(a.closed).hasSize(1);
+        assertThat(fenced).as("answered to a session that has ended").isNotDone();
         assertThat(b.closed).isEmpty();
     }
 

@@ -104,8 +104,8 @@ class PersistentReservationTest {
         b.reserveOut(REGISTER, 0, 0, 0xb).good();
         a.reserveOut(RESERVE, 5, 0xa, 0).good();
         a.reserveOut(REGISTER, 0, 0xa, 0).good();
-        assertThat(heldType(b)).isZero();
         assertThat(b.attention()).contains(0x2a04);
+        assertThat(heldType(b)).isZero();
         b.reserveOut(RESERVE, 8, 0xb, 0).good();
         a.reserveOut(REGISTER, 0, 0, 0xa).good();
         b.reserveOut(REGISTER, 0, 0xb, 0).good();

@@ -35,9 +35,9 @@ class TaskManagementTest {
     }
 
     private void letGo() {
-        for (CompletableFuture<Void> each = held.poll(); each != null; each = held.poll()) {
-            each.complete(null);
-        }
+        List<CompletableFuture<Void>> now = new ArrayList<>(held);
+        held.removeAll(now);
+        now.forEach(each -> each.complete(null));
     }
 
     @Test
@@ -182,13 +182,13 @@ class TaskManagementTest {
 
     @Test
     void thousandsOfWaitingOrderedTasksDoNotGrowTheStack() {
+        List<Initiator> initiators = new ArrayList<>();
+        for (int n = 0; n < 4; n++) {
+            initiators.add(nodes.login("many" + n, 1));
+        }
         nodes.firstDevice.gate(hold());
         List<CompletableFuture<Initiator.Answer>> all = new ArrayList<>();
-        for (int n = 0; n < 4; n++) {
-            Initiator each = new Initiator(nodes.first, "many" + n, 1, 1);
-            nodes.firstDevice.gate(null);
-            each.drain();
-            nodes.firstDevice.gate(hold());
+        for (Initiator each : initiators) {
             for (int i = 0; i < 500; i++) {
                 byte[] cdb = Initiator.transfer(0x88, 0, 1);
                 all.add(
