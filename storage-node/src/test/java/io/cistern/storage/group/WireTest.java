@@ -189,7 +189,10 @@ class WireTest {
                         new GroupId(1), 1, new Origin(1, 1, 1), AtomicWrite.Kind.COMPARE, 0);
         assertThatThrownBy(() -> compare.with(java.nio.ByteBuffer.allocate(1023)))
                 .hasMessageContaining("1023 bytes to compare and write");
-        assertThatThrownBy(() -> compare.with(java.nio.ByteBuffer.allocate(2 * GuardedDevice.MAX_ATOMIC_BYTES + 2)))
+        assertThatThrownBy(() ->
+                        compare.with(
+                                java.nio.ByteBuffer.allocate(
+                                        2 * GuardedDevice.MAX_ATOMIC_BYTES + 2)))
                 .hasMessageContaining("at most " + GuardedDevice.MAX_ATOMIC_BYTES);
     }
 
