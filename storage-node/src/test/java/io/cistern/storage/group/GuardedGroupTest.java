@@ -154,7 +154,11 @@ class GuardedGroupTest {
         assertThat(client.read(offset - SECTOR, around.length)).isEqualTo(around);
         refused(
                 ErrorCode.INVALID,
-                () -> client.compareAndWrite(0, new byte[65_537], new byte[65_537]));
+                () ->
+                        client.compareAndWrite(
+                                0,
+                                new byte[GuardedDevice.MAX_ATOMIC_BYTES + 1],
+                                new byte[GuardedDevice.MAX_ATOMIC_BYTES + 1]));
         refused(
                 ErrorCode.OUT_OF_RANGE,
                 () -> client.compareAndWrite(SIZE - SECTOR, new byte[1024], new byte[1024]));

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.GuardedDevice;
 import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command.AttachMode;
@@ -188,8 +189,11 @@ class WireTest {
                         new GroupId(1), 1, new Origin(1, 1, 1), AtomicWrite.Kind.COMPARE, 0);
         assertThatThrownBy(() -> compare.with(java.nio.ByteBuffer.allocate(1023)))
                 .hasMessageContaining("1023 bytes to compare and write");
-        assertThatThrownBy(() -> compare.with(java.nio.ByteBuffer.allocate(2 * 65536 + 2)))
-                .hasMessageContaining("at most 65536");
+        assertThatThrownBy(() ->
+                        compare.with(
+                                java.nio.ByteBuffer.allocate(
+                                        2 * GuardedDevice.MAX_ATOMIC_BYTES + 2)))
+                .hasMessageContaining("at most " + GuardedDevice.MAX_ATOMIC_BYTES);
     }
 
     @Property
