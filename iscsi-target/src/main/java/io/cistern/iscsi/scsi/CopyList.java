@@ -61,8 +61,8 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
         return new CopyList(identifier, usage != DISCARD, segments);
     }
 
-    /// A target descriptor must name this logical unit by one of its designators. LU ID TYPE and NUL
-    /// mean nothing in SPC-4.
+    /// A target descriptor must name this logical unit by one of its designators. LU ID TYPE and
+    /// NUL mean nothing in SPC-4.
     private static void checkTarget(ByteBuffer list, int at, LogicalUnit unit) {
         if ((list.get(at) & 0xff) != IDENTIFICATION) {
             throw Refusal.of(

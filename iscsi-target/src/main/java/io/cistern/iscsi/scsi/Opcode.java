@@ -52,8 +52,8 @@ record Opcode(
         PARAMETERS,
         /// Refused where the initiator means to send more than the command takes.
         EXACT_LENGTH,
-        /// Where the initiator means to send less than the command takes, what it sends is used; the
-        /// transport reports the residual.
+        /// Where the initiator means to send less than the command takes, what it sends is used;
+        /// the transport reports the residual.
         SHORT_DATA
     }
 

@@ -241,14 +241,30 @@ final class Opcodes {
         rows.add(writing("WRITE (6)", "0a 1f ffff ff 00", write, Trait.SHORT_DATA));
         rows.add(writing("WRITE (10)", "2a 18 ffffffff 1f ffff 00", write, Trait.SHORT_DATA));
         rows.add(writing("WRITE (12)", "aa 18 ffffffff ffffffff 1f 00", write, Trait.SHORT_DATA));
-        rows.add(writing("WRITE (16)", "8a 18 ffffffffffffffff ffffffff 1f 00", write, Trait.SHORT_DATA));
-        rows.add(writing("WRITE AND VERIFY (10)", "2e 16 ffffffff 1f ffff 00", writeVerify, Trait.SHORT_DATA));
-        rows.add(writing("WRITE AND VERIFY (12)", "ae 16 ffffffff ffffffff 1f 00", writeVerify, Trait.SHORT_DATA));
+        rows.add(
+                writing(
+                        "WRITE (16)",
+                        "8a 18 ffffffffffffffff ffffffff 1f 00",
+                        write,
+                        Trait.SHORT_DATA));
+        rows.add(
+                writing(
+                        "WRITE AND VERIFY (10)",
+                        "2e 16 ffffffff 1f ffff 00",
+                        writeVerify,
+                        Trait.SHORT_DATA));
+        rows.add(
+                writing(
+                        "WRITE AND VERIFY (12)",
+                        "ae 16 ffffffff ffffffff 1f 00",
+                        writeVerify,
+                        Trait.SHORT_DATA));
         rows.add(
                 writing(
                         "WRITE AND VERIFY (16)",
                         "8e 16 ffffffffffffffff ffffffff 1f 00",
-                        writeVerify, Trait.SHORT_DATA));
+                        writeVerify,
+                        Trait.SHORT_DATA));
         rows.add(Opcode.of("VERIFY (10)", "2f 16 ffffffff 1f ffff 00", Access.READ, verify));
         rows.add(Opcode.of("VERIFY (12)", "af 16 ffffffff ffffffff 1f 00", Access.READ, verify));
         rows.add(
