@@ -39,12 +39,12 @@ class ConformanceTest {
 
     /// Tests of this version that are wrong, so that they are not run.
     ///
-    /// GetLBAStatus.UnmapSingle unmaps i blocks and expects the status of block i + 1 to begin at i +
-    /// (blocks in a physical block); SBC-3 5.4.2 has it begin at the block asked for. Right only
-    /// where both are of one size.
+    /// GetLBAStatus.UnmapSingle unmaps i blocks and expects the status of block i + 1 to begin at i
+    /// + (blocks in a physical block); SBC-3 5.4.2 has it begin at the block asked for. Right only
+    ///   where both are of one size.
     ///
-    /// LUNResetSimpleAsync looks at the answer before it has been asked for; libiscsi's commit 5553d6b
-    /// mends it.
+    /// LUNResetSimpleAsync looks at the answer before it has been asked for; libiscsi's commit
+    /// 5553d6b mends it.
     ///
     /// ExtendedCopy.Simple writes 2,048 blocks and WriteAtomic16.Simple 256 at once, whatever the
     /// Block Limits page allows: 8 MiB and 1 MiB in blocks of 4,096 bytes.
