@@ -5,10 +5,10 @@ import java.util.List;
 
 /// The libvirt domain's `<disk>` element for a volume on a socket.
 ///
-/// The `<reconnect>` element needs a libvirt that knows it for NBD disks. Debian 12's, 9.0, does not:
-/// it ignores or refuses the element, and its guests would see an error when the driver restarts.
-/// There [#commandLine] passes QEMU's own arguments on, or vhost-user is used, whose element it
-/// knows.
+/// The `<reconnect>` element needs a libvirt that knows it for NBD disks. Debian 12's, 9.0, does
+/// not: it ignores or refuses the element, and its guests would see an error when the driver
+/// restarts. There [#commandLine] passes QEMU's own arguments on, or vhost-user is used, whose
+/// element it knows.
 public final class LibvirtXml {
     private LibvirtXml() {}
 
@@ -36,8 +36,8 @@ public final class LibvirtXml {
                         shared ? "  <shareable/>\n" : "");
     }
 
-    /// QEMU's arguments as a part of a `<domain>`, for what a libvirt has no element for. The domain
-    /// must name the namespace: `xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'`.
+    /// QEMU's arguments as a part of a `<domain>`, for what a libvirt has no element for. The
+    /// domain must name the namespace: `xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'`.
     public static String commandLine(List<String> arguments) {
         StringBuilder xml = new StringBuilder("<qemu:commandline>\n");
         for (String argument : arguments) {
