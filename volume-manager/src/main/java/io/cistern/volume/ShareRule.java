@@ -14,7 +14,9 @@ import java.util.regex.Pattern;
 ///
 /// @param cidr an address and the length of its prefix
 /// @param readOnly flag `ro` (else `rw`)
-/// @param rootSquash user 0 counts as nobody; off by flag `no_root_squash`
+/// @param rootSquash user 0 counts as nobody: flags `root_squash`, `no_root_squash`. Without either
+///   it is on, but for clients on the node itself (loopback addresses): who is root there has the
+///   node's disks anyway
 /// @param allSquash every user counts as nobody: flag `all_squash`
 /// @param tls only over TLS: flag `tls`
 /// @param privilegedPort only from ports below 1024: flag `privileged_port`
@@ -28,7 +30,16 @@ public record ShareRule(
     /// Most rules of a share.
     public static final int MAX_RULES = 256;
 
-    private static final Pattern LITERAL = Pattern.compile("[0-9a-fA-F:.]+");
+    /// Clients on the node itself: what a share begins with where nothing else is said.
+    public static final List<ShareRule> LOCAL = List.of(parse("127.0.0.0/8"), parse("::1/128"));
+
+    private static final class Literal {
+        static final Pattern ADDRESS = Pattern.compile("[0-9a-fA-F:.]+");
+    }
+
+    public ShareRule {
+        rootSquash |= allSquash;
+    }
 
     /// @throws CisternException INVALID, saying what is wrong
     public static ShareRule parse(String text) {
@@ -39,7 +50,8 @@ public record ShareRule(
             colon = v4 ? text.indexOf(':') : -1;
         }
         String cidr = colon < 0 ? text : text.substring(0, colon);
-        ShareRule rule = new ShareRule(checked(cidr, text), false, true, false, false, false);
+        String range = checked(cidr, text);
+        ShareRule rule = new ShareRule(range, false, !local(range), false, false, false);
         if (colon >= 0) {
             for (String flag : text.substring(colon + 1).split(",", -1)) {
                 rule = rule.with(flag, text);
@@ -90,13 +102,26 @@ public record ShareRule(
 
     private static byte[] bytes(String address, String text) {
         // A name would be looked up.
-        if (!LITERAL.matcher(address).matches()) {
+        if (!Literal.ADDRESS.matcher(address).matches()) {
             throw invalid(text, "'" + address + "' is not an address");
         }
         try {
             return InetAddress.getByName(address).getAddress();
         } catch (UnknownHostException e) {
             throw invalid(text, "'" + address + "' is not an address");
+        }
+    }
+
+    /// Whether the range holds loopback addresses only.
+    private static boolean local(String cidr) {
+        int slash = cidr.indexOf('/');
+        byte[] address = bytes(cidr.substring(0, slash), cidr);
+        int length = Integer.parseInt(cidr.substring(slash + 1));
+        try {
+            return InetAddress.getByAddress(address).isLoopbackAddress()
+                    && (address.length == 4 ? length >= 8 : length == 128);
+        } catch (UnknownHostException e) {
+            throw new IllegalStateException(e); // of 4 or 16 bytes
         }
     }
 
@@ -134,8 +159,12 @@ public record ShareRule(
         if (readOnly) {
             flags.add("ro");
         }
-        if (!rootSquash) {
+        boolean local = local(cidr);
+        if (!rootSquash && !local) {
             flags.add("no_root_squash");
+        }
+        if (rootSquash && local && !allSquash) {
+            flags.add("root_squash");
         }
         if (allSquash) {
             flags.add("all_squash");

@@ -21,12 +21,28 @@ class ShareRuleTest {
                 "0.0.0.0/0:ro,no_root_squash | 0.0.0.0/0:ro,no_root_squash",
                 "fd00::/8:rw | fd00::/8",
                 "::1 | ::1/128",
+                "127.0.0.1:root_squash | 127.0.0.1/32:root_squash",
+                "127.0.0.0/8:ro,no_root_squash | 127.0.0.0/8:ro",
+                "127.0.0.0/8:no_root_squash,all_squash | 127.0.0.0/8:all_squash",
                 "fd00::1/128:all_squash | fd00::1/128:all_squash",
             })
     void isReadAndWritten(String text, String written) {
         ShareRule rule = ShareRule.parse(text);
         assertThat(rule).hasToString(written);
         assertThat(ShareRule.parse(written)).isEqualTo(rule);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "127.0.0.1, false",
+        "127.0.0.0/8, false",
+        "127.0.0.0/7, true",
+        "::1, false",
+        "::/127, true",
+        "10.0.0.0/8, true",
+    })
+    void rootIsNobodyUnlessTheClientIsOnTheNode(String rule, boolean squashed) {
+        assertThat(ShareRule.parse(rule).rootSquash()).isEqualTo(squashed);
     }
 
     @ParameterizedTest

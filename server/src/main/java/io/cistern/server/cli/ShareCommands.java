@@ -1,6 +1,8 @@
 package io.cistern.server.cli;
 
 import io.cistern.block.Size;
+import io.cistern.volume.ClusterStatus.NodeInfo;
+import io.cistern.volume.ClusterStatus.NodeState;
 import io.cistern.volume.ShareInfo;
 import io.cistern.volume.ShareRule;
 import io.cistern.volume.SnapshotName;
@@ -48,7 +50,9 @@ final class ShareCommands extends BaseCommand.Group {
 
     @Command(
             name = "create",
-            description = "Creates an empty share. Without --allow no client may use it yet.",
+            description =
+                    "Creates an empty share. Without --allow only clients on the nodes themselves may"
+                            + " use it.",
             footer = {
                 "",
                 "Example:",
@@ -70,7 +74,31 @@ final class ShareCommands extends BaseCommand.Group {
                                     given(name),
                                     quota == null ? 0 : quota,
                                     allow == null ? List.of() : allow);
-            print(share, "created share " + share.name());
+            String mounts = mounts(share.name());
+            String who =
+                    allow == null
+                            ? "\nonly clients on the nodes themselves may use it: allow others by --allow"
+                            : "";
+            print(share, "created share " + share.name() + mounts + who);
+        }
+
+        /// How to mount it from each node that is up.
+        private String mounts(String share) {
+            StringBuilder lines = new StringBuilder();
+            for (NodeInfo node : admin().nodes()) {
+                String at = node.nfs();
+                if (node.state() == NodeState.UP && at != null) {
+                    int colon = at.lastIndexOf(':');
+                    lines.append("\n  mount -t nfs -o vers=4.2,port=")
+                            .append(at.substring(colon + 1))
+                            .append(' ')
+                            .append(at, 0, colon)
+                            .append(":/")
+                            .append(share)
+                            .append(" DIRECTORY");
+                }
+            }
+            return lines.toString();
         }
     }
 

@@ -168,6 +168,9 @@ class CliTest {
     void sharesAreMadeChangedAndDeleted() throws IOException {
         done("share create docs --quota 10GiB --allow 10.0.0.0/8 --allow fd00::/8:ro");
         assertThat(out).isEqualTo("created share docs\n");
+        done("share create local");
+        assertThat(out).contains("only clients on the nodes themselves");
+        done("share delete local");
         JsonNode share = json("share show docs");
         assertThat(share.path("quotaBytes").asLong()).isEqualTo(10L << 30);
         assertThat(share.path("rules").get(1).asText()).isEqualTo("fd00::/8:ro");

@@ -75,7 +75,7 @@ public final class Client implements ClusterClient {
         Location location = map.locate(name);
         GroupRoute route = route(location.group());
         return snapshot == null
-                ? openHead(name, location, route, new Holder(mode, holder))
+                ? openVolume(name, location, route, new Holder(mode, holder))
                 : openSnapshot(volume, snapshot, location, route);
     }
 
@@ -96,12 +96,23 @@ public final class Client implements ClusterClient {
 
     private record Holder(AttachMode mode, String text) {}
 
-    private Device openHead(String name, Location location, GroupRoute route, Holder holder) {
-        long volume = location.volume();
+    private Device openVolume(String name, Location location, GroupRoute route, Holder holder) {
         boolean alone = holder.mode == AttachMode.EXCLUSIVE;
         if (alone && location.exported()) {
             throw exported(name);
         }
+        Device device = openHead(name, location, route, holder);
+        if (alone && map.locate(name).exported()) {
+            // Exported meanwhile. Whoever exports looks for exclusive attachments after it, too.
+            device.close();
+            throw exported(name);
+        }
+        return device;
+    }
+
+    /// @param name what it is called towards people
+    private Device openHead(String name, Location location, GroupRoute route, Holder holder) {
+        long volume = location.volume();
         Attach attach =
                 new Attach(
                         volume,
@@ -110,13 +121,7 @@ public final class Client implements ClusterClient {
                         random.nextLong(),
                         holder.text,
                         System.currentTimeMillis());
-        Device device = grant(name, attach, route, volume);
-        if (alone && map.locate(name).exported()) {
-            // Exported meanwhile. Whoever exports looks for exclusive attachments after it, too.
-            device.close();
-            throw exported(name);
-        }
-        return device;
+        return grant(name, attach, route, volume);
     }
 
     @Override

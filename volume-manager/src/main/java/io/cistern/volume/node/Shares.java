@@ -64,7 +64,8 @@ final class Shares implements ShareAdmin {
         }
         volume = volume(name);
         change(volume, new FileOp.Format(quotaBytes));
-        change(volume, new FileOp.Configure(quotaBytes, text(rules)));
+        List<ShareRule> first = rules.isEmpty() ? ShareRule.LOCAL : rules;
+        change(volume, new FileOp.Configure(quotaBytes, text(first)));
         return show(name);
     }
 
