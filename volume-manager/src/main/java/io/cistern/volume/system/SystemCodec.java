@@ -1,6 +1,8 @@
 package io.cistern.volume.system;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -12,6 +14,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.Crc32c;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.LogPosition;
+import io.cistern.storage.Outcome;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -55,6 +58,17 @@ public final class SystemCodec {
     @JsonIgnoreProperties("targets")
     private interface First {}
 
+    /// An outcome of the system group has no reply.
+    @JsonIgnoreProperties("reply")
+    @SuppressWarnings("UnusedVariable") // read by their annotations
+    private abstract static class Plain {
+        @JsonCreator
+        Plain(
+                @JsonProperty("error") ErrorCode error,
+                @JsonProperty("message") String message,
+                @JsonProperty("value") long value) {}
+    }
+
     private static final String TARGETS = "targets";
     private static final ObjectMapper JSON = mapper();
     private static final ObjectMapper FIRST = mapper().addMixIn(SystemState.class, First.class);
@@ -69,6 +83,7 @@ public final class SystemCodec {
                         .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
                         .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
                         .addMixIn(SystemCommand.class, Typed.class)
+                        .addMixIn(Outcome.class, Plain.class)
                         .build();
         for (Class<?> type : SystemCommand.class.getPermittedSubclasses()) {
             mapper.registerSubtypes(new NamedType(type, type.getSimpleName()));
