@@ -40,8 +40,8 @@ final class Memory {
         }
     }
 
-    /// Calls `retry` once when the portal has memory again. What the session itself gives back, its
-    /// own event loop sees.
+    /// Calls `retry` once when the portal has memory again; as [MemoryBudget#await]. What the
+    /// session itself gives back, its own event loop sees.
     void awaitPortal(Runnable retry) {
         portal.await(retry);
     }

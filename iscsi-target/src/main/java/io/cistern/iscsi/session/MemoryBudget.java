@@ -1,5 +1,7 @@
 package io.cistern.iscsi.session;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
@@ -40,19 +42,19 @@ final class MemoryBudget {
         }
     }
 
-    /// Gives `bytes` back and calls whoever waits.
+    /// Gives `bytes` back and calls whoever waits now. Who then waits again, since there is still
+    /// not enough, is called with the next bytes given back, not at once and for ever.
     void give(long bytes) {
         used.addAndGet(-bytes);
-        while (true) {
-            Runnable next = waiting.poll();
-            if (next == null) {
-                return;
-            }
-            next.run();
+        List<Runnable> called = new ArrayList<>();
+        for (Runnable next = waiting.poll(); next != null; next = waiting.poll()) {
+            called.add(next);
         }
+        called.forEach(Runnable::run);
     }
 
-    /// Calls `retry` once after something was given back; it must be short.
+    /// Calls `retry` once after something was given back; it must be short. Bytes may have come
+    /// back just before: try to take once more after the call.
     void await(Runnable retry) {
         waiting.add(retry);
     }

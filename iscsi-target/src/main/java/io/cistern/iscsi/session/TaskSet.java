@@ -220,9 +220,8 @@ final class TaskSet {
         }
         if (gather.needsGrant()) {
             long more = gatherMore(task);
-            if (!writeMemory.tryTake(more)) {
+            if (!takeOrAwait(writeMemory, more, awaitingWrites)) {
                 ungranted.add(task);
-                awaitWrites();
                 return;
             }
             task.writeReserved += more;
@@ -272,8 +271,7 @@ final class TaskSet {
         if (bytes == 0) {
             return true;
         }
-        if (!readMemory.tryTake(bytes)) {
-            awaitReads();
+        if (!takeOrAwait(readMemory, bytes, awaitingReads)) {
             return false;
         }
         task.readReserved = bytes;
@@ -373,16 +371,15 @@ final class TaskSet {
         deliveries.retry();
     }
 
-    private void awaitWrites() {
-        if (awaitingWrites.compareAndSet(false, true)) {
-            writeMemory.awaitPortal(() -> portalHasMemory(awaitingWrites));
+    /// False where there is no memory now; [#retry] follows once there may be.
+    private boolean takeOrAwait(Memory memory, long bytes, AtomicBoolean awaiting) {
+        if (memory.tryTake(bytes)) {
+            return true;
         }
-    }
-
-    private void awaitReads() {
-        if (awaitingReads.compareAndSet(false, true)) {
-            readMemory.awaitPortal(() -> portalHasMemory(awaitingReads));
+        if (awaiting.compareAndSet(false, true)) {
+            memory.awaitPortal(() -> portalHasMemory(awaiting));
         }
+        return memory.tryTake(bytes);
     }
 
     /// Any thread.
