@@ -32,8 +32,8 @@ import org.jspecify.annotations.Nullable;
 /// effect.
 ///
 /// A change that depends on what its range holds has all its blocks to itself, and reads them all.
-/// First it asks whether the request was executed already: then what the blocks hold now says
-/// nothing about it.
+/// First it asks whether the request was executed already, which spares reading and logging; the
+/// state machine asks again, and its answer is the one that counts.
 abstract class Change {
     /// Pieces of one request in the log's queue at a time.
     static final int WINDOW = 8;
