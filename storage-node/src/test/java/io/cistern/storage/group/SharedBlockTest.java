@@ -7,6 +7,7 @@ import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
@@ -50,6 +51,32 @@ class SharedBlockTest {
     @Test
     void theyAlsoSurviveChangesOfTheLeader() throws Exception {
         run(2);
+    }
+
+    /// Ranges of every length about a block and a granule, from the volume's start, to its end, and
+    /// across the border of two granules: nothing within is left, nothing beside is lost.
+    @Test
+    void whatIsZeroedReadsAsZeroesAndItsNeighboursStay() {
+        int size = 1 << 20;
+        byte[] full = new byte[140 * SECTOR];
+        Arrays.fill(full, (byte) 0xff);
+        try (TestClient client = new TestClient(cluster, 1).create(size)) {
+            client.attach(AttachMode.SHARED);
+            for (int sectors = 1; sectors <= 136; sectors += sectors == 18 ? 101 : 1) {
+                int length = sectors * SECTOR;
+                int border = 4 * 65_536 - sectors / 2 * SECTOR;
+                for (int start : new int[] {0, border, size - length}) {
+                    int from = Math.min(Math.max(0, start - 2 * SECTOR), size - full.length);
+                    client.write(from, full);
+                    client.zero(start, length, sectors % 2 == 0);
+                    byte[] expected = full.clone();
+                    Arrays.fill(expected, start - from, start - from + length, (byte) 0);
+                    assertThat(client.read(from, full.length))
+                            .as("%d sectors at %d", sectors, start)
+                            .isEqualTo(expected);
+                }
+            }
+        }
     }
 
     private void run(int leaderChanges) throws Exception {
@@ -118,7 +145,7 @@ class SharedBlockTest {
         cluster.awaitEven();
         for (int s = 0; s < SECTORS; s++) {
             byte[] want = expected[s] == null ? new byte[SECTOR] : expected[s];
-            assertThat(java.util.Arrays.copyOfRange(all, s * SECTOR, (s + 1) * SECTOR))
+            assertThat(Arrays.copyOfRange(all, s * SECTOR, (s + 1) * SECTOR))
                     .as("sector %d", s)
                     .isEqualTo(want);
         }

@@ -274,15 +274,43 @@ final class TestCluster implements AutoCloseable {
             } catch (CisternException notYet) {
                 // Asked again below, and shown if it never comes about.
                 if (System.nanoTime() > deadline) {
-                    throw new AssertionError("never came about: " + what, notYet);
+                    throw new AssertionError("never came about: " + what + state(), notYet);
                 }
             }
             if (System.nanoTime() > deadline) {
-                throw new AssertionError("never came about: " + what + "; halts: " + halts);
+                throw new AssertionError(
+                        "never came about: " + what + "; halts: " + halts + state());
             }
             Thread.onSpinWait();
             java.util.concurrent.locks.LockSupport.parkNanos(5_000_000);
         }
+    }
+
+    /// Which replica is where, a line each.
+    private String state() {
+        StringBuilder text = new StringBuilder();
+        for (Node node : nodes) {
+            text.append("\n  ").append(node.name).append(": ");
+            RaftGroup raft = node.raftGroup();
+            if (raft == null) {
+                text.append("down");
+                continue;
+            }
+            try {
+                ReplicaStatus status = node.status();
+                text.append(status.role()).append(" of ").append(status.leader());
+                text.append(", term ").append(status.term());
+                text.append(", applied ").append(status.appliedIndex());
+                text.append(", checkpoint ").append(status.checkpointIndex());
+                text.append(", at open ").append(raft.lastIndexAtOpen());
+                text.append(", copy ").append(status.copy());
+                text.append(", ").append(raft.leadership());
+                text.append(", ").append(raft.stats());
+            } catch (CisternException e) {
+                text.append(e.getMessage());
+            }
+        }
+        return text.toString();
     }
 
     /// A stub for the replica of `node`, over the wire.
