@@ -127,6 +127,9 @@ class ClusterChangeTest {
                             List.of("nbdcopy", LocalCluster.uri("kept", socket), back.toString()))
                     .succeeded();
             assertThat(Files.mismatch(image, back)).isEqualTo(-1);
+            cluster.cistern("share", "create", "home");
+            Programs.run(dir, Fio.LIMIT, List.of("nfs-ls", NfsShareTest.url(cluster, 0, "")))
+                    .succeeded();
             String metrics = cluster.metrics() + cluster.cistern("driver", "metrics");
             for (Metric metric : Metric.values()) {
                 boolean histogram = metric.kind() == Metric.Kind.HISTOGRAM;

@@ -50,7 +50,8 @@ class NfsShareTest {
         return Programs.run(dir, LIMIT, List.of(command));
     }
 
-    private static String url(LocalCluster cluster, int node, String path)
+    /// A file of share `home` for libnfs.
+    static String url(LocalCluster cluster, int node, String path)
             throws InterruptedException {
         String address = cluster.status().get("nodes").get(node).get("nfs").asText();
         String port = address.substring(address.lastIndexOf(':') + 1);
