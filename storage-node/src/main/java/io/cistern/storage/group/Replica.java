@@ -12,8 +12,10 @@ import io.cistern.storage.Disk;
 import io.cistern.storage.GranuleData;
 import io.cistern.storage.Store;
 import io.cistern.storage.Usage;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.BiConsumer;
@@ -234,7 +236,9 @@ final class Replica implements VolumeStateMachine.Listener {
     }
 
     /// Goes on until it succeeds or the replica is closed: once a copy has begun nothing may be
-    /// applied before it is complete.
+    /// applied before it is complete. Where the leader does not answer any more, another member's
+    /// state will do: with the leader lost, this replica may be the one that a majority lacks, and
+    /// no other leader can commit anything while it waits.
     private void install(
             Peer leader, LogPosition firstAvailable, CompletableFuture<LogPosition> done) {
         Running now = running.getNow(null);
@@ -242,9 +246,10 @@ final class Replica implements VolumeStateMachine.Listener {
             now.reads.suspend(true);
         }
         long pauseMillis = 50;
-        while (true) {
+        for (int attempt = 0; ; attempt++) {
+            String source = source(leader, now, attempt);
             try {
-                LogPosition reached = receiver.copy(leader.node());
+                LogPosition reached = receiver.copy(source);
                 if (reached.index() >= firstAvailable.index() - 1) {
                     if (now != null) {
                         now.reads.suspend(false);
@@ -257,11 +262,11 @@ final class Replica implements VolumeStateMachine.Listener {
                 log.warn(
                         "copying group {} from {} to {}: {}",
                         id,
-                        leader.node(),
+                        source,
                         self.node(),
                         e.getMessage());
             } catch (RuntimeException e) {
-                log.error("copying group {} from {}", id, leader.node(), e);
+                log.error("copying group {} from {}", id, source, e);
             }
             if (closed || !pause(pauseMillis)) {
                 done.completeExceptionally(
@@ -271,6 +276,24 @@ final class Replica implements VolumeStateMachine.Listener {
             }
             pauseMillis = Math.min(MAX_PAUSE_MILLIS, 2 * pauseMillis);
         }
+    }
+
+    /// The node to copy from: the leader that asked for it, then by turns who leads now and every
+    /// member.
+    private String source(Peer leader, @Nullable Running now, int attempt) {
+        if (now == null || attempt == 0) {
+            return leader.node();
+        }
+        Set<String> nodes = new LinkedHashSet<>();
+        Peer present = now.parts().raft().leadership().leader();
+        if (present != null) {
+            nodes.add(present.node());
+        }
+        nodes.add(leader.node());
+        now.parts().raft().members().forEach(member -> nodes.add(member.node()));
+        nodes.remove(self.node());
+        List<String> choice = List.copyOf(nodes);
+        return choice.isEmpty() ? leader.node() : choice.get((attempt - 1) % choice.size());
     }
 
     private static boolean pause(long millis) {

@@ -111,6 +111,31 @@ class CatchUpTest {
         same(away);
     }
 
+    /// The leader is lost while another replica, which a majority then needs, copies its state.
+    @Test
+    void aReplicaThatCopiesGoesOnFromAnotherMemberWhenItsSourceIsLost() throws Exception {
+        start(TestCluster.Options.of(3).smallLogs());
+        write(0, SIZE);
+        cluster.awaitEven();
+        TestCluster.Node away = cluster.follower();
+        long seen = away.status().appliedIndex();
+        away.stop();
+        write(0, SIZE);
+        purgeLogPast(seen);
+        TestCluster.Node leader = cluster.leader();
+        away.restart();
+        cluster.await(
+                "the copy to begin",
+                () ->
+                        away.status().role() == ReplicaStatus.Role.CATCHING_UP
+                                || away.status().repairs().copiedBytes() > 0);
+        leader.stop();
+        write(7 * GRANULE, GRANULE);
+        leader.restart();
+        same(leader);
+        same(away);
+    }
+
     @Test
     void aNewReplicaGetsEverything() throws Exception {
         start(TestCluster.Options.of(4).smallLogs());
