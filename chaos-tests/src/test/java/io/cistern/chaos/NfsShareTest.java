@@ -51,8 +51,7 @@ class NfsShareTest {
     }
 
     /// A file of share `home` for libnfs.
-    static String url(LocalCluster cluster, int node, String path)
-            throws InterruptedException {
+    static String url(LocalCluster cluster, int node, String path) throws InterruptedException {
         String address = cluster.status().get("nodes").get(node).get("nfs").asText();
         String port = address.substring(address.lastIndexOf(':') + 1);
         return "nfs://127.0.0.1/home" + path + "?version=3&nfsport=" + port + "&mountport=" + port;
