@@ -38,6 +38,7 @@ final class NodeParts implements AutoCloseable {
     private final NodePeers peers;
     private final GroupTuning tuning;
     private final InstantSource clock;
+    private volatile long copyBytesPerSecond;
 
     NodeParts(String node, NodePeers peers, GroupTuning tuning, InstantSource clock) {
         this.readers = pool("read-" + node, READERS);
@@ -50,6 +51,7 @@ final class NodeParts implements AutoCloseable {
         this.peers = peers;
         this.tuning = tuning;
         this.clock = clock;
+        this.copyBytesPerSecond = tuning.catchUpBytesPerSecond();
     }
 
     private static ThreadPoolExecutor pool(String name, int threads) {
@@ -87,6 +89,15 @@ final class NodeParts implements AutoCloseable {
 
     GroupTuning tuning() {
         return tuning;
+    }
+
+    /// Most bytes a second that each copy to this node may receive; 0 for no bound.
+    long copyBytesPerSecond() {
+        return copyBytesPerSecond;
+    }
+
+    void limitCopies(long bytesPerSecond) {
+        copyBytesPerSecond = bytesPerSecond;
     }
 
     InstantSource clock() {
