@@ -71,6 +71,19 @@ final class Formations {
                             + config.name()
                             + "'; start it under that name or choose another directory");
         }
+        if (known != null && known.next() != null) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "the rescue of "
+                            + home
+                            + " was interrupted; run 'cistern node rescue' again to finish it");
+        }
+        if (known != null
+                && config.formation() instanceof Bootstrap b
+                && known.former() != null
+                && known.former().contains(b.clusterId())) {
+            return new Start(known, noForm(known.clusterId()), seeds(known));
+        }
         if (known != null
                 && config.formation() instanceof Bootstrap b
                 && !b.clusterId().equals(known.clusterId())) {
@@ -232,7 +245,7 @@ final class Formations {
                 new LocalDisk(0, spec.path().toAbsolutePath().toString(), spec.sizeBytes());
         NodeFile file =
                 new NodeFile(
-                        NodeFile.FORMAT, cluster, config.name(), List.of(first), replicas, nodes);
+                        NodeFile.FORMAT, cluster, config.name(), List.of(first), replicas, nodes, null, null);
         LocalNode.format(file, first);
         file.store(home);
         return file;

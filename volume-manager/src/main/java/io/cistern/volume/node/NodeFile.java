@@ -19,16 +19,21 @@ import org.jspecify.annotations.Nullable;
 /// directory).
 ///
 /// Format 1, JSON: `format`, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
-/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`.
+/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`, and
+/// `next` and `former` where the cluster was made anew of one node, see [Rescue].
 ///
 /// @param nodes where the cluster's nodes listen for the node wire (`host:port`), as last known
+/// @param next the cluster's id once a [Rescue] that has begun is done; absent where none has
+/// @param former ids that the cluster had before a rescue; absent where there was none
 record NodeFile(
         int format,
         String clusterId,
         String name,
         List<LocalDisk> disks,
         List<LocalReplica> replicas,
-        SortedMap<String, String> nodes) {
+        SortedMap<String, String> nodes,
+        @Nullable String next,
+        @Nullable List<String> former) {
     static final int FORMAT = 1;
     static final String FILE = "node.json";
 
@@ -101,7 +106,8 @@ record NodeFile(
     NodeFile with(LocalReplica added) {
         List<LocalReplica> changed = new ArrayList<>(replicas);
         changed.add(added);
-        return new NodeFile(format, clusterId, name, disks, List.copyOf(changed), nodes);
+        return new NodeFile(
+                format, clusterId, name, disks, List.copyOf(changed), nodes, next, former);
     }
 
     NodeFile without(String peer) {
@@ -111,14 +117,21 @@ record NodeFile(
                 name,
                 disks,
                 replicas.stream().filter(r -> !r.peer.equals(peer)).toList(),
-                nodes);
+                nodes,
+                next,
+                former);
     }
 
     NodeFile withDisks(List<LocalDisk> changed) {
-        return new NodeFile(format, clusterId, name, List.copyOf(changed), replicas, nodes);
+        return new NodeFile(
+                format, clusterId, name, List.copyOf(changed), replicas, nodes, next, former);
     }
 
     NodeFile withNodes(SortedMap<String, String> changed) {
-        return new NodeFile(format, clusterId, name, disks, replicas, changed);
+        return new NodeFile(format, clusterId, name, disks, replicas, changed, next, former);
+    }
+
+    NodeFile withNext(String id) {
+        return new NodeFile(format, clusterId, name, disks, replicas, nodes, id, former);
     }
 }

@@ -68,6 +68,18 @@ final class Reconciler {
             }
             return;
         }
+        if (!state.clusterId().equals(local.file().clusterId())) {
+            // This node alone makes a cluster anew, see Rescue.
+            attempt(
+                    "give up the lost nodes",
+                    () ->
+                            propose(
+                                    new SystemCommand.GiveUp(
+                                            Cluster.request(),
+                                            local.file().clusterId(),
+                                            local.file().name())));
+            return;
+        }
         Map<String, NodeReport> reports = cluster.reports();
         silence.heard(state, reports);
         attempt("make groups", () -> makeGroups(state, reports));
@@ -98,7 +110,11 @@ final class Reconciler {
 
     /// The replicas of volumes that ask for nothing special.
     static int defaultReplicas(SystemState state) {
-        return state.nodes().size() >= 3 ? 3 : 1;
+        boolean usual =
+                state.nodes().size() >= 3
+                        || state.groups().values().stream()
+                                .anyMatch(g -> g.id() != 0 && g.wanted() >= 3);
+        return usual ? 3 : 1;
     }
 
     /// How many groups with `replicas` voters the cluster should have.
