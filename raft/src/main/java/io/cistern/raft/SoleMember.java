@@ -29,13 +29,59 @@ public final class SoleMember {
 
     private SoleMember() {}
 
+    /// Whether the replica may be made the only member: false for one that has no vote yet, since
+    /// what it holds may be incomplete. Changes nothing but a torn end of its log.
+    ///
+    /// @throws CisternException NOT_FOUND: no such replica; CORRUPT: its log is damaged or empty; IO
+    public static boolean possible(Path directory, GroupId group, String peerId) {
+        Path replica = directory.resolve("raft").resolve(group.toString()).resolve(peerId);
+        try {
+            ReplicaFile file = ReplicaFile.read(replica);
+            if (file == null) {
+                throw new CisternException(ErrorCode.NOT_FOUND, "no replica in " + replica);
+            }
+            LogInspector.Result log = inspect(current(replica, group));
+            if (file.members().length == 0) {
+                return log.lastTerm() > 0; // it was there when the group was made
+            }
+            return LogEntryProto.parseFrom(file.members())
+                    .getConfigurationEntry()
+                    .getPeersList()
+                    .stream()
+                    .anyMatch(peer -> peer.getId().toStringUtf8().equals(peerId));
+        } catch (LogDamagedException e) {
+            throw damaged(replica, e);
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "cannot read " + replica + ": " + e, e);
+        }
+    }
+
+    private static CisternException damaged(Path replica, LogDamagedException e) {
+        return new CisternException(
+                ErrorCode.CORRUPT, replica + " cannot be used: " + e.getMessage(), e);
+    }
+
+    private static Path current(Path replica, GroupId group) {
+        return replica.resolve(RatisPeers.groupId(group).getUuid().toString()).resolve("current");
+    }
+
+    /// Where the log begins is checked when the replica is opened, with its checkpoint.
+    private static LogInspector.Result inspect(Path current)
+            throws IOException, LogDamagedException {
+        LogInspector.Result log = LogInspector.inspect(current, Long.MAX_VALUE - 1);
+        if (log.firstIndex() > log.lastIndex()) {
+            throw new LogDamagedException("its log in " + current + " is empty");
+        }
+        return log;
+    }
+
     /// May be repeated, also after it was interrupted.
     ///
     /// @param directory of the host, see [RaftHost]
     /// @param self this replica, with the address that it will be reached at
     /// @param oldCluster id of the cluster it belongs to, `newCluster` of the one it goes to
-    /// @throws CisternException NOT_FOUND: no such replica; INVALID: another cluster's; CORRUPT: its
-    ///   log is damaged or empty; IO
+    /// @throws CisternException NOT_FOUND: no such replica; INVALID: another cluster's; CORRUPT:
+    ///   its log is damaged or empty; IO
     public static void make(
             Path directory, GroupId group, Peer self, String oldCluster, String newCluster) {
         Path replica = directory.resolve("raft").resolve(group.toString()).resolve(self.id());
@@ -64,8 +110,7 @@ public final class SoleMember {
                             entry);
             changed.write(replica);
         } catch (LogDamagedException e) {
-            throw new CisternException(
-                    ErrorCode.CORRUPT, replica + " cannot be used: " + e.getMessage(), e);
+            throw damaged(replica, e);
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot change " + replica + ": " + e, e);
         }
@@ -73,13 +118,8 @@ public final class SoleMember {
 
     private static byte[] append(Path replica, GroupId group, Peer self, long votedTerm)
             throws IOException, LogDamagedException {
-        Path current =
-                replica.resolve(RatisPeers.groupId(group).getUuid().toString()).resolve("current");
-        // Where the log begins is checked when the replica is opened, with its checkpoint.
-        LogInspector.Result log = LogInspector.inspect(current, Long.MAX_VALUE - 1);
-        if (log.firstIndex() > log.lastIndex()) {
-            throw new LogDamagedException("its log in " + current + " is empty");
-        }
+        Path current = current(replica, group);
+        LogInspector.Result log = inspect(current);
         long index = log.lastIndex() + 1;
         byte[] entry =
                 LogEntryProto.newBuilder()
@@ -100,7 +140,10 @@ public final class SoleMember {
         if (open.isEmpty()) {
             Path next = current.resolve(OPEN + index);
             byte[] bytes =
-                    ByteBuffer.allocate(HEADER.length + frame.length).put(HEADER).put(frame).array();
+                    ByteBuffer.allocate(HEADER.length + frame.length)
+                            .put(HEADER)
+                            .put(frame)
+                            .array();
             ReplicaFile.replace(next, bytes);
         } else {
             Path last = open.getFirst();
@@ -120,8 +163,7 @@ public final class SoleMember {
     }
 
     private static void write(Path path, int at, boolean header, byte[] frame) throws IOException {
-        ByteBuffer out =
-                ByteBuffer.allocate((header ? HEADER.length : 0) + frame.length);
+        ByteBuffer out = ByteBuffer.allocate((header ? HEADER.length : 0) + frame.length);
         if (header) {
             out.put(HEADER);
         }

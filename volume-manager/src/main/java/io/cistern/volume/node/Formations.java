@@ -245,7 +245,14 @@ final class Formations {
                 new LocalDisk(0, spec.path().toAbsolutePath().toString(), spec.sizeBytes());
         NodeFile file =
                 new NodeFile(
-                        NodeFile.FORMAT, cluster, config.name(), List.of(first), replicas, nodes, null, null);
+                        NodeFile.FORMAT,
+                        cluster,
+                        config.name(),
+                        List.of(first),
+                        replicas,
+                        nodes,
+                        null,
+                        null);
         LocalNode.format(file, first);
         file.store(home);
         return file;

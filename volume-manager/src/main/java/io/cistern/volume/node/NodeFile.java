@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
 /// directory).
 ///
 /// Format 1, JSON: `format`, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
-/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`, and
-/// `next` and `former` where the cluster was made anew of one node, see [Rescue].
+/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`,
+/// and `next` and `former` where the cluster was made anew of one node, see [Rescue].
 ///
 /// @param nodes where the cluster's nodes listen for the node wire (`host:port`), as last known
 /// @param next the cluster's id once a [Rescue] that has begun is done; absent where none has

@@ -59,6 +59,24 @@ public final class Rescue {
         return file;
     }
 
+    /// Leaves out replicas that had no vote yet: what they hold may be incomplete.
+    ///
+    /// @throws CisternException CORRUPT before anything was changed
+    private static NodeFile ofVoters(NodeFile file, Path home) {
+        NodeFile voters = file;
+        for (LocalReplica replica : file.replicas()) {
+            if (!SoleMember.possible(home, new GroupId(replica.group()), replica.peer())) {
+                voters = voters.without(replica.peer());
+            }
+        }
+        if (voters.replica(0) == null) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "this node's replica of the system group had not caught up; use another node");
+        }
+        return voters;
+    }
+
     /// Does it. Blocks.
     ///
     /// @return the new cluster id
@@ -72,6 +90,7 @@ public final class Rescue {
         }
         String next = file.next();
         if (next == null) {
+            file = ofVoters(file, home);
             next = UUID.randomUUID().toString();
             file = file.withNext(next);
             file.store(home);
