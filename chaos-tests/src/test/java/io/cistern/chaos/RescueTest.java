@@ -22,8 +22,7 @@ class RescueTest {
     @TempDir Path dir;
 
     /// A command that only knows one node.
-    private Programs.Result at(LocalCluster cluster, int node, String... command)
-            throws Exception {
+    private Programs.Result at(LocalCluster cluster, int node, String... command) throws Exception {
         Map<String, String> environment = new HashMap<>();
         environment.put("CISTERN_HOME", cluster.home().toString());
         environment.put("CISTERN_API", cluster.api(node));
@@ -50,17 +49,38 @@ class RescueTest {
         try (LocalCluster cluster = LocalCluster.start(dir)) {
             cluster.cistern("volume", "import", "kept", image.toString());
             Programs.Result running =
-                    at(cluster, 1, "node", "rescue", "--config", config(cluster, "n1"),
-                            "--confirm", CONFIRM);
+                    at(
+                            cluster,
+                            1,
+                            "node",
+                            "rescue",
+                            "--config",
+                            config(cluster, "n1"),
+                            "--confirm",
+                            CONFIRM);
             assertThat(running.output()).contains("stop the node");
             cluster.killAll();
             Programs.Result wrong =
-                    at(cluster, 1, "node", "rescue", "--config", config(cluster, "n1"),
-                            "--confirm", "yes");
+                    at(
+                            cluster,
+                            1,
+                            "node",
+                            "rescue",
+                            "--config",
+                            config(cluster, "n1"),
+                            "--confirm",
+                            "yes");
             assertThat(wrong.exit()).isEqualTo(1);
             assertThat(wrong.output()).contains("nothing was changed");
-            at(cluster, 1, "node", "rescue", "--config", config(cluster, "n1"),
-                            "--confirm", CONFIRM)
+            at(
+                            cluster,
+                            1,
+                            "node",
+                            "rescue",
+                            "--config",
+                            config(cluster, "n1"),
+                            "--confirm",
+                            CONFIRM)
                     .succeeded();
             try (Programs.Running n1 = run(cluster, "n1");
                     Programs.Running n0 = run(cluster, "n0")) {

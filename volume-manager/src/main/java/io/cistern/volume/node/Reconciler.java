@@ -1,6 +1,8 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemState;
@@ -69,15 +71,7 @@ final class Reconciler {
             return;
         }
         if (!state.clusterId().equals(local.file().clusterId())) {
-            // This node alone makes a cluster anew, see Rescue.
-            attempt(
-                    "give up the lost nodes",
-                    () ->
-                            propose(
-                                    new SystemCommand.GiveUp(
-                                            Cluster.request(),
-                                            local.file().clusterId(),
-                                            local.file().name())));
+            attempt("give up the lost nodes", () -> giveUpOthers(system));
             return;
         }
         Map<String, NodeReport> reports = cluster.reports();
@@ -92,6 +86,16 @@ final class Reconciler {
         journeys.step(state, reports);
         finishVolumes(state);
         leftovers.step(state, reports, Leftovers.PATIENCE_NANOS);
+    }
+
+    /// This node alone makes a cluster anew, see [Rescue]. The others, whom the state still names,
+    /// are not asked.
+    private void giveUpOthers(SystemGroup system) {
+        SystemCommand command =
+                new SystemCommand.GiveUp(
+                        Cluster.request(), local.file().clusterId(), local.file().name());
+        log.warn("giving up all nodes but {}", local.file().name());
+        Waits.get(system.propose(SystemCodec.encode(command)), Cluster.CONTROL);
     }
 
     private static void attempt(String what, Runnable step) {
