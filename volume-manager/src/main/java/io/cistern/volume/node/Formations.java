@@ -26,7 +26,9 @@ import io.cistern.volume.system.SystemState.Settings;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -166,7 +168,7 @@ final class Formations {
                 RpcClient rpc = new RpcClient(identity, RpcLimits.DEFAULT, tls(config), loops)) {
             List<CompletableFuture<Boolean>> answers = new ArrayList<>();
             for (InitialNode other : how.nodes()) {
-                if (!other.name().equals(config.name())) {
+                if (!other.name().equals(config.name()) && listens(other.wire())) {
                     answers.add(
                             rpc.call(
                                             other.wire(),
@@ -188,6 +190,18 @@ final class Formations {
                     log.debug("a node does not know: {}", e.getMessage());
                 }
             }
+            return false;
+        }
+    }
+
+    /// Spares the first start of a cluster the time-outs of nodes that do not run yet.
+    private static boolean listens(InetSocketAddress address) {
+        try (Socket socket = new Socket()) {
+            socket.connect(
+                    new InetSocketAddress(address.getHostString(), address.getPort()),
+                    (int) KNOWN.toMillis() / 2);
+            return true;
+        } catch (IOException nobody) {
             return false;
         }
     }
