@@ -163,6 +163,9 @@ public final class GroupHost implements AutoCloseable {
         } catch (CisternException e) {
             log.info("no copy of group {} from {}: {}", replica.id(), source, e.getMessage());
             return false;
+        } catch (RuntimeException e) {
+            log.error("copying group {} from {}", replica.id(), source, e);
+            return false;
         }
     }
 
