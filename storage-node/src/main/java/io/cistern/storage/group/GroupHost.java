@@ -258,6 +258,19 @@ public final class GroupHost implements AutoCloseable {
         return all;
     }
 
+    /// Requests of users that the replica here has had since it was opened; 0 where none is open.
+    public long requests(GroupId id) {
+        Replica replica = replicas.get(id);
+        return replica == null ? 0 : replica.userRequests();
+    }
+
+    /// Bounds each copy that this node receives, from now on.
+    ///
+    /// @param bytesPerSecond 0 for no bound
+    public void limitCopies(long bytesPerSecond) {
+        parts.limitCopies(bytesPerSecond);
+    }
+
     /// What the replicas on this node do, for metrics.
     public List<ReplicaActivity> activity() {
         List<ReplicaActivity> all = new ArrayList<>();
