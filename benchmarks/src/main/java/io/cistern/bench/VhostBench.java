@@ -23,7 +23,8 @@ import java.util.Random;
 /// VhostBench [SECONDS]                            over a device in memory: a table of one run
 /// VhostBench volume VHOST NBD PID [SECONDS] [ROUNDS]
 ///                                                 over attached volumes, on two sockets of a driver:
-///                                                 load by load, both by turns; medians by IOPS
+///                                                 load by load, both by turns; medians by IOPS;
+///                                                 -Dloads=REGEX chooses, as randread-4k-q1
 /// VhostBench serve SOCKET [async]                 only serves, until it is killed
 /// ```
 public final class VhostBench {
@@ -95,6 +96,10 @@ public final class VhostBench {
                 NbdBench.measure(load, nbd, pid, 1);
             }
             for (Load load : VOLUME_LOADS) {
+                String called = load.rw() + "-" + load.blockSize() + "-q" + load.depth();
+                if (!called.matches(System.getProperty("loads", ".*"))) {
+                    continue;
+                }
                 List<Score> overVhost = new ArrayList<>();
                 List<Score> overNbd = new ArrayList<>();
                 for (int round = 0; round < rounds; round++) {
