@@ -86,7 +86,7 @@ class RpcServerTest {
 
     @Test
     void manyCallsAtOnceAreAllAnswered() {
-        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 16, 60);
+        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 64, 1L << 24, 16, 60);
         try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
                 RpcTestClient c = server.client()) {
             Set<Integer> open = new HashSet<>();
@@ -103,7 +103,7 @@ class RpcServerTest {
 
     @Test
     void connectionsBeyondTheLimitAreClosed() {
-        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 2, 60);
+        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 64, 1L << 24, 2, 60);
         try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
                 RpcTestClient a = server.client();
                 RpcTestClient b = server.client()) {
