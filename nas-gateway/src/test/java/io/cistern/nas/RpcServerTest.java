@@ -11,6 +11,7 @@ import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import java.io.UncheckedIOException;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -98,6 +99,27 @@ class RpcServerTest {
                 assertThat(open.remove(c.receive().readInt())).isTrue();
             }
             assertThat(server.server.metrics().rpc().throttled()).isPositive();
+        }
+    }
+
+    @Test
+    void callsBeyondWhatAllConnectionsMayHaveUnderWayWaitTheirTurn() {
+        RpcLimits one = new RpcLimits(1 << 20, 16, 4, 1 << 20, 1, 1 << 20, 16, 60);
+        try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(one));
+                RpcTestClient a = server.client();
+                RpcTestClient b = server.client();
+                RpcTestClient c = server.client()) {
+            for (int i = 0; i < 300; i++) {
+                for (RpcTestClient client : List.of(a, b, c)) {
+                    client.send(i, RpcTestClient.NFS, 3, 0, o -> {});
+                }
+            }
+            for (RpcTestClient client : List.of(a, b, c)) {
+                for (int i = 0; i < 300; i++) {
+                    client.receive();
+                }
+            }
+            assertThat(server.server.metrics().rpc().saturated()).isPositive();
         }
     }
 
