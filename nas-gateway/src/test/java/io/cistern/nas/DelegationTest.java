@@ -9,9 +9,9 @@ import io.cistern.nas.V4TestClient.Opened;
 import io.cistern.nas.state.StateLimits;
 import io.cistern.nas.xdr.XdrReader;
 import org.awaitility.Awaitility;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.jspecify.annotations.Nullable;
 
 /// Read delegations: who gets one, and how they are given back.
 class DelegationTest {
@@ -95,10 +95,18 @@ class DelegationTest {
         assertThat(open(holder, "f", WANT_READ_DELEGATION)).isNotNull();
         byte[] file = handle;
         Op[][] changes = {
-            {putfh(file), stateOp(SETATTR, new byte[16], o -> o.writeBitmap(0, 2).writeInt(4).writeInt(0600))},
+            {
+                putfh(file),
+                stateOp(SETATTR, new byte[16], o -> o.writeBitmap(0, 2).writeInt(4).writeInt(0600))
+            },
             {putfh(file), write(new byte[16], 0, new byte[1])},
             {root(), lookup("share"), op(REMOVE, o -> o.writeString("f"))},
-            {root(), lookup("share"), op(SAVEFH), op(RENAME, o -> o.writeString("f").writeString("g"))},
+            {
+                root(),
+                lookup("share"),
+                op(SAVEFH),
+                op(RENAME, o -> o.writeString("f").writeString("g"))
+            },
             {putfh(file), op(SAVEFH), root(), lookup("share"), op(LINK, o -> o.writeString("g"))},
         };
         for (Op[] change : changes) {
@@ -119,7 +127,9 @@ class DelegationTest {
                     holder.ok(root());
                     assertThat(other.status(write)).isZero();
                 });
-        assertThat(holder.status(putfh(file), read(id, 0, 1))).as("DELEG_REVOKED").isEqualTo(10_087);
+        assertThat(holder.status(putfh(file), read(id, 0, 1)))
+                .as("DELEG_REVOKED")
+                .isEqualTo(10_087);
         assertThat(holder.lastFlags() & REVOKED).isNotZero();
         XdrReader r = holder.ok(op(TEST_STATEID, o -> o.writeInt(1).writeFixed(id)));
         result(r, TEST_STATEID);

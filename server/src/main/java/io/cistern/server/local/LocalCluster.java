@@ -159,10 +159,7 @@ public final class LocalCluster {
     private static void checkPorts(List<InetSocketAddress> ports, String node, String remedy) {
         List<String> uses = List.of("the API", "the node wire", "Raft", "iSCSI", "NFS");
         for (int i = 0; i < ports.size(); i++) {
-            String use =
-                    i < 3 || ports.size() == uses.size()
-                            ? uses.get(i)
-                            : "iSCSI";
+            String use = i < 3 || ports.size() == uses.size() ? uses.get(i) : "iSCSI";
             PortCheck.free(ports.get(i), use + " of node " + node, remedy);
         }
     }
