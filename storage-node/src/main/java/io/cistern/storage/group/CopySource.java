@@ -14,7 +14,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -80,7 +79,7 @@ final class CopySource {
                     MAX_SESSIONS + " copies of group " + store.group() + " run already; wait");
         }
         Session session = new Session(store.export(), node.clock().millis());
-        long id = ThreadLocalRandom.current().nextLong();
+        long id = node.threads().freshId();
         sessions.put(id, session);
         return new WireCopy.Opened(
                 id,

@@ -4,7 +4,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.net.Responder;
-import io.cistern.raft.net.RpcServer;
+import io.cistern.raft.net.RpcHandlers;
 import io.netty.buffer.ByteBuf;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -30,7 +30,7 @@ final class PeerServer {
         this.node = node;
     }
 
-    void register(RpcServer server) {
+    void register(RpcHandlers server) {
         GroupServer.on(server, Wire.SPACE, this::space);
         GroupServer.on(server, Wire.REPLICAS, this::replicas);
         GroupServer.on(server, Wire.FETCH_BLOCKS, this::fetch);

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -234,10 +235,8 @@ final class Replica implements VolumeStateMachine.Listener {
                 leader.id(),
                 firstAvailable);
         CompletableFuture<LogPosition> done = new CompletableFuture<>();
-        Thread.ofPlatform()
-                .name("copy-" + id + "-" + self.id())
-                .daemon()
-                .start(() -> install(leader, firstAvailable, done));
+        node.threads()
+                .start("copy-" + id + "-" + self.id(), () -> install(leader, firstAvailable, done));
         return done;
     }
 
@@ -274,7 +273,7 @@ final class Replica implements VolumeStateMachine.Listener {
             } catch (RuntimeException e) {
                 log.error("copying group {} from {}", id, source, e);
             }
-            if (closed || !pause(pauseMillis)) {
+            if (closed || !node.threads().sleep(TimeUnit.MILLISECONDS.toNanos(pauseMillis))) {
                 done.completeExceptionally(
                         new CisternException(
                                 ErrorCode.UNAVAILABLE, "the replica of " + id + " was closed"));
@@ -300,16 +299,6 @@ final class Replica implements VolumeStateMachine.Listener {
         nodes.remove(self.node());
         List<String> choice = List.copyOf(nodes);
         return choice.isEmpty() ? leader.node() : choice.get((attempt - 1) % choice.size());
-    }
-
-    private static boolean pause(long millis) {
-        try {
-            Thread.sleep(millis);
-            return true;
-        } catch (InterruptedException stopping) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
     }
 
     @Override

@@ -27,6 +27,7 @@ import io.cistern.volume.Images;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.NodeConfig;
 import io.cistern.volume.NodeConfig.InitialNode;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.client.Client;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.image.ImageService;
@@ -354,6 +355,11 @@ public final class NodeHost implements ClusterNode {
     @Override
     public void showSessions(Supplier<List<IscsiExport.Session>> sessions) {
         service.show(sessions);
+    }
+
+    @Override
+    public void showShareUse(Supplier<ShareUse> use) {
+        service.showShareUse(use);
     }
 
     @Override
