@@ -32,7 +32,8 @@ public final class SoleMember {
     /// Whether the replica may be made the only member: false for one that has no vote yet, since
     /// what it holds may be incomplete. Changes nothing but a torn end of its log.
     ///
-    /// @throws CisternException NOT_FOUND: no such replica; CORRUPT: its log is damaged or empty; IO
+    /// @throws CisternException NOT_FOUND: no such replica; CORRUPT: its log is damaged or empty;
+    ///   IO
     public static boolean possible(Path directory, GroupId group, String peerId) {
         Path replica = directory.resolve("raft").resolve(group.toString()).resolve(peerId);
         try {
