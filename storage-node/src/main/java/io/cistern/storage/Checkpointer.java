@@ -46,7 +46,7 @@ final class Checkpointer {
         this.table = table;
         this.mark = mark;
         this.lock = lock;
-        this.executor = disk.checkpoints();
+        this.executor = disk.threads().checkpoints();
         this.halt = disk.halt();
         this.probe = disk.probe();
         this.durable = at;
