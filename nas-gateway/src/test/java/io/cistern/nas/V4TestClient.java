@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 
 /// An NFSv4.1 or 4.2 client with one session and one slot, which sends what it is told to. One
 /// thread.
-final class V4TestClient extends RpcTestClient {
+class V4TestClient extends RpcTestClient {
     static final int ACCESS = 3;
     static final int CLOSE = 4;
     static final int COMMIT = 5;

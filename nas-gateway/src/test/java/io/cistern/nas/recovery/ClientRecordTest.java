@@ -23,7 +23,9 @@ class ClientRecordTest {
     @Provide
     Arbitrary<KnownSession> sessions() {
         return Combinators.combine(
-                        Arbitraries.longs(), Arbitraries.integers(), Arbitraries.integers().between(1, 128))
+                        Arbitraries.longs(),
+                        Arbitraries.integers(),
+                        Arbitraries.integers().between(1, 128))
                 .as((id, n, slots) ->
                         new KnownSession(
                                 new SessionId(id, n, ~n),
