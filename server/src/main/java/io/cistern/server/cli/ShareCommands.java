@@ -171,8 +171,16 @@ final class ShareCommands extends BaseCommand.Group {
             }
             Table table =
                     new Table(
-                            "NODE", "CLIENT", "FROM", "STATE", "OPENS", "LOCKS", "DELEGATIONS",
-                            "REQUESTS/S", "READ/S", "WRITTEN/S");
+                            "NODE",
+                            "CLIENT",
+                            "FROM",
+                            "STATE",
+                            "OPENS",
+                            "LOCKS",
+                            "DELEGATIONS",
+                            "REQUESTS/S",
+                            "READ/S",
+                            "WRITTEN/S");
             for (ShareUse.Client c : clients) {
                 table.row(
                         c.node(),
@@ -192,7 +200,8 @@ final class ShareCommands extends BaseCommand.Group {
 
     @Command(
             name = "locks",
-            description = "Lists the byte ranges of a share's files that NFSv4 clients have locked.",
+            description =
+                    "Lists the byte ranges of a share's files that NFSv4 clients have locked.",
             footer = {"", "Example:", "  cistern share locks docs"})
     static final class Locks extends BaseCommand {
         @Parameters(paramLabel = "NAME")

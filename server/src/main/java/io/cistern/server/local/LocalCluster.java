@@ -142,8 +142,7 @@ public final class LocalCluster {
 
     private static void checkPorts(ServerConfig config, String remedy) {
         NodeConfig node = config.node();
-        List<InetSocketAddress> ports =
-                List.of(config.api().listen(), node.wire(), node.raft());
+        List<InetSocketAddress> ports = List.of(config.api().listen(), node.wire(), node.raft());
         ServerConfig.IscsiConfig iscsi = config.iscsi();
         String of = " of node " + node.name();
         if (iscsi != null) {

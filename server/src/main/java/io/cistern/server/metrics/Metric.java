@@ -232,10 +232,14 @@ public enum Metric {
             "cistern_nfs_delegations_revoked_total",
             "Delegations taken away because they were not given back in time."),
     NFS_GRACE(
-            Kind.GAUGE, "cistern_nfs_shares_in_grace", "Shares there whose clients are reclaiming."),
+            Kind.GAUGE,
+            "cistern_nfs_shares_in_grace",
+            "Shares there whose clients are reclaiming."),
     NFS_IN_FLIGHT(Kind.GAUGE, "cistern_nfs_calls_in_flight", "RPC calls under way there."),
     NFS_HELD_BYTES(
-            Kind.GAUGE, "cistern_nfs_held_bytes", "Bytes of arguments of RPC calls under way there."),
+            Kind.GAUGE,
+            "cistern_nfs_held_bytes",
+            "Bytes of arguments of RPC calls under way there."),
     NFS_CALLBACKS(Kind.COUNTER, "cistern_nfs_callbacks_total", "Calls to clients from there."),
     NFS_THROTTLED(
             Kind.COUNTER,

@@ -80,8 +80,19 @@ final class FakeShares implements ShareAdmin {
         return new ShareUse(
                 List.of(
                         new ShareUse.Client(
-                                "n0", id, "Linux guest", "10.0.0.7", false, 1_200, 1, 2, 1, 1, 12.5,
-                                4_096, 0)),
+                                "n0",
+                                id,
+                                "Linux guest",
+                                "10.0.0.7",
+                                false,
+                                1_200,
+                                1,
+                                2,
+                                1,
+                                1,
+                                12.5,
+                                4_096,
+                                0)),
                 List.of(new ShareUse.Lock("n0", id, 42, "Linux guest", 0, -1, true)));
     }
 
