@@ -126,7 +126,6 @@ class NfsGuestTest {
             throws InterruptedException {
         String address = cluster.status().get("nodes").get(node).get("nfs").asText();
         int colon = address.lastIndexOf(':');
-        return new InetSocketAddress(
-                "127.0.0.1", Integer.parseInt(address.substring(colon + 1)));
+        return new InetSocketAddress("127.0.0.1", Integer.parseInt(address.substring(colon + 1)));
     }
 }
