@@ -25,7 +25,7 @@ class NfsGuestTest {
             """
             exec 5>>/m42/open
             i=0
-            while [ $i -lt 60 ]; do
+            while [ $i -lt 24 ]; do
                 mkdir /m42/d$i || exit 1
                 dd if=/dev/urandom of=/run/f bs=16k count=3 2>/dev/null
                 want=$(md5sum < /run/f)
@@ -38,11 +38,14 @@ class NfsGuestTest {
                 cp /run/f /m3/v3-$i || exit 8
                 rm /m3/v3-$i || exit 9
                 i=$((i+1))
+                read -r up rest < /proc/uptime
+                echo $up >> /run/times
                 echo $i > /m41/progress || exit 10
             done
             exec 5>&-
-            [ "$(wc -l < /m41/open)" = 60 ] || exit 11
-            [ "$(ls /m41 | grep -c '^d')" = 60 ] || exit 12
+            [ "$(wc -l < /m41/open)" = 24 ] || exit 11
+            [ "$(ls /m41 | grep -c '^d')" = 24 ] || exit 12
+            awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 } END { print most }' /run/times
             """;
 
     @TempDir Path dir;
@@ -63,10 +66,11 @@ class NfsGuestTest {
                                             "virtio-net-pci,netdev=net,romfile="))) {
                 mount(guest, address.port());
                 CompletableFuture<Programs.Result> work = guest.start(WORK, LONG);
-                await().atMost(QUICK).ignoreExceptions().until(() -> written(cluster) > 10);
+                await().atMost(QUICK).ignoreExceptions().until(() -> written(cluster) > 8);
                 cluster.kill("n0");
                 address.moveTo(second);
-                work.get(LONG.toSeconds(), TimeUnit.SECONDS).succeeded();
+                String longest = work.get(LONG.toSeconds(), TimeUnit.SECONDS).succeeded().output();
+                System.out.println("longest round of work, the takeover's: " + longest.strip() + " s");
 
                 assertThat(cluster.cistern("share", "clients", "home")).contains("Linux NFSv4");
                 comesBackFromASnapshot(cluster, guest);

@@ -243,6 +243,14 @@ public final class NfsState {
     /// @return whether others have to wait until it has reclaimed
     private boolean restore(long share, KnownClient known) {
         Client client = clients.confirmedOf(known.owner());
+        if (client != null
+                && known.id() != 0
+                && client.id() != known.id()
+                && known.boot() != boot
+                && clients.expired(client)) {
+            clients.remove(client); // it has begun anew at the server that had the share since
+            client = null;
+        }
         if (client != null && client.id() != known.id()) {
             // It has begun anew; if it is through with reclaiming it cannot want anything back.
             boolean waits = !client.reclaimComplete && known.state();
