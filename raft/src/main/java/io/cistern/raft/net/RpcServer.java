@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 /// Per connection it holds at most [RpcLimits#maxInFlight] requests and stops reading beyond; a
 /// peer that sends what is not a frame, another cluster's id or another service, that does not
 /// finish the handshake in time or does not read its answers, is disconnected.
-public final class RpcServer implements AutoCloseable {
+public final class RpcServer implements RpcHandlers, AutoCloseable {
     private final RpcIdentity identity;
     private final RpcLimits limits;
     private final @Nullable SslContext ssl;
@@ -44,10 +44,7 @@ public final class RpcServer implements AutoCloseable {
         this.loops = loops;
     }
 
-    /// Sets the handler of `opcode` (0..255). May be called at any time; a request without a
-    /// handler is answered with INVALID.
-    ///
-    /// @throws IllegalStateException if the opcode has a handler
+    @Override
     public void register(int opcode, RpcHandler handler) {
         if (!handlers.compareAndSet(opcode, null, handler)) {
             throw new IllegalStateException("opcode " + opcode + " has a handler already");

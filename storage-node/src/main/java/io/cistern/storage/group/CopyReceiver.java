@@ -134,10 +134,10 @@ final class CopyReceiver {
         long newest = stream.opened.position().index();
         long seen = 0;
         long durable = copiedBytes.sum();
-        long durableNanos = System.nanoTime();
+        long durableNanos = node.threads().nanoTime();
         while (true) {
             checkStopped();
-            long beganNanos = System.nanoTime();
+            long beganNanos = node.threads().nanoTime();
             WireCopy.PageRequest request =
                     new WireCopy.PageRequest(group, stream.opened.session(), after, changedSince);
             ExportPage page = ask(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
@@ -161,10 +161,10 @@ final class CopyReceiver {
             after = page.last();
             long fresh = copiedBytes.sum() - durable;
             if (fresh >= DURABLE_BYTES
-                    || (fresh > 0 && System.nanoTime() - durableNanos >= DURABLE_NANOS)) {
-                NodePeers.await(store.checkpoint());
+                    || (fresh > 0 && node.threads().nanoTime() - durableNanos >= DURABLE_NANOS)) {
+                node.threads().await(store.checkpoint());
                 durable += fresh;
-                durableNanos = System.nanoTime();
+                durableNanos = node.threads().nanoTime();
             }
             throttle(received, beganNanos);
         }
@@ -177,7 +177,7 @@ final class CopyReceiver {
         long received = 0;
         while (true) {
             checkStopped();
-            long beganNanos = System.nanoTime();
+            long beganNanos = node.threads().nanoTime();
             FilePage page = files(source, opened, after, false);
             if (store.importFiles(page)) {
                 FilePage whole = files(source, opened, after, true);
@@ -264,7 +264,7 @@ final class CopyReceiver {
 
     private <T> T ask(
             String source, int opcode, Consumer<ByteBuf> request, Function<ByteBuf, T> form) {
-        return node.peers().ask(source, opcode, request, form);
+        return node.ask(source, opcode, request, form);
     }
 
     private void checkStopped() {
@@ -275,19 +275,14 @@ final class CopyReceiver {
     }
 
     private void throttle(long bytes, long beganNanos) {
-        long limit = node.tuning().catchUpBytesPerSecond();
+        long limit = node.copyBytesPerSecond();
         if (limit <= 0) {
             return;
         }
         long due = bytes * TimeUnit.SECONDS.toNanos(1) / limit;
-        long wait = due - (System.nanoTime() - beganNanos);
-        if (wait > 0) {
-            try {
-                TimeUnit.NANOSECONDS.sleep(wait);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: stopping", e);
-            }
+        long wait = due - (node.threads().nanoTime() - beganNanos);
+        if (wait > 0 && !node.threads().sleep(wait)) {
+            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: stopping");
         }
     }
 }

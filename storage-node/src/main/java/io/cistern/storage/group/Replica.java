@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -75,12 +76,17 @@ final class Replica implements VolumeStateMachine.Listener {
         this.damaged = damaged;
         this.node = node;
         this.machine = new VolumeStateMachine(store, this, node.tuning(), node.clock());
-        this.source = new CopySource(store, () -> running().repair, node);
+        this.source = new CopySource(store, () -> running().repair, io, node);
         this.receiver = new CopyReceiver(id, store, node);
     }
 
     GroupId id() {
         return id;
+    }
+
+    /// How many requests users have made here.
+    long userRequests() {
+        return userRequests.sum();
     }
 
     Peer self() {
@@ -150,6 +156,7 @@ final class Replica implements VolumeStateMachine.Listener {
             return;
         }
         source.expire();
+        source.restNanos();
         now.writes.tidy();
         io.retain(volume -> store.volume(volume) != null);
         now.scrubber.tick();
@@ -228,10 +235,8 @@ final class Replica implements VolumeStateMachine.Listener {
                 leader.id(),
                 firstAvailable);
         CompletableFuture<LogPosition> done = new CompletableFuture<>();
-        Thread.ofPlatform()
-                .name("copy-" + id + "-" + self.id())
-                .daemon()
-                .start(() -> install(leader, firstAvailable, done));
+        node.threads()
+                .start("copy-" + id + "-" + self.id(), () -> install(leader, firstAvailable, done));
         return done;
     }
 
@@ -268,7 +273,7 @@ final class Replica implements VolumeStateMachine.Listener {
             } catch (RuntimeException e) {
                 log.error("copying group {} from {}", id, source, e);
             }
-            if (closed || !pause(pauseMillis)) {
+            if (closed || !node.threads().sleep(TimeUnit.MILLISECONDS.toNanos(pauseMillis))) {
                 done.completeExceptionally(
                         new CisternException(
                                 ErrorCode.UNAVAILABLE, "the replica of " + id + " was closed"));
@@ -294,16 +299,6 @@ final class Replica implements VolumeStateMachine.Listener {
         nodes.remove(self.node());
         List<String> choice = List.copyOf(nodes);
         return choice.isEmpty() ? leader.node() : choice.get((attempt - 1) % choice.size());
-    }
-
-    private static boolean pause(long millis) {
-        try {
-            Thread.sleep(millis);
-            return true;
-        } catch (InterruptedException stopping) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
     }
 
     @Override

@@ -73,6 +73,7 @@ public final class NodeHost implements ClusterNode {
     private final SystemClient systemClient;
     private final Client client;
     private final Cluster cluster;
+    private final Work work;
     private final Reporter reporter;
     private final WireService service;
     private final AdminService admin;
@@ -140,7 +141,7 @@ public final class NodeHost implements ClusterNode {
                             config.name(), config.zone(), bound, raft.address(), config.api());
             this.client = opened(newClient(wire));
             this.cluster = new Cluster(catalog, systemClient, rpc, client);
-            Work work = new Work(config.name());
+            this.work = new Work(config.name());
             this.reporter = new Reporter(local, host, catalog, work);
             this.service = opened(new WireService(local, host, work, reporter::report));
             this.admin = new AdminService(cluster, clusterId, work::run);
@@ -216,7 +217,7 @@ public final class NodeHost implements ClusterNode {
         catalog.start();
         Caretaker caretaker =
                 new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));
-        Reconciler reconciler = new Reconciler(local, cluster, start.form());
+        Reconciler reconciler = new Reconciler(local, cluster, work, start.form());
         regularly("caretaker", () -> caretaker.step(catalog.state()));
         Orphans orphans = new Orphans(host, cluster);
         regularly("reconciler", reconciler::step);
