@@ -114,7 +114,7 @@ final class RealScenarios implements AutoCloseable {
         cluster.awaitHealth("OK");
         cluster.cistern("verify", volume);
         cluster.cistern("detach", volume);
-        cluster.cistern("volume", "delete", volume, "--yes");
+        cluster.cistern("volume", "delete", volume);
         JsonNode jobNode = JSON.readTree(output.substring(output.indexOf('{'))).path("jobs").path(0);
         long writes = jobNode.path("write").path("total_ios").asLong();
         long reads = jobNode.path("read").path("total_ios").asLong();

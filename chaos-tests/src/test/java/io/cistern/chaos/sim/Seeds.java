@@ -98,7 +98,7 @@ public final class Seeds {
         Result result = run(plan);
         sums.computeIfAbsent(plan.scenario(), s -> new Sum()).add(result);
         if (!result.clean()) {
-            failures.add(report(shrink(plan)));
+            failures.add(report(Boolean.getBoolean("chaos.whole") ? plan : shrink(plan)));
         }
         return result.clean();
     }
@@ -188,6 +188,9 @@ public final class Seeds {
         for (long seed = first; seed < first + count && System.nanoTime() < until; seed++, done++) {
             if (!seeds.add(seed, scenario)) {
                 System.out.println(seeds.failures.getLast());
+                if (Boolean.getBoolean("chaos.stop")) {
+                    break;
+                }
             }
         }
         seeds.sums.forEach((s, sum) -> System.out.printf(

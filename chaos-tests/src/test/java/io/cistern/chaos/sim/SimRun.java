@@ -35,7 +35,14 @@ public final class SimRun {
     ///
     /// @param faults what goes wrong
     /// @param operations of each client
-    public record Plan(long seed, Fault.Scenario scenario, List<Fault> faults, int operations) {
+    /// @param beyond more may go wrong at a time than a group is made to bear: then it may stop,
+    ///   and only must not show or store anything wrong
+    public record Plan(
+            long seed,
+            Fault.Scenario scenario,
+            List<Fault> faults,
+            int operations,
+            boolean beyond) {
         /// @param scenario null: the seed decides
         public static Plan of(long seed, Fault.@Nullable Scenario scenario) {
             Random random = new Random(seed * 0x9E3779B97F4A7C15L + 17);
