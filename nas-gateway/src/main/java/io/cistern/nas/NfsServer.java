@@ -2,7 +2,6 @@ package io.cistern.nas;
 
 import io.cistern.nas.mount.MountProgram;
 import io.cistern.nas.recovery.Recovery;
-import io.cistern.nas.recovery.Removals;
 import io.cistern.nas.rpc.Portmapper;
 import io.cistern.nas.rpc.RpcLimits;
 import io.cistern.nas.rpc.RpcServer;
@@ -58,17 +57,10 @@ public final class NfsServer implements AutoCloseable {
                         newBoot(), config.state(), MAX_MESSAGE_BYTES, System::nanoTime, recovery);
         recovery.state(state);
         shares.listener(recovery);
-        Removals removals = new Removals(state);
-        this.v3 = new Nfs3(shares, removals, config.cachedReplies());
-        this.v4 =
-                new Nfs4(
-                        new Nfs4.Parts(
-                                shares,
-                                state,
-                                removals,
-                                recovery::record,
-                                config.serverId(),
-                                config.scope()));
+        Nfs4.Service service =
+                Nfs4.create(shares, state, recovery, config.serverId(), config.scope());
+        this.v3 = new Nfs3(shares, service.openFiles(), config.cachedReplies());
+        this.v4 = service.program();
         this.mounts = new MountProgram(shares);
         this.rpc =
                 new RpcServer(

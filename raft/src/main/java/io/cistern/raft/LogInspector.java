@@ -31,7 +31,7 @@ import org.slf4j.LoggerFactory;
 /// only behind its end, into zero fill or past the end of the file, so these are zeroes or missing.
 /// A bad last entry counts as cut off if, and only if, one of these holds:
 ///
-/// - the file ends before it does;
+/// - the file ends before it does, be it within its length;
 /// - its last four bytes, where the checksum belongs, are zero, or it does not begin at all up to
 ///   the next sector boundary;
 /// - a whole sector of it is zero.
@@ -252,7 +252,7 @@ final class LogInspector {
         }
         LogFrame.Extent extent = LogFrame.extent(file, at);
         if (extent == null) {
-            return false;
+            return LogFrame.endsInLength(file, at);
         }
         if (extent.end() > file.length
                 || isZero(file, extent.end() - LogFrame.CHECKSUM_BYTES, extent.end())) {

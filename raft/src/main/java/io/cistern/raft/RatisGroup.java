@@ -28,6 +28,9 @@ final class RatisGroup implements RaftGroup {
     private static final Logger log = LoggerFactory.getLogger(RatisGroup.class);
     private static final int LEASE_ATTEMPTS = 3;
 
+    /// Replaying ends by itself: with success, or with the replica.
+    private static final Duration REPLAY_PATIENCE = Duration.ofHours(1);
+
     private final GroupId id;
     private final Peer self;
     private final RaftHostConfig config;
@@ -44,6 +47,9 @@ final class RatisGroup implements RaftGroup {
     private final LogCounters counters;
     private final Runnable onClose;
     private final RatisStateMachine adapter;
+
+    /// An index up to which this replica's own log is known to be committed, from its start on.
+    private final CompletableFuture<Long> committedAtOpen = new CompletableFuture<>();
 
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
@@ -92,7 +98,13 @@ final class RatisGroup implements RaftGroup {
                 mine.getRaftConf().getAllPeers().isEmpty()
                         ? members
                         : RatisPeers.members(mine.getRaftConf());
+        committedAtOpen.complete(KnownCommitted.apply(mine));
         batcher.start();
+    }
+
+    /// Completes when this replica has applied what it knew to be committed when it was opened.
+    CompletableFuture<Void> replayed() {
+        return committedAtOpen.thenCompose(index -> waiters.await(index, REPLAY_PATIENCE));
     }
 
     // -- the contract
@@ -342,6 +354,7 @@ final class RatisGroup implements RaftGroup {
 
     /// The Ratis server is gone: nothing waits any longer.
     void closed() {
+        committedAtOpen.cancel(false);
         leadership.stoppedLeading();
         batcher.close();
         waiters.failAll(
@@ -368,9 +381,11 @@ final class RatisGroup implements RaftGroup {
 
     private CompletableFuture<@Nullable Throwable> submit(long callId, byte[] entry) {
         RaftServer.Division mine = division;
-        return mine == null
-                ? CompletableFuture.completedFuture(notLeader())
-                : RatisSubmission.submit(mine, clientId, callId, entry);
+        if (mine == null) {
+            return CompletableFuture.completedFuture(notLeader());
+        }
+        RaftEntry.stampCommitted(entry, waiters.applied());
+        return RatisSubmission.submit(mine, clientId, callId, entry);
     }
 
     /// Requests that Ratis remembers.

@@ -211,7 +211,15 @@ final class RatisStateMachine extends BaseStateMachine {
             RoleInfoProto role, TermIndex firstAvailable) {
         Peer leader = RatisPeers.fromProto(role.getFollowerInfo().getLeaderInfo().getId());
         CompletableFuture<@Nullable TermIndex> installed = new CompletableFuture<>();
-        group.control(() -> startInstall(leader, firstAvailable, installed));
+        // What the replica has itself need not be fetched, so that is applied first.
+        group.replayed()
+                .whenComplete((replayed, closed) -> {
+                    if (closed != null) {
+                        installed.completeExceptionally(closed);
+                    } else {
+                        group.control(() -> startInstall(leader, firstAvailable, installed));
+                    }
+                });
         return installed;
     }
 

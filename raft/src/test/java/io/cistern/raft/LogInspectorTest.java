@@ -257,6 +257,20 @@ class LogInspectorTest {
         }
     }
 
+    /// The shortest piece of an entry there can be: the first byte of a length of two.
+    @Test
+    void aFileThatEndsWithinALengthIsCutAway(@TempDir Path temporary) throws Exception {
+        directory = temporary;
+        Segment open = new Segment(0, true);
+        open.add(1, new byte[10]);
+        int start = open.bytes.size();
+        open.add(1, new byte[300]);
+        Files.write(directory.resolve(open.name()), Arrays.copyOf(open.file(), start + 1));
+        LogInspector.Result result = inspect();
+        assertThat(result.lastIndex()).isZero();
+        assertThat(result.cutBytes()).isEqualTo(1);
+    }
+
     @Test
     void damageBeforeAWholeEntryIsNotACutOffWrite(@TempDir Path temporary) throws Exception {
         directory = temporary;

@@ -308,7 +308,7 @@ public final class Disk implements AutoCloseable {
         if (parts != null) {
             slots = parts.slots();
         }
-        db.dropGroup(group);
+        db.dropGroup(group, () -> probe.at(Probe.Step.GROUP_HALF_DROPPED));
         try {
             Files.deleteIfExists(marks.resolve("" + group));
             NativeFile.syncDirectory(marks);

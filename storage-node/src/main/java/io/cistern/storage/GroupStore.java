@@ -339,6 +339,10 @@ final class GroupStore implements Store {
     private VolumeState known(long volume) {
         VolumeState found = volume(volume);
         if (found == null) {
+            state.checkReadable();
+            found = volume(volume);
+        }
+        if (found == null) {
             throw new CisternException(
                     ErrorCode.NOT_FOUND, "volume " + volume + " does not exist in group " + group);
         }
@@ -360,7 +364,7 @@ final class GroupStore implements Store {
 
     @Override
     public long nextGranule(View view, long from) {
-        return BlockMap.nextGranule(reader.branch(view), from);
+        return map.nextGranule(reader.branch(view), from);
     }
 
     // ---- reading

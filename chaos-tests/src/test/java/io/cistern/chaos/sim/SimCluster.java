@@ -502,7 +502,9 @@ public final class SimCluster implements AutoCloseable {
         with.removeIf(p -> p.id().equals(fresh.id()));
         with.add(fresh);
         List<Peer> without =
-                with.stream().filter(p -> old == null || !p.equals(old) || old.id().equals(fresh.id())).toList();
+                with.stream()
+                        .filter(p -> old == null || !p.equals(old) || old.id().equals(fresh.id()))
+                        .toList();
         if (old != null && members.contains(old.id()) && !old.id().equals(fresh.id())) {
             boolean listens = !SimRaft.voters(leader).contains(fresh.id());
             rebuild.change =

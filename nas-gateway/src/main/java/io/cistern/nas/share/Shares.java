@@ -153,6 +153,22 @@ public final class Shares implements AutoCloseable {
                 });
     }
 
+    /// Opens the shares that this client may use and nobody else serves. Blocks.
+    ///
+    /// @return whether one of them is not to be had now
+    public boolean adoptFor(RpcCall call) {
+        catalog.refresh();
+        boolean pending = false;
+        for (ShareEntry entry : visibleTo(call)) {
+            try {
+                openShare(entry);
+            } catch (RuntimeException e) {
+                pending |= CisternException.of(e).code() != ErrorCode.NOT_FOUND;
+            }
+        }
+        return pending;
+    }
+
     private OpenShare refresh(OpenShare known, ShareEntry entry) {
         OpenShare renewed = known.with(entry);
         open.replace(entry.id(), known, renewed);

@@ -359,7 +359,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             case INCONSISTENCY -> {
                 if (sent.era() == era) {
                     newEra();
-                    long next = getNextIndexForInconsistency(sent.first(), reply.getNextIndex());
+                    long next = nextIndex(sent, reply);
                     LOG.debug("{}: goes on from {}", this, next);
                     follower.setNextIndex(next);
                     errors.inconsistent();
@@ -371,6 +371,15 @@ final class PipelinedLogAppender extends LogAppenderBase {
             }
         }
         getLeaderState().onAppendEntriesReply(this, reply);
+    }
+
+    /// Where an inconsistent follower goes on. What it knows to be committed is in this log as
+    /// well, so there is no looking for a common entry before that; a follower whose log a fetched
+    /// state has replaced has none to show, and each index down to this log's start would be tried.
+    private long nextIndex(Sent sent, AppendEntriesReplyProto reply) {
+        long next = getNextIndexForInconsistency(sent.first(), reply.getNextIndex());
+        long behindCommitted = reply.getFollowerCommit() + 1;
+        return Math.max(next, Math.min(behindCommitted, getRaftLog().getNextIndex()));
     }
 
     private void failed(Sent sent, CisternException failure) {

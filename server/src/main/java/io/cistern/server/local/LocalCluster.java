@@ -108,7 +108,7 @@ public final class LocalCluster {
             Ports ports = Ports.ofNode(base, k);
             String remedy = "choose other ports by --port-base N (now " + base + ")";
             checkPorts(
-                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
+                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi(), ports.nfs()),
                     "n" + k,
                     remedy);
         }
@@ -149,12 +149,17 @@ public final class LocalCluster {
             iscsi.listen().stream().filter(a -> !iscsi.optional(a)).forEach(ports::add);
         }
         checkPorts(ports, node.name(), remedy);
+        ServerConfig.NfsConfig nfs = config.nfs();
+        if (nfs != null) {
+            // Others than the first, such as the standard port, may be somebody else's.
+            PortCheck.free(nfs.listen().getFirst(), "NFS of node " + node.name(), remedy);
+        }
     }
 
     private static void checkPorts(List<InetSocketAddress> ports, String node, String remedy) {
-        List<String> uses = List.of("the API", "the node wire", "Raft", "iSCSI");
+        List<String> uses = List.of("the API", "the node wire", "Raft", "iSCSI", "NFS");
         for (int i = 0; i < ports.size(); i++) {
-            String use = uses.get(Math.min(i, uses.size() - 1));
+            String use = i < 3 || ports.size() == uses.size() ? uses.get(i) : "iSCSI";
             PortCheck.free(ports.get(i), use + " of node " + node, remedy);
         }
     }
@@ -217,7 +222,7 @@ public final class LocalCluster {
                                     ? last + NodeFiles.PORTS_PER_NODE
                                     : request.portBase());
             checkPorts(
-                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
+                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi(), ports.nfs()),
                     chosen,
                     "choose others by --port-base N (now " + ports.base() + ")");
             NodeFiles.join(home, chosen, ports, request);

@@ -293,7 +293,7 @@ final class CopyReceiver {
     }
 
     private void throttle(long bytes, long beganNanos) {
-        long limit = node.tuning().catchUpBytesPerSecond();
+        long limit = node.copyBytesPerSecond();
         if (limit <= 0) {
             return;
         }

@@ -161,6 +161,9 @@ public final class GroupHost implements AutoCloseable {
         } catch (CisternException e) {
             log.info("no copy of group {} from {}: {}", replica.id(), source, e.getMessage());
             return false;
+        } catch (RuntimeException e) {
+            log.error("copying group {} from {}", replica.id(), source, e);
+            return false;
         }
     }
 
@@ -254,6 +257,19 @@ public final class GroupHost implements AutoCloseable {
         }
         quarantined.forEach((id, replica) -> all.add(status(id, replica)));
         return all;
+    }
+
+    /// Requests of users that the replica here has had since it was opened; 0 where none is open.
+    public long requests(GroupId id) {
+        Replica replica = replicas.get(id);
+        return replica == null ? 0 : replica.userRequests();
+    }
+
+    /// Bounds each copy that this node receives, from now on.
+    ///
+    /// @param bytesPerSecond 0 for no bound
+    public void limitCopies(long bytesPerSecond) {
+        parts.limitCopies(bytesPerSecond);
     }
 
     /// What the replicas on this node do, for metrics.

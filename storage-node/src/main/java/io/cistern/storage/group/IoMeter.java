@@ -88,6 +88,19 @@ final class IoMeter {
         volumes.keySet().removeIf(volume -> !exists.test(volume));
     }
 
+    /// How many requests of all kinds took how long, by [VolumeIo#BOUNDS_NANOS].
+    long[] latencies() {
+        long[] sums = new long[CLASSES];
+        for (Counter[] counters : volumes.values()) {
+            for (Counter counter : counters) {
+                for (int i = 0; i < CLASSES; i++) {
+                    sums[i] += counter.classes[i].sum();
+                }
+            }
+        }
+        return sums;
+    }
+
     List<VolumeIo> snapshot() {
         List<VolumeIo> all = new ArrayList<>();
         volumes.forEach((volume, counters) -> {

@@ -17,11 +17,13 @@ final class NodeParts implements AutoCloseable {
     private final NodeThreads threads;
     private final NodePeers peers;
     private final GroupTuning tuning;
+    private volatile long copyBytesPerSecond;
 
     NodeParts(NodeThreads threads, NodePeers peers, GroupTuning tuning) {
         this.threads = threads;
         this.peers = peers;
         this.tuning = tuning;
+        this.copyBytesPerSecond = tuning.catchUpBytesPerSecond();
     }
 
     NodeThreads threads() {
@@ -50,6 +52,15 @@ final class NodeParts implements AutoCloseable {
 
     GroupTuning tuning() {
         return tuning;
+    }
+
+    /// Most bytes a second that each copy to this node may receive; 0 for no bound.
+    long copyBytesPerSecond() {
+        return copyBytesPerSecond;
+    }
+
+    void limitCopies(long bytesPerSecond) {
+        copyBytesPerSecond = bytesPerSecond;
     }
 
     InstantSource clock() {

@@ -9,6 +9,7 @@ import io.netty.buffer.ByteBuf;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -111,7 +112,14 @@ final class PeerServer {
     private void page(ByteBuf message, Responder responder) {
         WireCopy.PageRequest r = Wire.decode(message, WireCopy.PageRequest::decode);
         Replica replica = replica(r.group());
-        reply(node.workers(), responder, () -> replica.source().page(r), WireCopy::putPage);
+        // Users first: the page is read after a rest, on no thread meanwhile.
+        long rest = replica.source().restNanos();
+        Executor rested =
+                rest == 0
+                        ? node.workers()
+                        : CompletableFuture.delayedExecutor(
+                                rest, TimeUnit.NANOSECONDS, node.workers());
+        reply(rested, responder, () -> replica.source().page(r), WireCopy::putPage);
     }
 
     private void rows(ByteBuf message, Responder responder) {

@@ -79,12 +79,17 @@ final class Replica implements VolumeStateMachine.Listener {
         this.damaged = damaged;
         this.node = node;
         this.machine = new VolumeStateMachine(store, this, node.tuning(), node.clock());
-        this.source = new CopySource(store, () -> running().repair, node);
+        this.source = new CopySource(store, () -> running().repair, io, node);
         this.receiver = new CopyReceiver(id, store, node);
     }
 
     GroupId id() {
         return id;
+    }
+
+    /// How many requests users have made here.
+    long userRequests() {
+        return userRequests.sum();
     }
 
     Peer self() {
@@ -154,6 +159,7 @@ final class Replica implements VolumeStateMachine.Listener {
             return;
         }
         source.expire();
+        source.restNanos();
         now.writes.tidy();
         io.retain(volume -> store.volume(volume) != null);
         now.scrubber.tick();

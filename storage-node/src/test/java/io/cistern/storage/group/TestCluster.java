@@ -78,6 +78,10 @@ final class TestCluster implements AutoCloseable {
         InetSocketAddress raftAddress = loopback(0);
         InetSocketAddress wireAddress = loopback(0);
         String peer;
+
+        /// From the next start on.
+        GroupTuning tuning = options.tuning;
+
         @Nullable RaftHost raft;
         @Nullable Disk disk;
         @Nullable GroupHost host;
@@ -119,15 +123,13 @@ final class TestCluster implements AutoCloseable {
             client = startedClient;
             NodePeers peers =
                     new NodePeers(
-                            startedClient,
-                            other -> node(other).wireAddress,
-                            options.tuning.peerTimeout());
+                            startedClient, other -> node(other).wireAddress, tuning.peerTimeout());
             GroupHost startedHost =
                     new GroupHost(
                             name,
                             startedRaft,
                             peers,
-                            options.tuning,
+                            tuning,
                             new GroupHost.Cluster(new TestGroups(), halt));
             startedHost.register(startedServer);
             wireAddress = startedServer.bind(wireAddress);

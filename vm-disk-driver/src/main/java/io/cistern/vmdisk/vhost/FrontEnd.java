@@ -362,6 +362,11 @@ public final class FrontEnd implements AutoCloseable {
             return data + (long) slot * options.slotBytes;
         }
 
+        /// Puts bytes where a slot's data is.
+        public void put(int slot, byte[] bytes) throws VhostException {
+            memory.copyIn(dataAt(slot), ByteBuffer.wrap(bytes));
+        }
+
         long statusAt(int slot) {
             return slots + (long) SLOT_BYTES * slot + STATUS_OFFSET;
         }

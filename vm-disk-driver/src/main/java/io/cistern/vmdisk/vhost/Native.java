@@ -21,6 +21,7 @@ public final class Native {
     static final int EINTR = 4;
     static final int EAGAIN = 11;
     static final short POLLIN = 1;
+    private static final short POLLRDHUP = 0x2000;
 
     /// Most descriptors received with one message: the protocol's eight memory regions, and room to
     /// notice that somebody sends more.
@@ -37,6 +38,7 @@ public final class Native {
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_SHARED = 1;
+    private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE = 0x4032;
     private static final int SEEK_END = 2;
     private static final int F_GETFL = 3;
     private static final int F_SETFL = 4;
@@ -426,6 +428,15 @@ public final class Native {
                 | (s.polls.get(JAVA_SHORT, 14) != 0 ? 2 : 0);
     }
 
+    /// True where the other end of a socket has closed it, whatever it had sent before.
+    static boolean hungUp(int fd) throws IOException {
+        Scratch s = SCRATCH.get();
+        s.polls.set(JAVA_INT, 0, fd);
+        s.polls.set(JAVA_INT, 4, POLLRDHUP);
+        call("poll", c -> (int) POLL.invokeExact(c.errno, c.polls.address(), 1L, 0));
+        return s.polls.get(JAVA_SHORT, 6) != 0;
+    }
+
     // ---- memory
 
     /// An anonymous file of that size which can neither shrink nor grow.
@@ -511,6 +522,30 @@ public final class Native {
                 throw failed("mmap", s.error());
             }
             return address;
+        } catch (IOException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw unexpected("mmap", t);
+        }
+    }
+
+    /// Maps private zeroes over a range that is mapped, as one step.
+    static void replaceByPrivate(long address, long bytes) throws IOException {
+        Scratch s = SCRATCH.get();
+        try {
+            long at =
+                    (long)
+                            MMAP.invokeExact(
+                                    s.errno,
+                                    address,
+                                    bytes,
+                                    PROT_READ_WRITE,
+                                    MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE,
+                                    -1,
+                                    0L);
+            if (at == -1) {
+                throw failed("mmap", s.error());
+            }
         } catch (IOException e) {
             throw e;
         } catch (Throwable t) {

@@ -6,6 +6,7 @@ import io.cistern.volume.system.SystemRules.Step;
 import io.cistern.volume.system.SystemState.Disk;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Role;
 import io.cistern.volume.system.SystemState.Token;
@@ -173,6 +174,25 @@ final class NodeRules {
         List<Disk> disks = new ArrayList<>(node.disks());
         disks.remove(disk);
         return Step.done(s.withNode(node.withDisks(node.nextDisk(), disks)));
+    }
+
+    static Step setPolicy(SystemState s, SystemCommand.SetPolicy c) {
+        Policy policy = c.policy();
+        if (policy.rebuildAfterSeconds() < Policy.MIN_REBUILD_SECONDS
+                || policy.rebuildAfterSeconds() > Policy.MAX_REBUILD_SECONDS) {
+            throw new Refused(
+                    ErrorCode.INVALID,
+                    "replicas of a silent node are rebuilt after "
+                            + Policy.MIN_REBUILD_SECONDS
+                            + " s to "
+                            + Policy.MAX_REBUILD_SECONDS
+                            + " s, not "
+                            + policy.rebuildAfterSeconds());
+        }
+        if (policy.copyBytesPerSecond() < 0) {
+            throw new Refused(ErrorCode.INVALID, "a bandwidth is not negative; 0 is no bound");
+        }
+        return Step.done(s.withPolicy(policy));
     }
 
     static Node node(SystemState s, String name) {

@@ -3,6 +3,7 @@ package io.cistern.volume.system;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.system.SystemState.Export;
 import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Settings;
 import io.cistern.volume.system.SystemState.Source;
 import java.util.List;
@@ -119,4 +120,7 @@ public sealed interface SystemCommand {
 
     /// No error where it is not offered.
     record UnexportVolume(String request, long volume) implements SystemCommand {}
+
+    /// INVALID where a value is out of its bounds.
+    record SetPolicy(String request, Policy policy) implements SystemCommand {}
 }

@@ -93,7 +93,8 @@ class EngineFormatTest {
                 new FileQuery.Space(who),
                 new FileQuery.Snapshots(who),
                 new FileQuery.State(who, NAME),
-                new FileQuery.States(who, NAME, TEXT, 3));
+                new FileQuery.States(who, NAME, TEXT, 3),
+                new FileQuery.Once(who, new OnceId(1, 2, 3, 4)));
     }
 
     private static Attributes attributes() {
