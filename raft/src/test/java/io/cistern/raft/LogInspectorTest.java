@@ -371,4 +371,22 @@ class LogInspectorTest {
         write(List.of(open));
         damaged("entry 2 of term 1 follows entry 0");
     }
+
+    /// A process that was killed leaves entries that were written and not synced. Ratis takes what
+    /// it reads at its start for durable, so it has to be by then.
+    @Test
+    void whatIsFoundIsMadeDurable(@TempDir Path log) throws Exception {
+        Segment closed = new Segment(0, false);
+        closed.add(1, new byte[10]);
+        Segment open = new Segment(1, true);
+        open.add(1, new byte[20]);
+        for (Segment segment : List.of(closed, open)) {
+            Files.write(log.resolve(segment.name()), segment.file());
+        }
+        List<Path> synced = new ArrayList<>();
+        LogInspector.inspect(log, -1, synced::add);
+        assertThat(synced)
+                .contains(log.resolve(closed.name()), log.resolve(open.name()), log);
+        assertThat(LogInspector.inspect(log, -1).lastIndex()).isEqualTo(1);
+    }
 }
