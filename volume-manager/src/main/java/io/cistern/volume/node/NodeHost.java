@@ -133,6 +133,7 @@ public final class NodeHost implements ClusterNode {
             this.host = opened(newHost(halt));
             this.server =
                     opened(new RpcServer(wire.identity(), RpcLimits.DEFAULT, wire.tls(), loops));
+            server.starting();
             InetSocketAddress bound = server.bind(config.wire());
             this.self =
                     new InitialNode(
@@ -212,6 +213,7 @@ public final class NodeHost implements ClusterNode {
         // has lost it.
         host.register(server);
         service.register(server);
+        server.started();
         catalog.start();
         Caretaker caretaker =
                 new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));
