@@ -96,11 +96,7 @@ public final class Training {
             }
             Path guest =
                     Path.of(
-                            driver.attach(
-                                            GUEST,
-                                            AttachMode.EXCLUSIVE,
-                                            Transport.VHOST_USER,
-                                            null)
+                            driver.attach(GUEST, AttachMode.EXCLUSIVE, Transport.VHOST_USER, null)
                                     .socket());
             try (GuestTrainingLoad load = GuestTrainingLoad.connect(guest)) {
                 load.run(new TrainingLoad.Kind(true, false, 64 << 10, 16), seconds / 16.0);
