@@ -104,7 +104,7 @@ final class SimReplica implements RaftGroup {
         }
         journal.synced = journal.last();
         this.lastAtOpen = journal.last();
-        this.commit = durable.index();
+        this.commit = Math.max(durable.index(), knownCommitted());
         this.applied = durable.index();
         this.waiters = new AppliedWaiters(raft.timer);
         waiters.advanceTo(applied);
@@ -128,6 +128,18 @@ final class SimReplica implements RaftGroup {
     void start() {
         restartElectionTimer();
         purgeLater();
+        applyLater();
+    }
+
+    /// As the real replicas: each entry names an index that was committed before it.
+    private long knownCommitted() {
+        for (long index = journal.last(); index >= journal.base; index--) {
+            Entry entry = journal.get(index);
+            if (entry.members() == null && !entry.first()) {
+                return RaftEntry.committed(ByteBuffer.wrap(entry.data()));
+            }
+        }
+        return -1;
     }
 
     private void run(long nanos, Runnable task) {
@@ -759,6 +771,7 @@ final class SimReplica implements RaftGroup {
                 sim.chance(0.01) ? sim.between(0, 300_000_000) : sim.between(1_000, 50_000),
                 () -> {
                     if (role == Role.LEADER) {
+                        RaftEntry.stampCommitted(entry, applied);
                         append(new Entry(journal.term, entry, null, incarnation, batch.callId));
                     } else if (inFlight.remove(batch.callId) != null) {
                         batch.fail(notLeader());

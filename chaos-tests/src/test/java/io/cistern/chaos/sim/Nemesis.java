@@ -10,10 +10,13 @@ final class Nemesis {
     private final Sim sim;
     private final SimCluster cluster;
     private final Workload workload;
+    private final boolean beyond;
     private int done;
     private boolean over;
 
-    Nemesis(Sim sim, SimCluster cluster, Workload workload) {
+    /// @param beyond see [SimRun.Plan]
+    Nemesis(Sim sim, SimCluster cluster, Workload workload, boolean beyond) {
+        this.beyond = beyond;
         this.sim = sim;
         this.cluster = cluster;
         this.workload = workload;
@@ -52,6 +55,11 @@ final class Nemesis {
 
     private void strike(Fault fault) {
         Node node = target(fault);
+        if (!beyond && cluster.rebuilding() && !cluster.keepsLog() && !node.lost()) {
+            // With one replica gone and another behind the log there is one copy: that is more
+            // than a group is made to bear.
+            return;
+        }
         done++;
         switch (fault.kind()) {
             case KILL -> cluster.kill(node, false, fault.nanos());
@@ -146,7 +154,7 @@ final class Nemesis {
 
     /// Takes a replica's data while it is down, if all others have theirs.
     private void whileDown(Node node, Fault fault, Runnable damage) {
-        if (cluster.rebuilding()) {
+        if (cluster.rebuilding() || !(beyond || cluster.allServe())) {
             done--;
             return;
         }
@@ -154,7 +162,7 @@ final class Nemesis {
         later(
                 fault.nanos() / 2,
                 () -> {
-                    if (node.machine() == null && !cluster.rebuilding() && !over) {
+                    if (node.machine() == null && !cluster.rebuilding() && !over && (beyond || cluster.othersServe(node))) {
                         damage.run();
                     }
                 });

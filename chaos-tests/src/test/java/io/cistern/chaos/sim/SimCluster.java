@@ -32,6 +32,7 @@ public final class SimCluster implements AutoCloseable {
     private static final int NODES = 3;
     private static final long STEP_NANOS = 50_000_000;
     private static final long CLOSE_ENTRIES = 50;
+    private static final int LONG_LOG = 100;
     private static final RaftTimings TIMINGS = RaftTimings.DEFAULT;
 
     /// @param capacityBytes of each disk
@@ -362,6 +363,31 @@ public final class SimCluster implements AutoCloseable {
     /// True while a replica is missing: another one must not be taken then.
     public boolean rebuilding() {
         return rebuilding || nodes.stream().anyMatch(Node::lost);
+    }
+
+    /// Whether the log reaches far back.
+    boolean keepsLog() {
+        return options.purgeGap >= LONG_LOG;
+    }
+
+    boolean allServe() {
+        return nodes.stream().allMatch(this::servesNow);
+    }
+
+    boolean othersServe(Node node) {
+        return nodes.stream().filter(n -> n != node).allMatch(this::servesNow);
+    }
+
+    private boolean servesNow(Node node) {
+        SimNode now = node.process;
+        Machine machine = node.machine;
+        Store store = node.store();
+        return now != null
+                && machine != null
+                && !machine.frozen()
+                && store != null
+                && !store.importing()
+                && now.serves(GROUP);
     }
 
     private void loseDisk(Node node) {

@@ -469,13 +469,15 @@ public final class Workload {
                             tenure,
                             "v1/counter",
                             Op.read(tenure.client, seen, recording.from, sim.now()));
+                    raisedUnknown++;
                     CompletableFuture<Long> compare =
                             compare(device, tenure, "v1/counter", offset, SECTOR, seen, seen + 1);
                     return compare.whenComplete((differs, failure) -> {
-                        if (failure != null) {
-                            raisedUnknown++;
-                        } else if (differs < 0) {
-                            raised.add(seen);
+                        if (failure == null) {
+                            raisedUnknown--;
+                            if (differs < 0) {
+                                raised.add(seen);
+                            }
                         }
                     });
                 });

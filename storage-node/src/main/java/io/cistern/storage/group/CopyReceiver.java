@@ -72,9 +72,12 @@ final class CopyReceiver {
 
     /// Copies from the replica on `source`. Blocks until the store is complete and durable.
     ///
+    /// @param least the index that the source must stand at: what was applied here, or is missing
+    ///   from the log, is not given up for something older
     /// @return the position from which to replay the log
-    /// @throws CisternException UNAVAILABLE and others: the store is left as an interrupted copy
-    LogPosition copy(String source) {
+    /// @throws CisternException STALE: the source is behind `least`; UNAVAILABLE and others. Where
+    ///   the copy had begun the store is left as an interrupted one, else as it was
+    LogPosition copy(String source, long least) {
         long startedMillis = node.clock().millis();
         long before = copiedBytes.sum();
         WireCopy.Opened opened =
@@ -83,6 +86,17 @@ final class CopyReceiver {
                         Wire.COPY_OPEN,
                         new WireRequest.Plain(group)::encode,
                         WireCopy.Opened::decode);
+        if (opened.position().index() < least) {
+            close(source, opened);
+            throw new CisternException(
+                    ErrorCode.STALE,
+                    "the replica on "
+                            + source
+                            + " stands at index "
+                            + opened.position().index()
+                            + ", before "
+                            + least);
+        }
         progress = ReplicaStatus.Progress.of(0, opened.usedBytes(), startedMillis, startedMillis);
         long changedSince = changedSince();
         log.info(
@@ -111,9 +125,13 @@ final class CopyReceiver {
             return reached;
         } finally {
             progress = null;
-            WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
-            node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
+            close(source, opened);
         }
+    }
+
+    private void close(String source, WireCopy.Opened opened) {
+        WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
+        node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
     }
 
     private long changedSince() {

@@ -25,18 +25,22 @@ import org.slf4j.LoggerFactory;
 /// directory).
 ///
 /// Format 1, JSON: `format`, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
-/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`;
-/// and last `crc32c`, eight hexadecimal digits: the CRC32C of all bytes before the comma in front
-/// of it.
+/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`,
+/// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last `crc32c`,
+/// eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
 ///
 /// @param nodes where the cluster's nodes listen for the node wire (`host:port`), as last known
+/// @param next the cluster's id once a [Rescue] that has begun is done; absent where none has
+/// @param former ids that the cluster had before a rescue; absent where there was none
 record NodeFile(
         int format,
         String clusterId,
         String name,
         List<LocalDisk> disks,
         List<LocalReplica> replicas,
-        SortedMap<String, String> nodes) {
+        SortedMap<String, String> nodes,
+        @Nullable String next,
+        @Nullable List<String> former) {
     static final int FORMAT = 1;
     static final String FILE = "node.json";
 
@@ -174,7 +178,8 @@ record NodeFile(
     NodeFile with(LocalReplica added) {
         List<LocalReplica> changed = new ArrayList<>(replicas);
         changed.add(added);
-        return new NodeFile(format, clusterId, name, disks, List.copyOf(changed), nodes);
+        return new NodeFile(
+                format, clusterId, name, disks, List.copyOf(changed), nodes, next, former);
     }
 
     NodeFile without(String peer) {
@@ -184,14 +189,21 @@ record NodeFile(
                 name,
                 disks,
                 replicas.stream().filter(r -> !r.peer.equals(peer)).toList(),
-                nodes);
+                nodes,
+                next,
+                former);
     }
 
     NodeFile withDisks(List<LocalDisk> changed) {
-        return new NodeFile(format, clusterId, name, List.copyOf(changed), replicas, nodes);
+        return new NodeFile(
+                format, clusterId, name, List.copyOf(changed), replicas, nodes, next, former);
     }
 
     NodeFile withNodes(SortedMap<String, String> changed) {
-        return new NodeFile(format, clusterId, name, disks, replicas, changed);
+        return new NodeFile(format, clusterId, name, disks, replicas, changed, next, former);
+    }
+
+    NodeFile withNext(String id) {
+        return new NodeFile(format, clusterId, name, disks, replicas, nodes, id, former);
     }
 }

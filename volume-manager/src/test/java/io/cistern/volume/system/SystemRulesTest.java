@@ -68,7 +68,7 @@ class SystemRulesTest {
         long group = r.nextInt(4);
         String peer = node + "." + r.nextInt(12);
         long volume = r.nextInt(12);
-        return switch (r.nextInt(23)) {
+        return switch (r.nextInt(24)) {
             case 0 -> new SystemCommand.CreateGroup(request, places(r));
             case 1 -> new SystemCommand.GroupReady(request, group);
             case 2 -> new SystemCommand.AddReplica(request, group, new Place(node, r.nextInt(2)));
@@ -95,6 +95,10 @@ class SystemRulesTest {
             case 17, 18 -> new SystemCommand.ExportVolume(request, volume, export(i));
             case 19 -> new SystemCommand.UnexportVolume(request, volume);
             case 20 -> new SystemCommand.NumberNode(request, node);
+            case 22 ->
+                    r.nextInt(5) == 0
+                            ? new SystemCommand.GiveUp(request, "c" + i, node)
+                            : new SystemCommand.UnexportVolume(request, volume);
             case 21 ->
                     new SystemCommand.SetPolicy(
                             request, new Policy(r.nextInt(1000), r.nextBoolean(), r.nextInt(5)));
