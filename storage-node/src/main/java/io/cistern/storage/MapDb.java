@@ -196,12 +196,10 @@ final class MapDb implements AutoCloseable {
 
     private CisternException failure(String what, RocksDBException e) {
         Status status = e.getStatus();
-        String message = String.valueOf(e.getMessage());
         boolean busy =
                 status != null
                         && status.getCode() == Status.Code.IOError
-                        && (message.contains("While lock file")
-                                || message.contains("lock hold by current process"));
+                        && String.valueOf(e.getMessage()).contains("lock");
         return new CisternException(
                 busy ? ErrorCode.BUSY : ErrorCode.CORRUPT,
                 "map " + path + " " + what + ": " + e.getMessage(),

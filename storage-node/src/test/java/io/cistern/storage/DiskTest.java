@@ -177,27 +177,6 @@ class DiskTest {
     }
 
     @Test
-    void aLostTableIsDamageWhateverItsDirectoryIsCalled() throws IOException {
-        Path block = directory.resolve("block");
-        DiskConfig c =
-                DiskConfig.of(block, CLUSTER, "n1")
-                        .withExtent(1 << 20)
-                        .withCapacity(8 << 20)
-                        .withBackground(false);
-        try (Disk disk = Disk.format(c)) {
-            Store store = disk.openStore(1);
-            Filler.fill(store, 4);
-            store.checkpoint().join();
-        }
-        try (java.util.stream.Stream<Path> tables = Files.list(block.resolve("map"))) {
-            for (Path table : tables.filter(f -> f.toString().endsWith(".sst")).toList()) {
-                Files.delete(table);
-            }
-        }
-        refused(() -> Disk.open(c), ErrorCode.CORRUPT, "map");
-    }
-
-    @Test
     void lossOfACheckpointIsFoundByTheMark() throws IOException {
         try (Disk disk = Disk.format(config())) {
             Store store = disk.openStore(1);
