@@ -105,6 +105,14 @@ final class LogInspector {
                 next = first;
             }
         }
+        if (!segments.isEmpty() && next <= checkpoint) {
+            // A state was fetched, and the process ended before the log was told. Ratis would keep
+            // an open file that ends before, and refuse whatever does not continue it.
+            log.info("{}: the log ends at {}, before the state here", directory, next - 1);
+            dropped = segments;
+            first = checkpoint + 1;
+            next = first;
+        }
         for (Segment segment : dropped) {
             Files.delete(segment.path);
         }

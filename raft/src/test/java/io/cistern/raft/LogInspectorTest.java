@@ -333,6 +333,20 @@ class LogInspectorTest {
     }
 
     @Test
+    void aLogThatEndsBeforeTheStateIsDropped(@TempDir Path temporary) throws Exception {
+        directory = temporary;
+        Segment open = new Segment(3, true);
+        open.add(2, new byte[10]);
+        open.add(2, new byte[10]);
+        write(List.of(open));
+        assertThat(LogInspector.inspect(directory, 4).firstIndex()).isEqualTo(3);
+        assertThat(LogInspector.segments(directory)).hasSize(1);
+        assertThat(LogInspector.inspect(directory, 5))
+                .isEqualTo(new LogInspector.Result(6, 5, 2, 0));
+        assertThat(LogInspector.segments(directory)).isEmpty();
+    }
+
+    @Test
     void aFileWhoseCreationWasCutOffIsEmpty(@TempDir Path temporary) throws Exception {
         directory = temporary;
         Segment closed = new Segment(0, false);
