@@ -9,7 +9,9 @@ import io.cistern.vmdisk.vhost.VhostServer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 
@@ -19,13 +21,17 @@ import java.util.Random;
 ///
 /// ```
 /// VhostBench [SECONDS]                            over a device in memory: a table of one run
-/// VhostBench volume VHOST NBD PID [SECONDS]       over an attached volume, on the sockets of a driver
+/// VhostBench volume VHOST NBD PID [SECONDS] [ROUNDS]
+///                                                 over attached volumes, on two sockets of a driver:
+///                                                 load by load, both by turns; medians by IOPS;
+///                                                 -Dloads=REGEX chooses, as randread-4k-q1
 /// VhostBench serve SOCKET [async]                 only serves, until it is killed
 /// ```
 public final class VhostBench {
     private static final int DEFAULT_SECONDS = 3;
-    private static final int RING = 128;
-    private static final int SLOT_BYTES = 128 << 10;
+    private static final int DEFAULT_ROUNDS = 3;
+    private static final int RING = 64;
+    private static final int SLOT_BYTES = 1 << 20;
     private static final int READ = 0;
     private static final int WRITE = 1;
 
@@ -44,9 +50,9 @@ public final class VhostBench {
         System.out.println("|---|---|---|---|---|---|---|");
         if (args.length > 3 && args[0].equals("volume")) {
             int seconds = args.length > 4 ? Integer.parseInt(args[4]) : DEFAULT_SECONDS;
+            int rounds = args.length > 5 ? Integer.parseInt(args[5]) : DEFAULT_ROUNDS;
             long pid = Long.parseLong(args[3]);
-            vhost("vhost-user, volume", Path.of(args[1]), pid, seconds);
-            nbd("NBD, volume", Path.of(args[2]), pid, seconds);
+            byTurns(Path.of(args[1]), Path.of(args[2]), pid, seconds, rounds);
             return;
         }
         int seconds = args.length > 0 ? Integer.parseInt(args[0]) : DEFAULT_SECONDS;
@@ -69,10 +75,72 @@ public final class VhostBench {
         }
     }
 
+    private static final List<Load> VOLUME_LOADS =
+            List.of(
+                    new Load("randread", "4k", 1),
+                    new Load("randwrite", "4k", 1),
+                    new Load("randread", "4k", 32),
+                    new Load("randwrite", "4k", 32),
+                    new Load("randread", "1m", 8),
+                    new Load("randwrite", "1m", 8));
+
+    /// Neither transport comes first: what warms up or fills up in between meets both.
+    private static void byTurns(Path vhost, Path nbd, long pid, int seconds, int rounds)
+            throws IOException, InterruptedException {
+        try (FrontEnd front = new FrontEnd(FrontEnd.Options.of(1, RING, SLOT_BYTES))) {
+            front.connect(vhost);
+            long bytes = Math.min(front.config(0, 8).getLong(0) * 512, NbdBench.DEVICE_BYTES);
+            fill(front.ring(0), bytes);
+            for (Load load : VOLUME_LOADS) {
+                measure(front.ring(0), load, bytes, pid, 1);
+                NbdBench.measure(load, nbd, pid, 1);
+            }
+            for (Load load : VOLUME_LOADS) {
+                String called = load.rw() + "-" + load.blockSize() + "-q" + load.depth();
+                if (!called.matches(System.getProperty("loads", ".*"))) {
+                    continue;
+                }
+                List<Score> overVhost = new ArrayList<>();
+                List<Score> overNbd = new ArrayList<>();
+                for (int round = 0; round < rounds; round++) {
+                    if (round % 2 == 0) {
+                        overVhost.add(measure(front.ring(0), load, bytes, pid, seconds));
+                        overNbd.add(NbdBench.measure(load, nbd, pid, seconds));
+                    } else {
+                        overNbd.add(NbdBench.measure(load, nbd, pid, seconds));
+                        overVhost.add(measure(front.ring(0), load, bytes, pid, seconds));
+                    }
+                }
+                NbdBench.print("vhost-user", load, median(overVhost));
+                NbdBench.print("NBD", load, median(overNbd));
+            }
+        }
+    }
+
+    private static void fill(FrontEnd.Ring ring, long deviceBytes) throws IOException {
+        byte[] noise = new byte[SLOT_BYTES];
+        new Random(2).nextBytes(noise);
+        for (int slot = 0; slot < RING; slot++) {
+            ring.put(slot, noise);
+        }
+        for (long at = 0; at < deviceBytes; at += SLOT_BYTES) {
+            if (ring.run(WRITE, at / 512, SLOT_BYTES, 60_000) != 0) {
+                throw new IOException("filling the volume failed at " + at);
+            }
+        }
+    }
+
+    private static Score median(List<Score> scores) {
+        return scores.stream()
+                .sorted(Comparator.comparingDouble(Score::iops))
+                .toList()
+                .get(scores.size() / 2);
+    }
+
     private static Process start(Class<?> main, Path socket, List<String> mode)
             throws IOException, InterruptedException {
-        java.util.ArrayList<String> line =
-                new java.util.ArrayList<>(
+        List<String> line =
+                new ArrayList<>(
                         List.of(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                                 "-XX:+UseSerialGC",
@@ -136,7 +204,12 @@ public final class VhostBench {
             FrontEnd.Ring ring, Load load, long deviceBytes, long pid, int seconds)
             throws IOException {
         int type = load.rw().equals("randread") ? READ : WRITE;
-        int bytes = load.blockSize().equals("4k") ? 4096 : 128 << 10;
+        int bytes =
+                switch (load.blockSize()) {
+                    case "4k" -> 4096;
+                    case "128k" -> 128 << 10;
+                    default -> 1 << 20;
+                };
         Random random = new Random(1);
         long[] began = new long[load.depth()];
         long[] histogram = new long[4096];

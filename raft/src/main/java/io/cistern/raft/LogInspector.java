@@ -31,13 +31,17 @@ import org.slf4j.LoggerFactory;
 /// only behind its end, into zero fill or past the end of the file, so these are zeroes or missing.
 /// A bad last entry counts as cut off if, and only if, one of these holds:
 ///
-/// - the file ends before it does;
+/// - the file ends before it does, be it within its length;
 /// - its last four bytes, where the checksum belongs, are zero, or it does not begin at all up to
 ///   the next sector boundary;
 /// - a whole sector of it is zero.
 ///
 /// And not if one flipped bit makes it whole: then it was complete. In doubt it is damage: the
 /// entry may have been acknowledged.
+///
+/// What is found whole is made durable before anyone relies on it: a process that died between the
+/// write of an entry and its sync has left it to the kernel, and Ratis counts what it reads at its
+/// start as synced and acknowledges it.
 final class LogInspector {
     private static final Logger log = LoggerFactory.getLogger(LogInspector.class);
 
@@ -58,11 +62,18 @@ final class LogInspector {
     record Segment(Path path, long start, long end, boolean open) {}
 
     private final Path directory;
+    private final Sync sync;
     private long next;
     private long term;
 
-    private LogInspector(Path directory) {
+    private LogInspector(Path directory, Sync sync) {
         this.directory = directory;
+        this.sync = sync;
+    }
+
+    /// Makes a file, or the names in a directory, durable.
+    interface Sync {
+        void sync(Path path) throws IOException;
     }
 
     /// Checks the segments in `directory` and cuts a torn end off.
@@ -70,7 +81,18 @@ final class LogInspector {
     /// @param checkpoint index up to which the log is not needed; -1 if it is needed whole
     /// @throws LogDamagedException saying what is damaged and where
     static Result inspect(Path directory, long checkpoint) throws IOException, LogDamagedException {
-        return new LogInspector(directory).inspect(checkpoint);
+        return inspect(directory, checkpoint, LogInspector::force);
+    }
+
+    static Result inspect(Path directory, long checkpoint, Sync sync)
+            throws IOException, LogDamagedException {
+        return new LogInspector(directory, sync).inspect(checkpoint);
+    }
+
+    private static void force(Path path) throws IOException {
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
     }
 
     private Result inspect(long checkpoint) throws IOException, LogDamagedException {
@@ -116,6 +138,10 @@ final class LogInspector {
         for (Segment segment : dropped) {
             Files.delete(segment.path);
         }
+        for (Segment segment : segments) {
+            sync.sync(segment.path);
+        }
+        sync.sync(directory);
         return new Result(first, next - 1, term, cut);
     }
 
@@ -258,7 +284,7 @@ final class LogInspector {
         }
         LogFrame.Extent extent = LogFrame.extent(file, at);
         if (extent == null) {
-            return false;
+            return LogFrame.endsInLength(file, at);
         }
         if (extent.end() > file.length
                 || isZero(file, extent.end() - LogFrame.CHECKSUM_BYTES, extent.end())) {

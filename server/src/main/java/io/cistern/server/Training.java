@@ -34,6 +34,8 @@ import java.util.stream.Stream;
 /// exist, and deletes it at the end. Everything listens on loopback.
 public final class Training {
     private static final int NODES = 3;
+    private static final String GUEST = "training-guest";
+    private static final long GUEST_BYTES = 32L << 20;
     private static final long VOLUME_BYTES = 128L << 20;
     private static final long BUFFER_BYTES = 64L << 20;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -69,6 +71,7 @@ public final class Training {
                             configs.stream().map(c -> c.node().wire()).toList(), nodes.clusterId());
             try (RemoteCluster cluster = RemoteCluster.connect(client, "training")) {
                 create(cluster, VolumeSpec.of("training", VOLUME_BYTES));
+                create(cluster, VolumeSpec.of(GUEST, GUEST_BYTES));
                 drive(directory.resolve("d"), cluster, seconds);
             }
         }
@@ -90,6 +93,16 @@ public final class Training {
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 32), seconds / 8.0);
                 load.run(new TrainingLoad.Kind(true, true, 4 << 10, 1), seconds / 8.0);
                 load.run(new TrainingLoad.Kind(false, false, 1 << 20, 8), seconds / 8.0);
+            }
+            Path guest =
+                    Path.of(
+                            driver.attach(GUEST, AttachMode.EXCLUSIVE, Transport.VHOST_USER, null)
+                                    .socket());
+            try (GuestTrainingLoad load = GuestTrainingLoad.connect(guest)) {
+                load.run(new TrainingLoad.Kind(true, false, 64 << 10, 16), seconds / 16.0);
+                load.run(new TrainingLoad.Kind(true, true, 4 << 10, 16), seconds / 16.0);
+                load.run(new TrainingLoad.Kind(false, true, 4 << 10, 16), seconds / 16.0);
+                load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 8.0);
             }
         }
     }

@@ -45,6 +45,13 @@ public final class DriverDaemon implements AutoCloseable {
     private final Map<String, Attachment> attachments = new LinkedHashMap<>();
     private final List<Thread> retries = new ArrayList<>();
     private boolean stopping;
+    private long changes;
+
+    /// Held while the list is written, and taken before this.
+    private final Object saving = new Object();
+
+    /// Up to which change the list is durable. Guarded by `saving`.
+    private long saved;
 
     private DriverDaemon(
             Path home, VolumeOpener opener, long bufferBytes, NbdLimits limits, HomeLock lock) {
@@ -204,6 +211,10 @@ public final class DriverDaemon implements AutoCloseable {
             all = new ArrayList<>(attachments.values());
             waiting = new ArrayList<>(retries);
         }
+        synchronized (saving) {
+            // Whoever writes the list now has ended; nobody else begins.
+            LOG.debug("stopping with {} attachments", all.size());
+        }
         List<Thread> stops = new ArrayList<>(waiting);
         waiting.forEach(Thread::interrupt);
         for (Attachment attachment : all) {
@@ -326,7 +337,7 @@ public final class DriverDaemon implements AutoCloseable {
         Attachment fresh = new Attachment(wanted, false);
         synchronized (this) {
             if (stopping) {
-                throw new CisternException(ErrorCode.UNAVAILABLE, "the driver is stopping");
+                throw stopping();
             }
             old = attachments.get(wanted.socket());
             if (old != null && old.state() != Attachment.State.ENDED) {
@@ -367,15 +378,37 @@ public final class DriverDaemon implements AutoCloseable {
         attachments.values().remove(attachment);
     }
 
-    private synchronized void save() {
-        if (stopping) {
-            throw new CisternException(ErrorCode.UNAVAILABLE, "the driver is stopping");
+    /// Makes the present list durable. One write serves all who wait for it.
+    private void save() {
+        long change = nextChange();
+        synchronized (saving) {
+            if (saved >= change) {
+                return;
+            }
+            long upTo;
+            List<AttachmentRecord> records;
+            synchronized (this) {
+                if (stopping) {
+                    throw stopping();
+                }
+                upTo = changes;
+                records =
+                        attachments.values().stream()
+                                .filter(Attachment::remembered)
+                                .map(Attachment::record)
+                                .toList();
+            }
+            store.save(records);
+            saved = upTo;
         }
-        store.save(
-                attachments.values().stream()
-                        .filter(Attachment::remembered)
-                        .map(Attachment::record)
-                        .toList());
+    }
+
+    private synchronized long nextChange() {
+        return ++changes;
+    }
+
+    private static CisternException stopping() {
+        return new CisternException(ErrorCode.UNAVAILABLE, "the driver is stopping");
     }
 
     private synchronized boolean isStopping() {

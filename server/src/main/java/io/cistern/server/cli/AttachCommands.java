@@ -42,8 +42,8 @@ final class AttachCommands {
     @Command(
             name = "attach",
             description = {
-                "Offers a volume, or read-only a snapshot, on a Unix socket of this host.",
-                "Returns when the socket answers, and prints how QEMU and libvirt use it. An exclusive",
+                "Offers volumes, or read-only snapshots, on Unix sockets of this host.",
+                "Returns when the sockets answer, and prints how QEMU and libvirt use them. An exclusive",
                 "attachment ends every earlier one: its holder can write no more."
             },
             footer = {
@@ -53,16 +53,17 @@ final class AttachCommands {
                 "  cistern attach vm1 --transport vhost-user",
                 "  cistern attach vm1 --socket /run/vm1.sock --shared",
                 "  cistern attach vm1 --transport vhost-user --incoming",
-                "  cistern attach vm1@monday --read-only"
+                "  cistern attach vm1@monday --read-only",
+                "  cistern attach web1 web2 web3"
             })
     static final class Attach extends BaseCommand {
-        @Parameters(paramLabel = "VOLUME", description = "VOLUME or VOLUME@SNAP")
-        private @Nullable String volume;
+        @Parameters(arity = "1..*", paramLabel = "VOLUME", description = "VOLUME or VOLUME@SNAP")
+        private List<String> volumes = List.of();
 
         @Option(
                 names = "--socket",
                 paramLabel = "PATH",
-                description = "Default: one in the driver's folder of --home")
+                description = "For one volume. Default: one in the driver's folder of --home")
         private @Nullable Path socket;
 
         @Option(
@@ -89,7 +90,7 @@ final class AttachCommands {
         private boolean readOnly;
 
         @Override
-        void execute() {
+        void execute() throws InterruptedException {
             Transport by;
             try {
                 by = Transport.of(transport);
@@ -99,17 +100,27 @@ final class AttachCommands {
             if (shared && readOnly) {
                 throw wrong("give --shared or --read-only, not both");
             }
-            String name = given(volume);
-            boolean snapshot = name.contains("@");
-            AttachMode mode =
-                    readOnly || snapshot
-                            ? AttachMode.READ_ONLY
-                            : shared ? AttachMode.SHARED : AttachMode.EXCLUSIVE;
+            if (socket != null && volumes.size() > 1) {
+                throw wrong("--socket is for one volume");
+            }
             DriverClient driver = LocalDriver.ensure(root().home(), admin().status());
-            AttachmentView view =
-                    driver.attach(name, mode, new DriverDaemon.Offer(by, incoming), socket);
-            Attached attached = describe(view, mode);
-            print(attached, text(attached));
+            List<Attached> attached =
+                    Several.each(
+                            volumes,
+                            name -> {
+                                AttachMode mode = mode(name);
+                                DriverDaemon.Offer offer = new DriverDaemon.Offer(by, incoming);
+                                return describe(driver.attach(name, mode, offer, socket), mode);
+                            });
+            StringBuilder text = new StringBuilder();
+            attached.forEach(one -> text.append(text.isEmpty() ? "" : "\n").append(text(one)));
+            print(attached.size() == 1 ? attached.getFirst() : attached, text.toString());
+        }
+
+        private AttachMode mode(String name) {
+            return readOnly || name.contains("@")
+                    ? AttachMode.READ_ONLY
+                    : shared ? AttachMode.SHARED : AttachMode.EXCLUSIVE;
         }
 
         private static Attached describe(AttachmentView view, AttachMode mode) {

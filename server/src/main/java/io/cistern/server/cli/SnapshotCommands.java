@@ -158,23 +158,39 @@ final class SnapshotCommands extends BaseCommand.Group {
     @Command(
             name = "clone",
             description =
-                    "Makes a writable volume of a snapshot; it shares what it does not change.",
-            footer = {"", "Example:", "  cistern clone golden@v1 web1"})
+                    "Makes writable volumes of a snapshot; they share what they do not change.",
+            footer = {
+                "",
+                "Examples:",
+                "  cistern clone golden@v1 web1",
+                "  cistern clone golden@v1 web2 web3 web4"
+            })
     static final class CloneVolume extends BaseCommand {
         @Parameters(index = "0", paramLabel = "VOLUME@SNAP", converter = Converters.Snapshot.class)
         private @Nullable SnapshotName name;
 
-        @Parameters(index = "1", paramLabel = "NEW")
-        private @Nullable String newName;
+        @Parameters(index = "1..*", arity = "1..*", paramLabel = "NEW")
+        private List<String> newNames = List.of();
 
         @picocli.CommandLine.Mixin
         private VolumeCommands.LimitOptions limits = new VolumeCommands.LimitOptions();
 
         @Override
-        void execute() {
+        void execute() throws InterruptedException {
             SnapshotName snapshot = given(name);
-            VolumeInfo v = admin().cloneVolume(snapshot, given(newName), limits.over(Limits.NONE));
-            print(v, "created volume " + v.name() + " from " + snapshot);
+            RestAdmin admin = admin();
+            List<VolumeInfo> made =
+                    Several.each(
+                            newNames,
+                            one -> admin.cloneVolume(snapshot, one, limits.over(Limits.NONE)));
+            StringBuilder text = new StringBuilder();
+            made.forEach(v ->
+                    text.append("created volume ")
+                            .append(v.name())
+                            .append(" from ")
+                            .append(snapshot)
+                            .append('\n'));
+            print(made.size() == 1 ? made.getFirst() : made, text.toString());
         }
     }
 }

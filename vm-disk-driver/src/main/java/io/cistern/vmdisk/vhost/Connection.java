@@ -6,12 +6,20 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// One front end's connection, from accept to close, on a thread of its own: carries out the
 /// requests on the socket and owns the queues.
+///
+/// ```
+/// begins no requests --open--> SERVING --run returns: the front end is gone--> LEAVING --close--> gone
+/// ```
+///
+/// Whoever leaves waits for the device to end what was under way; the next connection is not opened
+/// before that.
 final class Connection implements Runnable {
     /// Most queues: each is a thread, and more than a guest's processors are of no use.
     static final int MAX_QUEUES = 16;
@@ -20,11 +28,19 @@ final class Connection implements Runnable {
     private static final int NO_FD = 1 << 8;
     private static final int RING_INDEX = 0xff;
 
+    /// What the connections of a server have in common.
+    ///
+    /// @param pollNanos how long a ring looks for more before it sleeps, at most
+    /// @param drainMillis how long GET_VRING_BASE waits for requests under way
+    record Serving(
+            Target target, Buffers buffers, Counters counters, long pollNanos, long drainMillis) {}
+
     private final int fd;
     private final int pid;
     private final String name;
     private final Target target;
     private final Counters counters;
+    private final long drainMillis;
     private final MessageChannel channel;
     private final Queue.Shared shared;
     private final AtomicReferenceArray<@Nullable Queue> queues =
@@ -40,19 +56,29 @@ final class Connection implements Runnable {
     private boolean writeback = true;
     private volatile boolean refusing;
     private volatile @Nullable String problem;
+    private volatile boolean open;
 
     // Guarded by this.
     private boolean closed;
 
     /// @param fd this connection's from here on
-    Connection(int fd, Target target, Buffers buffers, Counters counters, long pollNanos) {
+    /// @param serving what the server's connections have in common
+    Connection(int fd, Serving serving) {
         this.fd = fd;
         this.pid = Native.peerPid(fd);
+        this.target = serving.target;
         this.name = "vhost-" + target.name();
-        this.target = target;
-        this.counters = counters;
+        this.counters = serving.counters;
+        this.drainMillis = serving.drainMillis;
         this.channel = new MessageChannel(fd);
-        this.shared = new Queue.Shared(target, buffers, counters, pollNanos, this::broken);
+        this.shared =
+                new Queue.Shared(
+                        target,
+                        serving.buffers,
+                        counters,
+                        serving.pollNanos,
+                        () -> open,
+                        this::broken);
     }
 
     int pid() {
@@ -74,12 +100,24 @@ final class Connection implements Runnable {
         }
     }
 
-    /// Answers nothing any more: the guest's memory is not touched from here on. By any thread.
+    /// Answers nothing any more: neither rings nor the guest's memory are touched from here on.
+    /// What was under way stays marked as in flight. By any thread.
     void abandon() {
+        forEachQueue(Queue::abandon);
+        forEachQueue(Queue::forsake);
+    }
+
+    /// Lets requests of the guest begin. By any thread.
+    void open() {
+        open = true;
+        forEachQueue(Queue::wake);
+    }
+
+    private void forEachQueue(Consumer<Queue> what) {
         for (int i = 0; i < MAX_QUEUES; i++) {
             Queue queue = queues.get(i);
             if (queue != null) {
-                queue.abandon();
+                what.accept(queue);
             }
         }
     }
@@ -87,16 +125,13 @@ final class Connection implements Runnable {
     /// Answers further requests of the guest with errors. By any thread.
     void refuse() {
         refusing = true;
-        for (int i = 0; i < MAX_QUEUES; i++) {
-            Queue queue = queues.get(i);
-            if (queue != null) {
-                try {
-                    queue.refuse();
-                } catch (IOException e) {
-                    LOG.debug("{}: refusing failed", name, e);
-                }
+        forEachQueue(queue -> {
+            try {
+                queue.refuse();
+            } catch (IOException e) {
+                LOG.debug("{}: refusing failed", name, e);
             }
-        }
+        });
     }
 
     /// Tells the front end that the configuration space has changed. By any thread.
@@ -126,7 +161,10 @@ final class Connection implements Runnable {
             problem = "internal error: " + e;
         } finally {
             report();
-            close();
+            if (problem != null) {
+                abandon();
+            }
+            hangUp();
         }
     }
 
@@ -138,15 +176,13 @@ final class Connection implements Runnable {
         }
     }
 
-    private void close() {
-        boolean orderly = problem == null;
+    /// Waits until the device has ended what was under way, which is answered unless [#abandon] was
+    /// called, and frees everything. After [#run].
+    void close() {
         try {
             for (int i = 0; i < MAX_QUEUES; i++) {
                 Queue queue = queues.get(i);
                 if (queue != null) {
-                    if (!orderly) {
-                        queue.abandon();
-                    }
                     queue.close();
                 }
             }
@@ -191,7 +227,7 @@ final class Connection implements Runnable {
             case GET_MAX_MEM_SLOTS -> number(request, GuestMemory.MAX_REGIONS);
             case GET_VRING_BASE -> {
                 Payload.RingState state = (Payload.RingState) message.payload();
-                int base = queue(state.index()).stop();
+                int base = drain(queue(state.index()));
                 channel.reply(request, new Payload.RingState(state.index(), base), -1);
             }
             case GET_CONFIG -> getConfig(request, (Payload.Config) message.payload());
@@ -201,6 +237,43 @@ final class Connection implements Runnable {
                 number(request, 0);
             }
             default -> throw new IllegalStateException(request + " is not answered here");
+        }
+    }
+
+    /// Stops a ring: all that it had taken is answered then, as the protocol wants it, since
+    /// whoever goes on with the guest elsewhere knows nothing of requests in flight.
+    ///
+    /// The front end, and with it its monitor, waits as long. Where the device takes too long, the
+    /// connection ends instead: what is under way stays marked as in flight, and a front end that
+    /// connects again goes on with it. During a live migration (the rings' dirty log is on) this
+    /// waits until the requests have ended by themselves: the target would miss them.
+    private int drain(Queue queue) throws IOException {
+        long end = System.nanoTime() + drainMillis * 1_000_000;
+        boolean stopped =
+                queue.stop(() -> {
+                    boolean migrating = (features & Features.LOG_ALL) != 0;
+                    return !gone() && (migrating || System.nanoTime() - end < 0);
+                });
+        if (!stopped) {
+            abandon();
+            if (!gone()) {
+                counters.stalled.increment();
+                LOG.warn(
+                        "{}: the volume did not answer within {} ms of the guest being stopped;"
+                                + " hanging up, the requests are submitted again when it goes on",
+                        target.name(),
+                        drainMillis);
+            }
+            throw new IOException("gave up on a ring that does not drain");
+        }
+        return queue.base();
+    }
+
+    private boolean gone() {
+        try {
+            return Native.hungUp(fd);
+        } catch (IOException e) {
+            return true;
         }
     }
 
@@ -221,7 +294,7 @@ final class Connection implements Runnable {
     private void makeInflight(Payload.Inflight asked) throws IOException {
         checkInflight(asked);
         long bytes = asked.queues() * InflightArea.bytes(asked.queueSize());
-        int memfd = Native.memfd("cistern-inflight", bytes);
+        int memfd = NativeMemory.memfd("cistern-inflight", bytes);
         try {
             Payload.Inflight made =
                     new Payload.Inflight(

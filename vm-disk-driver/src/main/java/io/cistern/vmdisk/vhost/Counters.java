@@ -16,12 +16,14 @@ public final class Counters {
     final LongAdder accepted = new LongAdder();
     final LongAdder refused = new LongAdder();
     final LongAdder protocolErrors = new LongAdder();
+    final LongAdder stalled = new LongAdder();
 
     /// @param errors requests answered with an error
     /// @param resubmitted requests that an earlier life of the driver had not answered
     /// @param accepted connections
     /// @param refused connections closed at once since another front end was there
     /// @param protocolErrors connections closed because the front end or its guest broke the rules
+    /// @param stalled connections closed because a stopped guest's requests took too long
     public record Snapshot(
             long reads,
             long readBytes,
@@ -34,7 +36,8 @@ public final class Counters {
             long resubmitted,
             long accepted,
             long refused,
-            long protocolErrors) {}
+            long protocolErrors,
+            long stalled) {}
 
     Snapshot snapshot() {
         return new Snapshot(
@@ -49,7 +52,8 @@ public final class Counters {
                 resubmitted.sum(),
                 accepted.sum(),
                 refused.sum(),
-                protocolErrors.sum());
+                protocolErrors.sum(),
+                stalled.sum());
     }
 
     void count(Job job) {

@@ -52,7 +52,7 @@ public final class FrontEnd implements AutoCloseable {
         this.options = options;
         long ringBytes = Ring.bytes(options);
         long bytes = ringBytes * options.queues;
-        this.memfd = Native.memfd("cistern-guest", bytes);
+        this.memfd = NativeMemory.memfd("cistern-guest", bytes);
         this.memory = SharedMemory.map(memfd, bytes);
         for (int i = 0; i < options.queues; i++) {
             rings.add(new Ring(i, i * ringBytes));
@@ -360,6 +360,11 @@ public final class FrontEnd implements AutoCloseable {
         /// Where a slot's data is in the guest's memory.
         public long dataAt(int slot) {
             return data + (long) slot * options.slotBytes;
+        }
+
+        /// Puts bytes where a slot's data is.
+        public void put(int slot, byte[] bytes) throws VhostException {
+            memory.copyIn(dataAt(slot), ByteBuffer.wrap(bytes));
         }
 
         long statusAt(int slot) {

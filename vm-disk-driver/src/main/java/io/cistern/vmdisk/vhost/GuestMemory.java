@@ -34,9 +34,11 @@ final class GuestMemory {
     record Place(SharedMemory memory, long offset, long left) {}
 
     private final Region[] regions;
+    private final boolean sealed;
 
     GuestMemory(List<Region> regions) {
         this.regions = regions.toArray(Region[]::new);
+        this.sealed = regions.stream().allMatch(r -> r.memory.cannotShrink());
     }
 
     List<Region> regions() {
@@ -99,6 +101,18 @@ final class GuestMemory {
         }
         throw new VhostException(
                 what + " at 0x" + Long.toHexString(address) + " is not in the guest's memory");
+    }
+
+    /// True where no byte of it can be cut off by its owner.
+    boolean cannotShrink() {
+        return sealed;
+    }
+
+    /// Takes it away from whoever still uses it: see [SharedMemory#forsake].
+    void forsake() {
+        for (Region r : regions) {
+            r.memory.forsake();
+        }
     }
 
     void retain() {

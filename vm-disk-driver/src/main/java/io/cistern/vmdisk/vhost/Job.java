@@ -8,8 +8,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
-/// One request of the guest, from the ring to its answer. A queue has one per head and uses it
-/// again and again. All of it belongs to the queue's thread, but for [#accept].
+/// One request of the guest, from the ring to its answer. A ring has one per head and uses it again
+/// and again. For whoever holds the ring's lock, but for [#accept].
 final class Job implements BiConsumer<Object, @Nullable Throwable> {
     static final int IN = 0;
     static final int OUT = 1;
@@ -30,11 +30,11 @@ final class Job implements BiConsumer<Object, @Nullable Throwable> {
 
     final int head;
     final Chain chain = new Chain();
-    private final Queue queue;
+    private final RingWorker worker;
     private final ByteBuffer small = ByteBuffer.allocate(HEADER_BYTES);
 
     /// What it belongs to while in flight.
-    Queue.@Nullable Hold hold;
+    RingSetup.@Nullable Hold hold;
 
     /// In flight now.
     boolean busy;
@@ -54,8 +54,8 @@ final class Job implements BiConsumer<Object, @Nullable Throwable> {
 
     private volatile @Nullable Throwable failure;
 
-    Job(Queue queue, int head) {
-        this.queue = queue;
+    Job(RingWorker worker, int head) {
+        this.worker = worker;
         this.head = head;
         small.order(ByteOrder.LITTLE_ENDIAN);
     }
@@ -230,7 +230,7 @@ final class Job implements BiConsumer<Object, @Nullable Throwable> {
     @Override
     public void accept(@Nullable Object ignored, @Nullable Throwable thrown) {
         failure = thrown;
-        queue.completed(this);
+        worker.completed(this);
     }
 
     /// Notes how it went; an answer of the guest's has not been given yet.

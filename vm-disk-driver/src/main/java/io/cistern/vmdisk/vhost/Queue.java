@@ -1,123 +1,72 @@
 package io.cistern.vmdisk.vhost;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.util.ArrayDeque;
-import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
-/// One virtqueue of a connection.
+/// One virtqueue of a connection: its set-up and its life.
 ///
 /// ```
 /// STOPPED --start--> RUNNING --stop: requests under way are answered--> STOPPED
-///                       '----- broken: nothing is answered any more, the device is waited for --'
+///                       '----- abandon: nothing is answered any more, the device is waited for --'
 /// ```
 ///
-/// While it runs, a thread of its own takes requests from the ring, starts them on the device, and
-/// answers them; nobody else touches the ring or the guest's memory, but the device where it reads
-/// straight into memory that cannot shrink. Threads of the device only put completed requests on a
-/// list and wake this one if it sleeps. The connection's thread changes the set-up under the lock,
-/// which this thread gives up after each round.
+/// While it runs, a [RingWorker] serves the ring. All methods are called by the connection's
+/// thread, but those whose doc says otherwise.
 final class Queue {
-    private static final Logger LOG = LoggerFactory.getLogger(Queue.class);
-
-    /// How long to wait for buffers that others use, and between looks at a ring without a kick
-    /// descriptor, in milliseconds.
-    private static final int RETRY_MS = 1;
-
-    /// What requests in flight hold on to: a table of memory and how many of them use it. Counted
-    /// by the queue's thread alone.
-    static final class Hold {
-        final GuestMemory memory;
-        private int jobs;
-
-        Hold(GuestMemory memory) {
-            this.memory = memory;
-        }
-    }
+    /// How often somebody who waits for a ring looks whether that is still of use, in milliseconds.
+    private static final int LOOK_MS = 20;
 
     /// What the queues of a connection share.
     ///
+    /// @param gate closed while requests of an earlier connection are under way: none is begun then
     /// @param broken called once with the reason why the connection must end
     record Shared(
             Target target,
             Buffers buffers,
             Counters counters,
             long pollNanos,
+            BooleanSupplier gate,
             Consumer<String> broken) {}
 
     private final Shared shared;
     private final String name;
     private final int wake;
-    private final ReentrantLock lock = new ReentrantLock(true);
-    private final AtomicReference<@Nullable Job> completed = new AtomicReference<>();
-    private final Polling polling;
-    private volatile boolean sleeping;
+    private final RingSetup setup = new RingSetup();
 
-    // The set-up, guarded by the lock.
-    private int size;
-    private int base;
-    private Payload.@Nullable RingAddress address;
-    private long features;
-    private int kick = -1;
-    private final ArrayDeque<Integer> retired = new ArrayDeque<>();
-    private int call = -1;
-    private int err = -1;
-    private boolean enabled = true;
-    private Hold memory = new Hold(GuestMemory.NONE);
-    private @Nullable DirtyLog log;
-    private @Nullable SharedMemory inflightMemory;
-    private long inflightAt;
-    private int inflightSize;
-    private boolean refusing;
-
-    // While it runs, guarded by the lock.
-    private @Nullable Thread thread;
-    private @Nullable SplitRing ring;
-    private @Nullable InflightArea inflight;
-    private Job[] jobs = new Job[0];
-    private final ArrayDeque<Integer> resubmit = new ArrayDeque<>();
-    private @Nullable Job waiting;
-    private int inFlight;
-    private boolean stopping;
-    private boolean broken;
-    private int[] batch = new int[0];
-    private int batched;
+    // Guarded by the set-up's lock.
+    private @Nullable RingWorker worker;
+    private boolean abandoned;
 
     Queue(Shared shared, String name) throws IOException {
         this.shared = shared;
         this.name = name;
-        this.polling = new Polling(shared.pollNanos);
         this.wake = WakeUps.take();
     }
-
-    // ---- set-up, by the connection's thread
 
     private interface Change {
         void run() throws IOException;
     }
 
     private void change(Change change) throws IOException {
-        lock.lock();
+        setup.lock.lock();
         try {
             change.run();
         } finally {
-            lock.unlock();
+            setup.lock.unlock();
         }
         Native.signal(wake);
     }
 
     private void mustBeStopped(String what) throws VhostException {
-        if (thread != null) {
+        if (worker != null) {
             throw new VhostException(what + " of a ring that runs");
         }
     }
+
+    // ---- set-up
 
     void size(int entries) throws IOException {
         change(() -> {
@@ -130,43 +79,43 @@ final class Queue {
                                 + SplitRing.MAX_SIZE
                                 + " are known here");
             }
-            size = entries;
+            setup.size = entries;
         });
     }
 
     void base(int index) throws IOException {
         change(() -> {
             mustBeStopped("SET_VRING_BASE");
-            base = index & 0xffff;
+            setup.base = index & 0xffff;
         });
     }
 
     /// Also while it runs: that is how a front end switches marks of the used ring on and off.
     void address(Payload.RingAddress given) throws IOException {
         change(() -> {
-            SplitRing running = ring;
+            RingWorker running = worker;
             if (running != null) {
-                running.move(given, memory.memory);
+                running.ring().move(given, setup.memory.memory);
             }
-            address = given;
+            setup.address = given;
         });
     }
 
     void features(long negotiated) throws IOException {
-        change(() -> features = negotiated);
+        change(() -> setup.features = negotiated);
     }
 
     /// Uses another table from now on; requests in flight keep theirs.
     void memory(GuestMemory table) throws IOException {
         change(() -> {
-            Payload.RingAddress known = address;
-            SplitRing running = ring;
+            Payload.RingAddress known = setup.address;
+            RingWorker running = worker;
             if (running != null && known != null) {
-                running.move(known, table);
+                running.ring().move(known, table);
             }
             table.retain();
-            Hold old = memory;
-            memory = new Hold(table);
+            RingSetup.Hold old = setup.memory;
+            setup.memory = new RingSetup.Hold(table);
             if (old.jobs == 0) {
                 old.memory.release();
             }
@@ -179,8 +128,8 @@ final class Queue {
             if (next != null) {
                 next.retain();
             }
-            DirtyLog old = log;
-            log = next;
+            DirtyLog old = setup.log;
+            setup.log = next;
             if (old != null) {
                 old.release();
             }
@@ -194,10 +143,10 @@ final class Queue {
             if (next != null) {
                 next.retain();
             }
-            SharedMemory old = inflightMemory;
-            inflightMemory = next;
-            inflightAt = at;
-            inflightSize = entries;
+            SharedMemory old = setup.inflightMemory;
+            setup.inflightMemory = next;
+            setup.inflightAt = at;
+            setup.inflightSize = entries;
             if (old != null) {
                 old.release();
             }
@@ -207,8 +156,8 @@ final class Queue {
     /// @param fd this queue's from here on, -1 for none
     void call(int fd) throws IOException {
         change(() -> {
-            Native.close(call);
-            call = fd;
+            Native.close(setup.call);
+            setup.call = fd;
             if (fd >= 0) {
                 Native.nonBlocking(fd);
             }
@@ -218,8 +167,8 @@ final class Queue {
     /// @param fd this queue's from here on, -1 for none
     void err(int fd) throws IOException {
         change(() -> {
-            Native.close(err);
-            err = fd;
+            Native.close(setup.err);
+            setup.err = fd;
             if (fd >= 0) {
                 Native.nonBlocking(fd);
             }
@@ -227,131 +176,118 @@ final class Queue {
     }
 
     void enable(boolean on) throws IOException {
-        change(() -> enabled = on);
+        change(() -> setup.enabled = on);
     }
 
-    /// Answers all further requests with an error.
+    /// Answers all further requests with an error. By any thread.
     void refuse() throws IOException {
-        change(() -> refusing = true);
+        change(() -> setup.refusing = true);
     }
 
-    /// Starts the ring.
+    // ---- life
+
+    /// Starts the ring; where it runs, only changes the kick descriptor.
     ///
     /// @param fd the kick descriptor, this queue's from here on; -1: look at the ring again and
     ///   again
     void start(int fd) throws IOException {
         change(() -> {
-            if (thread != null) {
-                // Another descriptor for a ring that runs. Its thread may wait for the old one; it
-                // is woken below, and the new one is looked at from then on.
-                replaceKick(fd);
+            setup.replaceKick(fd);
+            if (fd >= 0) {
+                Native.nonBlocking(fd);
+            }
+            if (worker != null) {
+                // It may wait for the old descriptor; it is woken below and looks at the new one.
                 return;
             }
-            replaceKick(fd);
-            Payload.RingAddress known = address;
-            if (size == 0 || known == null) {
-                throw new VhostException("a ring was started before its size and place were given");
+            RingWorker made = new RingWorker(shared, name, setup, wake);
+            if (abandoned) {
+                made.abandon();
             }
-            SplitRing made =
-                    new SplitRing(new SplitRing.Layout(size, features, known), memory.memory);
-            jobs = new Job[size];
-            batch = new int[size];
-            recover(made);
-            ring = made;
-            stopping = false;
-            Thread started = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
-            thread = started;
-            started.start();
+            worker = made;
+            made.start();
         });
     }
 
-    private void replaceKick(int fd) throws IOException {
-        // The thread may be waiting for the old one: it closes it when it does not any more.
-        retired.add(kick);
-        kick = fd;
-        if (fd >= 0) {
-            Native.nonBlocking(fd);
-        }
-    }
-
-    private void recover(SplitRing made) throws VhostException {
-        resubmit.clear();
-        SharedMemory area = inflightMemory;
-        if (area == null) {
-            inflight = null;
-            made.lastAvailable(base);
-            return;
-        }
-        // A guest may use a part of the ring that it was offered.
-        if (inflightSize < size) {
-            throw new VhostException(
-                    "an area for rings of " + inflightSize + " entries, and a ring of " + size);
-        }
-        InflightArea found = new InflightArea(area, inflightAt, inflightSize);
-        List<Integer> heads = found.recover(made.usedIndex());
-        for (int head : heads) {
-            if (head >= size) {
-                throw new VhostException("head " + head + " in flight in a ring of " + size);
-            }
-        }
-        // What was taken and is not in flight was answered, in whatever order.
-        made.lastAvailable(made.usedIndex() + heads.size());
-        resubmit.addAll(heads);
-        shared.counters.resubmitted.add(heads.size());
-        if (!heads.isEmpty()) {
-            LOG.info("{}: submitting {} requests again", name, heads.size());
-        }
-        inflight = found;
-    }
-
-    /// Takes no more requests, waits until those under way are answered, and stops.
+    /// Takes no more requests and waits until those under way are answered.
     ///
-    /// @return the index of the next request in the ring
-    int stop() throws IOException {
-        Thread running;
-        lock.lock();
+    /// @param patient asked again and again, whether to wait on
+    /// @return whether the ring has stopped; where not, it still takes nothing
+    boolean stop(BooleanSupplier patient) throws IOException {
+        RingWorker running;
+        setup.lock.lock();
         try {
-            stopping = true;
-            running = thread;
+            running = worker;
+            if (running != null) {
+                running.stop();
+            }
         } finally {
-            lock.unlock();
+            setup.lock.unlock();
         }
         Native.signal(wake);
-        if (running != null) {
-            join(running);
-        }
-        lock.lock();
-        try {
-            SplitRing stopped = ring;
-            if (stopped != null) {
-                base = stopped.lastAvailable();
+        while (running != null && !join(running.thread())) {
+            if (!patient.getAsBoolean()) {
+                return false;
             }
-            ring = null;
-            thread = null;
-            retired.add(kick);
-            kick = -1;
-            closeRetired();
-            return base;
+        }
+        setup.lock.lock();
+        try {
+            if (running != null) {
+                setup.base = running.ring().lastAvailable();
+            }
+            worker = null;
+            setup.replaceKick(-1);
+            setup.closeRetired();
+            return true;
         } finally {
-            lock.unlock();
+            setup.lock.unlock();
         }
     }
 
-    /// Stops without answering anything: the guest's memory is not touched any more once this has
-    /// returned.
+    /// The index of the next request in a ring that has stopped.
+    int base() {
+        return setup.base;
+    }
+
+    /// From here on nothing is answered, neither the ring nor its in-flight area is touched. By any
+    /// thread. The device may still write to the guest's memory: see [#forsake].
     void abandon() {
-        lock.lock();
+        setup.lock.lock();
         try {
-            broken = true;
+            abandoned = true;
+            RingWorker running = worker;
+            if (running != null) {
+                running.abandon();
+            }
         } finally {
-            lock.unlock();
+            setup.lock.unlock();
         }
+        Native.signal(wake);
+    }
+
+    /// Takes the guest's memory away from reads that are still under way. Once this has returned,
+    /// no byte of it changes by them. Only after all rings that share the memory were abandoned. By
+    /// any thread.
+    void forsake() {
+        setup.lock.lock();
+        try {
+            RingWorker running = worker;
+            if (running != null) {
+                running.forsake();
+            }
+        } finally {
+            setup.lock.unlock();
+        }
+    }
+
+    /// Looks at the ring again: the gate has opened. By any thread.
+    void wake() {
         Native.signal(wake);
     }
 
     /// Waits until the device has ended what was under way, and frees everything.
     void close() throws IOException {
-        stop();
+        stop(() -> true);
         memory(GuestMemory.NONE);
         log(null);
         inflight(null, 0, 0);
@@ -360,12 +296,17 @@ final class Queue {
         WakeUps.giveBack(wake);
     }
 
-    private static void join(Thread running) {
+    /// @return false after a moment
+    private static boolean join(Thread running) {
         boolean interrupted = false;
-        while (true) {
-            try {
-                running.join();
+        long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
+        while (running.isAlive()) {
+            long left = end - System.nanoTime();
+            if (left <= 0) {
                 break;
+            }
+            try {
+                running.join(java.time.Duration.ofNanos(left));
             } catch (InterruptedException e) {
                 interrupted = true;
             }
@@ -373,368 +314,6 @@ final class Queue {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
-    }
-
-    // ---- the queue's thread
-
-    /// By any thread: a request of this queue has ended.
-    void completed(Job job) {
-        Job first;
-        do {
-            first = completed.get();
-            job.nextCompleted = first;
-        } while (!completed.compareAndSet(first, job));
-        if (sleeping) {
-            Native.signal(wake);
-        }
-    }
-
-    private void run() {
-        long idleSince = 0;
-        while (true) {
-            boolean worked;
-            boolean over;
-            lock.lock();
-            try {
-                worked = round();
-                over = inFlight == 0 && waiting == null && (stopping || broken);
-            } finally {
-                lock.unlock();
-            }
-            if (over) {
-                return;
-            }
-            if (worked) {
-                idleSince = 0;
-                continue;
-            }
-            long now = System.nanoTime();
-            if (idleSince == 0) {
-                idleSince = now;
-            }
-            if (now - idleSince < polling.windowNanos()) {
-                Thread.onSpinWait();
-                continue;
-            }
-            sleep();
-            idleSince = 0;
-        }
-    }
-
-    /// Answers what has ended and takes what is new.
-    ///
-    /// @return false where there was nothing to do
-    private boolean round() {
-        closeRetired();
-        Job ended = completed.getAndSet(null);
-        Job next = inOrder(ended);
-        while (next != null) {
-            Job job = next;
-            next = job.nextCompleted;
-            job.ended();
-            try {
-                answer(job);
-            } catch (VhostException | RuntimeException | InternalError e) {
-                fail(e);
-            }
-        }
-        boolean worked = ended != null;
-        try {
-            worked |= take();
-            publish();
-        } catch (VhostException | RuntimeException | InternalError e) {
-            fail(e);
-        }
-        return worked;
-    }
-
-    private void closeRetired() {
-        while (!retired.isEmpty()) {
-            Native.close(retired.removeFirst());
-        }
-    }
-
-    private static @Nullable Job inOrder(@Nullable Job newest) {
-        Job first = null;
-        Job next = newest;
-        while (next != null) {
-            Job following = next.nextCompleted;
-            next.nextCompleted = first;
-            first = next;
-            next = following;
-        }
-        return first;
-    }
-
-    /// Ends the connection: its guest's requests are not answered any more.
-    private void fail(Throwable cause) {
-        if (!broken) {
-            broken = true;
-            if (err >= 0) {
-                Native.signal(err);
-            }
-            String reason = String.valueOf(cause.getMessage());
-            if (cause instanceof InternalError) {
-                reason = "the guest's memory went away: the front end has made it shorter";
-            } else if (cause instanceof RuntimeException) {
-                LOG.error("{}: closing the connection", name, cause);
-                reason = "internal error: " + cause;
-            }
-            shared.broken.accept(name + ": " + reason);
-        }
-        Job held = waiting;
-        waiting = null;
-        if (held != null) {
-            finish(held);
-        }
-        batched = 0;
-    }
-
-    private boolean take() throws VhostException {
-        SplitRing running = ring;
-        if (running == null || broken) {
-            return false;
-        }
-        boolean worked = false;
-        Job held = waiting;
-        if (held != null) {
-            waiting = null;
-            if (!start(held)) {
-                waiting = held;
-                return false;
-            }
-            worked = true;
-        }
-        while (!resubmit.isEmpty() && waiting == null) {
-            begin(running, resubmit.removeFirst());
-            worked = true;
-        }
-        if (stopping || !enabled || waiting != null) {
-            return worked;
-        }
-        int pending = running.pending();
-        for (int i = 0; i < pending && waiting == null; i++) {
-            int head = running.head();
-            if (job(head).busy) {
-                throw new VhostException("head " + head + " is in the ring twice");
-            }
-            InflightArea area = inflight;
-            if (area != null) {
-                area.take(head);
-            }
-            running.taken();
-            begin(running, head);
-            worked = true;
-        }
-        return worked;
-    }
-
-    private Job job(int head) {
-        Job job = jobs[head];
-        if (job == null) {
-            job = new Job(this, head);
-            jobs[head] = job;
-        }
-        return job;
-    }
-
-    private void begin(SplitRing running, int head) throws VhostException {
-        Job job = job(head);
-        Hold hold = memory;
-        job.busy = true;
-        job.hold = hold;
-        hold.jobs++;
-        inFlight++;
-        boolean begun = false;
-        try {
-            running.read(head, hold.memory, job.chain);
-            job.begin(hold.memory);
-            begun = true;
-        } finally {
-            if (!begun) {
-                finish(job);
-            }
-        }
-        if (!start(job)) {
-            waiting = job;
-        }
-    }
-
-    /// @return false where there is no buffer for it now
-    private boolean start(Job job) throws VhostException {
-        Hold hold = job.hold;
-        if (hold == null) {
-            throw new IllegalStateException("a request that was not begun");
-        }
-        int bytes = job.bufferBytes();
-        if (bytes > 0 && job.buffer() == null) {
-            ByteBuffer buffer = shared.buffers.take(bytes);
-            if (buffer == null) {
-                return false;
-            }
-            job.buffer(buffer);
-        }
-        CompletableFuture<?> future = null;
-        boolean started = false;
-        try {
-            if (refusing) {
-                job.status = Job.IOERR;
-            } else {
-                future = job.start(shared.target, hold.memory);
-            }
-            started = true;
-        } catch (io.cistern.block.CisternException e) {
-            job.status = Job.IOERR;
-            started = true;
-        } finally {
-            if (!started) {
-                finish(job);
-            }
-        }
-        if (future == null || (future.isDone() && !future.isCompletedExceptionally())) {
-            answer(job);
-        } else {
-            future.whenComplete(job);
-        }
-        return true;
-    }
-
-    /// Puts the request's answer into the batch.
-    private void answer(Job job) throws VhostException {
-        SplitRing running = ring;
-        Hold hold = job.hold;
-        if (broken || running == null || hold == null) {
-            finish(job);
-            return;
-        }
-        boolean answered = false;
-        try {
-            io.cistern.block.CisternException reason = job.reason();
-            if (reason != null) {
-                LOG.warn("{}: a request failed: {}", name, reason.getMessage());
-            }
-            long written = job.answer(hold.memory);
-            DirtyLog marks = log;
-            if (marks != null && (features & Features.LOG_ALL) != 0) {
-                job.chain.mark(marks, written);
-            }
-            shared.counters.count(job);
-            running.use(job.head, written + 1, batched);
-            InflightArea area = inflight;
-            if (area != null) {
-                area.batch(job.head);
-            }
-            batch[batched++] = job.head;
-            answered = true;
-        } finally {
-            finish(job);
-        }
-        if (answered && batched == batch.length) {
-            publish();
-        }
-    }
-
-    private void finish(Job job) {
-        ByteBuffer buffer = job.buffer();
-        if (buffer != null) {
-            shared.buffers.giveBack(buffer);
-            job.buffer(null);
-        }
-        Hold hold = job.hold;
-        job.hold = null;
-        job.busy = false;
-        inFlight--;
-        if (hold != null && --hold.jobs == 0 && hold != memory) {
-            hold.memory.release();
-        }
-    }
-
-    /// Shows the guest the batch.
-    private void publish() throws VhostException {
-        SplitRing running = ring;
-        if (batched == 0 || running == null || broken) {
-            return;
-        }
-        running.publish(batched);
-        InflightArea area = inflight;
-        if (area != null) {
-            for (int i = 0; i < batched; i++) {
-                area.clear(batch[i]);
-            }
-            area.published(running.usedIndex());
-        }
-        batched = 0;
-        DirtyLog marks = log;
-        Payload.RingAddress known = address;
-        if (marks != null && known != null && (known.flags() & Payload.RingAddress.FLAG_LOG) != 0) {
-            running.mark(marks, known.log());
-        }
-        if (running.wantsSignal() && call >= 0) {
-            Native.signal(call);
-        }
-    }
-
-    private void sleep() {
-        int waitFor;
-        int limit;
-        lock.lock();
-        try {
-            SplitRing running = ring;
-            waitFor = kick;
-            boolean taking = !stopping && !broken && enabled && waiting == null;
-            limit = waiting != null || (taking && kick < 0) ? RETRY_MS : -1;
-            if (taking && running != null && running.arm()) {
-                running.disarm();
-                return;
-            }
-            if (!taking) {
-                waitFor = -1;
-            }
-        } catch (VhostException | InternalError e) {
-            fail(e);
-            return;
-        } finally {
-            lock.unlock();
-        }
-        sleeping = true;
-        try {
-            java.lang.invoke.VarHandle.fullFence();
-            if (completed.get() != null) {
-                return;
-            }
-            long before = System.nanoTime();
-            int ready = Native.await(waitFor, wake, limit);
-            polling.slept(System.nanoTime() - before);
-            if ((ready & 2) != 0) {
-                Native.drain(wake);
-            }
-            if ((ready & 1) != 0 && !Native.drain(waitFor)) {
-                throw new IOException("the kick descriptor has ended");
-            }
-        } catch (IOException e) {
-            lock.lock();
-            try {
-                fail(e);
-            } finally {
-                lock.unlock();
-            }
-        } finally {
-            sleeping = false;
-        }
-        awake();
-    }
-
-    private void awake() {
-        lock.lock();
-        try {
-            SplitRing running = ring;
-            if (running != null && !broken) {
-                running.disarm();
-            }
-        } catch (InternalError e) {
-            fail(e);
-        } finally {
-            lock.unlock();
-        }
+        return !running.isAlive();
     }
 }

@@ -18,10 +18,11 @@ import java.nio.ByteOrder;
 ///   written into rings and descriptors.
 /// * *Lifetime.* A mapping is counted: whoever may still touch it holds it ([#retain], [#release]),
 ///   and it is unmapped when the last one lets go. Removing a region therefore does not pull it
-///   from under requests. A [#view] is used only by somebody who holds the mapping.
+///   from under requests. A [#view] is used only by somebody who holds the mapping. A guest that
+///   does not wait for its reads any more gets its memory back by [#forsake].
 /// * *Shrinking.* If the other process makes the file shorter, touching what is gone raises SIGBUS,
 ///   which the JVM turns into an InternalError in the thread that did it, at once or shortly after.
-///   So only a queue's own thread copies to and from memory that can shrink, and it takes an
+///   So only a ring's own thread copies to and from memory that can shrink, and it takes an
 ///   InternalError as the end of its connection. Only where the file is sealed against shrinking
 ///   ([#cannotShrink]) is a [#view] handed to the device, whose threads serve other guests as well.
 /// * *Races.* The other process may change any byte at any time. Whatever is checked is read once,
@@ -57,13 +58,13 @@ public final class SharedMemory {
     ///
     /// @throws IOException where it is no file of at least that size, or cannot be mapped
     public static SharedMemory map(int fd, long bytes) throws IOException {
-        long size = Native.size(fd);
+        long size = NativeMemory.size(fd);
         if (bytes <= 0 || bytes > size) {
             throw new VhostException(
                     "cannot map " + bytes + " bytes of a file that has " + size + " bytes");
         }
-        boolean sealed = Native.cannotShrink(fd);
-        long address = Native.map(fd, bytes);
+        boolean sealed = NativeMemory.cannotShrink(fd);
+        long address = NativeMemory.map(fd, bytes);
         return new SharedMemory(MemorySegment.ofAddress(address).reinterpret(bytes), sealed);
     }
 
@@ -94,10 +95,28 @@ public final class SharedMemory {
             }
         }
         try {
-            Native.unmap(segment.address(), segment.byteSize());
+            NativeMemory.unmap(segment.address(), segment.byteSize());
         } catch (IOException e) {
             // The address and the length are those of the mapping: the kernel cannot refuse.
             throw new IllegalStateException(e);
+        }
+    }
+
+    /// Puts private memory in the place of the other process's: from here on whoever still holds
+    /// the mapping reads and writes bytes that nobody else sees. Any thread may call it, at any
+    /// time.
+    void forsake() {
+        synchronized (this) {
+            if (holders == 0) {
+                return;
+            }
+            try {
+                NativeMemory.replaceByPrivate(segment.address(), segment.byteSize());
+            } catch (IOException e) {
+                // Nothing is written for it to be charged for: only a kernel that is out of its own
+                // memory refuses, and then nothing can be promised to the guest any more.
+                throw new IllegalStateException("cannot take the guest's memory away", e);
+            }
         }
     }
 

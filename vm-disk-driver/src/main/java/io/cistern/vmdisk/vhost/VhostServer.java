@@ -5,6 +5,10 @@ import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -24,25 +28,32 @@ public final class VhostServer implements AutoCloseable {
     /// How long requests under way may take when the server is closed.
     private static final long GRACE_MS = 5_000;
 
+    /// How long a front end that stops its guest is kept waiting for requests under way: longer
+    /// than any failover, shorter than the patience of who watches QEMU's monitor.
+    static final long DRAIN_MS = 30_000;
+
     private final Target target;
     private final Path socket;
-    private final Buffers buffers;
-    private final long pollNanos;
+    private final Connection.Serving common;
     private final Counters counters = new Counters();
     private final int listener;
     private final Thread acceptor;
 
     // Guarded by this.
     private @Nullable Connection current;
-    private @Nullable Thread serving;
+
+    /// Those whose front end is gone, but not what the device works on for them.
+    private final Set<Connection> leaving = new HashSet<>();
+
+    private final List<Thread> serving = new ArrayList<>();
     private boolean closing;
 
-    private VhostServer(Target target, Path socket, Buffers buffers, long pollNanos)
+    private VhostServer(
+            Target target, Path socket, Buffers buffers, long pollNanos, long drainMillis)
             throws IOException {
         this.target = target;
         this.socket = socket;
-        this.buffers = buffers;
-        this.pollNanos = pollNanos;
+        this.common = new Connection.Serving(target, buffers, counters, pollNanos, drainMillis);
         this.listener = Native.listen(socket.toString(), BACKLOG);
         this.acceptor =
                 Thread.ofPlatform().daemon().name("vhost-" + target.name()).unstarted(this::accept);
@@ -54,8 +65,16 @@ public final class VhostServer implements AutoCloseable {
     ///   for never
     /// @throws CisternException IO where the socket cannot be made
     public static VhostServer open(Target target, Path socket, Buffers buffers, long pollNanos) {
+        return open(target, socket, buffers, pollNanos, DRAIN_MS);
+    }
+
+    /// As the other [#open].
+    ///
+    /// @param drainMillis how long a front end that stops a ring is kept waiting
+    static VhostServer open(
+            Target target, Path socket, Buffers buffers, long pollNanos, long drainMillis) {
         try {
-            VhostServer server = new VhostServer(target, socket, buffers, pollNanos);
+            VhostServer server = new VhostServer(target, socket, buffers, pollNanos, drainMillis);
             server.acceptor.start();
             return server;
         } catch (IOException e) {
@@ -96,12 +115,12 @@ public final class VhostServer implements AutoCloseable {
         }
     }
 
-    /// Waits until no front end is connected.
+    /// Waits until no front end is connected and nothing is under way for one that was.
     ///
-    /// @return false where one still is after `millis`
+    /// @return false where that is not so after `millis`
     public synchronized boolean awaitNoPeer(long millis) throws InterruptedException {
         long end = System.nanoTime() + millis * 1_000_000;
-        while (current != null) {
+        while (current != null || !leaving.isEmpty()) {
             long left = (end - System.nanoTime()) / 1_000_000;
             if (left <= 0) {
                 return false;
@@ -127,15 +146,18 @@ public final class VhostServer implements AutoCloseable {
     /// file.
     @Override
     public void close() {
-        Connection connection;
-        Thread thread;
+        List<Connection> connections = new ArrayList<>();
+        List<Thread> threads;
         synchronized (this) {
             if (closing) {
                 return;
             }
             closing = true;
-            connection = current;
-            thread = serving;
+            if (current != null) {
+                connections.add(current);
+            }
+            connections.addAll(leaving);
+            threads = List.copyOf(serving);
         }
         Native.shutdown(listener);
         join(acceptor);
@@ -145,13 +167,15 @@ public final class VhostServer implements AutoCloseable {
         } catch (IOException e) {
             LOG.warn("removing {} failed", socket, e);
         }
-        if (connection != null) {
-            connection.hangUp();
-        }
-        if (connection != null && thread != null && !join(thread, GRACE_MS)) {
-            // The device takes long. What it has not answered stays marked as in flight, and is
-            // submitted again by whoever serves the guest next.
-            connection.abandon();
+        connections.forEach(Connection::hangUp);
+        long end = System.nanoTime() + GRACE_MS * 1_000_000;
+        for (Thread thread : threads) {
+            if (!join(thread, Math.max(1, (end - System.nanoTime()) / 1_000_000))) {
+                // The device takes long. What it has not answered stays marked as in flight, and is
+                // submitted again by whoever serves the guest next.
+                connections.forEach(Connection::abandon);
+                return;
+            }
         }
     }
 
@@ -173,11 +197,9 @@ public final class VhostServer implements AutoCloseable {
     }
 
     private void admit(int fd) throws InterruptedException {
-        // Requests of the one before that the device still works on must not meet those of the
-        // next.
-        boolean free = awaitNoPeer(SUCCESSION_MS);
+        boolean unused = awaitNoPeer(SUCCESSION_MS);
         synchronized (this) {
-            if (!free || closing) {
+            if (current != null || closing) {
                 counters.refused.increment();
                 LOG.warn(
                         "{}: refusing process {}: {}",
@@ -187,15 +209,23 @@ public final class VhostServer implements AutoCloseable {
                 Native.close(fd);
                 return;
             }
-            Connection connection = new Connection(fd, target, buffers, counters, pollNanos);
+            // Requests of the one before that the device still works on must not meet those of the
+            // next, nor may both touch the ring: this one begins none before the others are gone.
+            leaving.forEach(Connection::abandon);
+            Connection connection = new Connection(fd, common);
             current = connection;
             counters.accepted.increment();
+            if (leaving.isEmpty()) {
+                connection.open();
+            } else {
+                LOG.info("{}: requests of the last front end are still under way", target.name());
+            }
             Thread thread =
                     Thread.ofPlatform()
                             .daemon()
                             .name("vhost-" + target.name() + "-control")
                             .unstarted(() -> serve(connection));
-            serving = thread;
+            serving.add(thread);
             thread.start();
         }
     }
@@ -203,11 +233,24 @@ public final class VhostServer implements AutoCloseable {
     private void serve(Connection connection) {
         try {
             connection.run();
-        } finally {
             synchronized (this) {
                 current = null;
-                serving = null;
+                leaving.add(connection);
+            }
+            connection.close();
+        } finally {
+            Connection next;
+            synchronized (this) {
+                if (current == connection) {
+                    current = null;
+                }
+                leaving.remove(connection);
+                serving.remove(Thread.currentThread());
+                next = leaving.isEmpty() ? current : null;
                 notifyAll();
+            }
+            if (next != null) {
+                next.open();
             }
         }
     }

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The vhost-user transport beside NBD, on the same machine in the same run.
+#
+#   benchmarks/vhost.sh [memory] [volume]     default: both        SECS=3 ROUNDS=3 (volume: turns of each load, medians)
+#   LOADS='randread-4k-.*'   only these of the volume runs        JFR=FILE   a flight recording of the driver during them
+#   THREADS=1    CPU ticks and context switches of each thread of the driver over the volume runs
+#
+# memory: over a device in memory, each server a process of its own. volume: three node processes and one driver with a volume on
+# each transport, filled with data. One queue; vhost-user is driven by a front end in Java that plays QEMU and guest, NBD by fio.
+# "server CPU" is that of the driver's process for each request. Needs fio, jq and the modules compiled (mvn test-compile).
+# Ends what it started.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+SECS=${SECS:-3} ROUNDS=${ROUNDS:-3}
+(($#)) || set -- memory volume
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-vhost.XXXXXX")
+# shellcheck source=/dev/null
+. "$here/peers/cistern.sh"
+SIZE=1
+home=$("$here/../cistern" --jdk-home)
+trap 'trap "" INT TERM; down_cistern; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+jars=$(readlink -f "$here/../.cistern-build/current")/lib
+threads() { # id, name, ticks, switches of each thread
+    local task
+    for task in /proc/"$1"/task/*; do
+        printf '%s\t%s\t%s\t%s\n' "${task##*/}" "$(<"$task/comm")" "$(sed 's/.*) //' "$task/stat" | awk '{ print $12 + $13 }')" \
+            "$(awk '/ctxt_switches/ { s += $2 } END { print s }' "$task/status")"
+    done
+}
+bench() {
+    "$home/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow -XX:+UseSerialGC -Xmx1g -Dloads="${LOADS:-.*}" \
+        -cp "$here/target/classes:$(printf '%s:' "$jars"/raft-*.jar "$jars"/*.jar)" io.cistern.bench.VhostBench "$@"
+}
+
+for what in "$@"; do
+    case $what in
+    memory) bench "$SECS" ;;
+    volume)
+        up_cistern || exit 1
+        cistern volume create fast "${SIZE}GiB" >/dev/null && cistern attach fast --transport vhost-user --socket "$work/fast.sock" >/dev/null || exit 1
+        # shellcheck disable=SC2046
+        fio --name=fill --rw=write --bs=1m --iodepth=8 --size=512m $(fio_cistern) >/dev/null 2>&1
+        driver=$(pgrep -f "driver --home $cistern_home" | while read -r p; do [[ $(readlink "/proc/$p/exe") == */java ]] && echo "$p"; done)
+        [ -n "${JFR:-}" ] && "$home/bin/jcmd" "$driver" JFR.start name=p settings=profile >/dev/null
+        [ -n "${THREADS:-}" ] && threads "$driver" >"$work/before"
+        bench volume "$work/fast.sock" "$work/bench.sock" "$driver" "$SECS" "$ROUNDS"
+        [ -n "${THREADS:-}" ] && threads "$driver" | awk -F'\t' 'NR == FNR { t[$1] = $3; w[$1] = $4; next } $3 > t[$1] { print $2 "\t" $3 - t[$1] "\t" $4 - w[$1] }' "$work/before" - | sort -t$'\t' -k2 -rn | head -n 20
+        [ -n "${JFR:-}" ] && "$home/bin/jcmd" "$driver" JFR.dump name=p filename="$JFR" >/dev/null
+        ;;
+    *) echo "vhost.sh: memory or volume, not '$what'" >&2; exit 2 ;;
+    esac
+done
