@@ -42,6 +42,10 @@ public final class SimDisk {
         /// The process ends in the next checkpoint, at this step.
         Probe.@Nullable Step crashAt;
 
+        public void crashNowhere() {
+            crashAt = null;
+        }
+
         public void crashInCheckpoint(int step) {
             crashAt = Probe.Step.values()[step % Probe.Step.values().length];
         }

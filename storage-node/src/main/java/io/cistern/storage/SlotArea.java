@@ -160,6 +160,11 @@ final class SlotArea implements AutoCloseable {
         free++;
     }
 
+    /// True where fewer than `slots` are free and none can be added.
+    synchronized boolean scarce(int slots) {
+        return free < slots && (full || total >= capSlots || total % perExtent != 0);
+    }
+
     /// Whether an extent should be added soon.
     synchronized boolean wantsToGrow() {
         return !full && total < capSlots && free < Math.max(1, perExtent / 4);

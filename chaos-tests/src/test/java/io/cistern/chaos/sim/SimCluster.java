@@ -338,6 +338,7 @@ public final class SimCluster implements AutoCloseable {
             }
             node.disk.troubles().failWrites = false;
             node.disk.troubles().failSyncs = false;
+            node.disk.troubles().crashNowhere();
             node.disk.troubles().lostWrite = 0;
             node.disk.troubles().misdirectedWrite = 0;
         }
