@@ -81,7 +81,7 @@ class GrowTest {
             Path socket = cluster.attach("busy");
             assertThat(cluster.cistern("cluster", "set", "--rebuild-after", "6s"))
                     .contains("6 s of silence");
-            try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 40, 250))) {
+            try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 24, 250))) {
                 // Growing: the new nodes get their share, though the leader that sees to it dies.
                 add(cluster);
                 add(cluster);
@@ -131,7 +131,7 @@ class GrowTest {
         try (LocalCluster cluster = LocalCluster.start(dir)) {
             cluster.cistern("volume", "create", "busy", "64MiB");
             Path socket = cluster.attach("busy");
-            try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 24, 400))) {
+            try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 16, 400))) {
                 for (String node : List.of("n0", "n1", "n2")) {
                     cluster.terminate(node);
                     cluster.startNodes();

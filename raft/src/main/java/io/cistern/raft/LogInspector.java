@@ -56,7 +56,10 @@ final class LogInspector {
     /// @param cutBytes taken off the end
     record Result(long firstIndex, long lastIndex, long lastTerm, long cutBytes) {}
 
-    private record Segment(Path path, long start, long end, boolean open) {}
+    /// A file of the log.
+    ///
+    /// @param end Long.MAX_VALUE in an open one
+    record Segment(Path path, long start, long end, boolean open) {}
 
     private final Path directory;
     private final Sync sync;
@@ -93,7 +96,7 @@ final class LogInspector {
     }
 
     private Result inspect(long checkpoint) throws IOException, LogDamagedException {
-        List<Segment> segments = segments();
+        List<Segment> segments = segments(directory);
         long first = segments.isEmpty() ? checkpoint + 1 : segments.getFirst().start;
         if (first > checkpoint + 1) {
             throw new LogDamagedException(
@@ -107,16 +110,25 @@ final class LogInspector {
         }
         next = first;
         long cut = 0;
-        for (Segment segment : segments) {
-            if (segment.start != next) {
-                throw new LogDamagedException(
-                        segment.path + " begins at " + segment.start + " instead of " + next);
+        List<Segment> dropped = List.of();
+        for (int i = 0; i < segments.size(); i++) {
+            Segment segment = segments.get(i);
+            boolean last = i == segments.size() - 1;
+            try {
+                cut += check(segment, last);
+            } catch (LogDamagedException damage) {
+                if (segment.open || last || segment.end > checkpoint) {
+                    throw damage;
+                }
+                // Kept for others alone: without it, and what is before it, there is less to keep.
+                log.warn("{}; dropping the log up to there, it is not needed", damage.getMessage());
+                dropped = segments.subList(0, i + 1);
+                first = segment.end + 1;
+                next = first;
             }
-            boolean last = segment == segments.getLast();
-            if (segment.open && !last) {
-                throw new LogDamagedException(segment.path + " is open, but others follow it");
-            }
-            cut += segment.open ? checkOpen(segment) : checkClosed(segment);
+        }
+        for (Segment segment : dropped) {
+            Files.delete(segment.path);
         }
         for (Segment segment : segments) {
             sync.sync(segment.path);
@@ -125,7 +137,19 @@ final class LogInspector {
         return new Result(first, next - 1, term, cut);
     }
 
-    private List<Segment> segments() throws IOException {
+    private long check(Segment segment, boolean last) throws IOException, LogDamagedException {
+        if (segment.start != next) {
+            throw new LogDamagedException(
+                    segment.path + " begins at " + segment.start + " instead of " + next);
+        }
+        if (segment.open && !last) {
+            throw new LogDamagedException(segment.path + " is open, but others follow it");
+        }
+        return segment.open ? checkOpen(segment) : checkClosed(segment);
+    }
+
+    /// The files of the log in `directory`, in order.
+    static List<Segment> segments(Path directory) throws IOException {
         List<Segment> segments = new ArrayList<>();
         try (Stream<Path> files = Files.list(directory)) {
             for (Path path : files.toList()) {

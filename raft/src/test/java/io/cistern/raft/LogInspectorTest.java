@@ -319,6 +319,33 @@ class LogInspectorTest {
         damaged("begins at 2 instead of 1");
     }
 
+    /// What is kept for others alone.
+    @Test
+    void damageInWhatTheCheckpointCoversCostsOnlyTheLogUpToThere(@TempDir Path temporary)
+            throws Exception {
+        directory = temporary;
+        List<Segment> segments = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            Segment segment = new Segment(2L * i, i == 3);
+            segment.add(1, new byte[10]);
+            segment.add(1, new byte[10]);
+            segments.add(segment);
+        }
+        write(segments);
+        Path bad = directory.resolve(segments.get(1).name());
+        byte[] file = Files.readAllBytes(bad);
+        file[file.length / 2] ^= 1;
+        Files.write(bad, file);
+        assertThatThrownBy(() -> LogInspector.inspect(directory, 2))
+                .isInstanceOf(LogDamagedException.class);
+        assertThat(LogInspector.segments(directory)).hasSize(4);
+        assertThat(LogInspector.inspect(directory, 3))
+                .isEqualTo(new LogInspector.Result(4, 7, 1, 0));
+        assertThat(LogInspector.segments(directory))
+                .extracting(LogInspector.Segment::start)
+                .containsExactly(4L, 6L);
+    }
+
     @Test
     void aFileWhoseCreationWasCutOffIsEmpty(@TempDir Path temporary) throws Exception {
         directory = temporary;

@@ -141,6 +141,32 @@ public final class Disk implements AutoCloseable {
         return Files.exists(directory.resolve(Superblock.FILE));
     }
 
+    /// @throws CisternException BUSY where a process has the disk open, NOT_FOUND, CORRUPT, IO
+    public static void requireUnused(Path directory) {
+        DiskFiles.change(directory, found -> found);
+    }
+
+    /// Hands a closed disk over to another cluster. No effect where it is that cluster's.
+    ///
+    /// @throws CisternException INVALID where it is neither's, BUSY, NOT_FOUND, CORRUPT, IO
+    public static void adopt(Path directory, UUID from, UUID to) {
+        DiskFiles.change(
+                directory,
+                found -> {
+                    if (!found.cluster().equals(from) && !found.cluster().equals(to)) {
+                        throw new CisternException(
+                                ErrorCode.INVALID,
+                                "disk " + directory + " belongs to cluster " + found.cluster());
+                    }
+                    return new Superblock(
+                            to,
+                            found.disk(),
+                            found.node(),
+                            found.extentBytes(),
+                            found.createdMillis());
+                });
+    }
+
     public UUID id() {
         return superblock.disk();
     }

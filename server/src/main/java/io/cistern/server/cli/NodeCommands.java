@@ -31,6 +31,7 @@ import picocli.CommandLine.Parameters;
             NodeCommands.Add.class,
             NodeCommands.Drain.class,
             NodeCommands.Remove.class,
+            RescueCommand.class,
         },
         footer = {"", "Example:", "  cistern node list"})
 final class NodeCommands extends BaseCommand.Group {

@@ -173,10 +173,12 @@ final class CopyReceiver {
                             Math.max(seen, stream.opened.usedBytes()),
                             stream.startedMillis,
                             node.clock().millis());
-            if (page.end()) {
+            if (page.end() && missing.isEmpty()) {
                 return newest;
             }
-            after = page.last();
+            // Rows fetched by name may show newer entries than the page that named them: it is asked
+            // once more for what follows it, and tells how far the sender is now.
+            after = page.end() ? page.rows().getLast().key() : page.last();
             long fresh = copiedBytes.sum() - durable;
             if (fresh >= DURABLE_BYTES
                     || (fresh > 0 && node.threads().nanoTime() - durableNanos >= DURABLE_NANOS)) {

@@ -66,7 +66,7 @@ final class CopySource {
     long restNanos() {
         boolean copying = sessions.values().stream().anyMatch(s -> !s.closed);
         synchronized (pace) {
-            pace.observe(io.latencies(), System.nanoTime(), copying);
+            pace.observe(io.latencies(), node.threads().nanoTime(), copying);
             return pace.restNanos();
         }
     }

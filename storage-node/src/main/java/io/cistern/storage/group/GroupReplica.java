@@ -74,7 +74,7 @@ public final class GroupReplica implements VolumeGroup {
     CompletableFuture<Receipt> write(
             long volume, Origin origin, int firstPiece, long offset, ByteBuffer data) {
         requests.increment();
-        long began = System.nanoTime();
+        long began = io.now();
         int bytes = data.remaining();
         try {
             return io.timed(
@@ -91,7 +91,7 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public CompletableFuture<Receipt> zero(
             long volume, Origin origin, long offset, long length, boolean unmap) {
-        long began = System.nanoTime();
+        long began = io.now();
         try {
             return io.timed(
                     volume,
@@ -209,7 +209,7 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst) {
         requests.increment();
-        long began = System.nanoTime();
+        long began = io.now();
         int bytes = dst.remaining();
         return io.timed(
                 request.volume(),
@@ -222,7 +222,7 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public boolean tryRead(ReadRequest request, long offset, ByteBuffer dst) {
         requests.increment();
-        long began = System.nanoTime();
+        long began = io.now();
         int bytes = dst.remaining();
         boolean served = reads.tryRead(request, offset, dst);
         if (served) {

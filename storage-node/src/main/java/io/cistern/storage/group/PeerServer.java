@@ -114,12 +114,20 @@ final class PeerServer {
         Replica replica = replica(r.group());
         // Users first: the page is read after a rest, on no thread meanwhile.
         long rest = replica.source().restNanos();
-        Executor rested =
-                rest == 0
-                        ? node.workers()
-                        : CompletableFuture.delayedExecutor(
-                                rest, TimeUnit.NANOSECONDS, node.workers());
-        reply(rested, responder, () -> replica.source().page(r), WireCopy::putPage);
+        if (rest == 0) {
+            reply(node.workers(), responder, () -> replica.source().page(r), WireCopy::putPage);
+            return;
+        }
+        node.timer()
+                .schedule(
+                        () ->
+                                reply(
+                                        node.workers(),
+                                        responder,
+                                        () -> replica.source().page(r),
+                                        WireCopy::putPage),
+                        rest,
+                        TimeUnit.NANOSECONDS);
     }
 
     private void rows(ByteBuf message, Responder responder) {

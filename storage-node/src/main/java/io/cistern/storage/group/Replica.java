@@ -48,7 +48,7 @@ final class Replica implements VolumeStateMachine.Listener {
     private final CopySource source;
     private final CopyReceiver receiver;
     private final LongAdder userRequests = new LongAdder();
-    private final IoMeter io = new IoMeter();
+    private final IoMeter io;
     private final CompletableFuture<Running> running = new CompletableFuture<>();
     private volatile long leaderApplied = -1;
     private volatile boolean closed;
@@ -79,6 +79,7 @@ final class Replica implements VolumeStateMachine.Listener {
         this.damaged = damaged;
         this.node = node;
         this.machine = new VolumeStateMachine(store, this, node.tuning(), node.clock());
+        this.io = new IoMeter(() -> node.threads().nanoTime());
         this.source = new CopySource(store, () -> running().repair, io, node);
         this.receiver = new CopyReceiver(id, store, node);
     }

@@ -26,7 +26,9 @@ import io.cistern.volume.system.SystemState.Settings;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -70,6 +72,19 @@ final class Formations {
                             + "', not to '"
                             + config.name()
                             + "'; start it under that name or choose another directory");
+        }
+        if (known != null && known.next() != null) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "the rescue of "
+                            + home
+                            + " was interrupted; run 'cistern node rescue' again to finish it");
+        }
+        if (known != null
+                && config.formation() instanceof Bootstrap b
+                && known.former() != null
+                && known.former().contains(b.clusterId())) {
+            return new Start(known, noForm(known.clusterId()), seeds(known));
         }
         if (known != null
                 && config.formation() instanceof Bootstrap b
@@ -153,7 +168,7 @@ final class Formations {
                 RpcClient rpc = new RpcClient(identity, RpcLimits.DEFAULT, tls(config), loops)) {
             List<CompletableFuture<Boolean>> answers = new ArrayList<>();
             for (InitialNode other : how.nodes()) {
-                if (!other.name().equals(config.name())) {
+                if (!other.name().equals(config.name()) && listens(other.wire())) {
                     answers.add(
                             rpc.call(
                                             other.wire(),
@@ -175,6 +190,18 @@ final class Formations {
                     log.debug("a node does not know: {}", e.getMessage());
                 }
             }
+            return false;
+        }
+    }
+
+    /// Spares the first start of a cluster the time-outs of nodes that do not run yet.
+    private static boolean listens(InetSocketAddress address) {
+        try (Socket socket = new Socket()) {
+            socket.connect(
+                    new InetSocketAddress(address.getHostString(), address.getPort()),
+                    (int) KNOWN.toMillis() / 2);
+            return true;
+        } catch (IOException nobody) {
             return false;
         }
     }
@@ -232,7 +259,14 @@ final class Formations {
                 new LocalDisk(0, spec.path().toAbsolutePath().toString(), spec.sizeBytes());
         NodeFile file =
                 new NodeFile(
-                        NodeFile.FORMAT, cluster, config.name(), List.of(first), replicas, nodes);
+                        NodeFile.FORMAT,
+                        cluster,
+                        config.name(),
+                        List.of(first),
+                        replicas,
+                        nodes,
+                        null,
+                        null);
         LocalNode.format(file, first);
         file.store(home);
         return file;

@@ -80,7 +80,8 @@ final class Journeys {
             if (group.voters().stream().noneMatch(leaves)) {
                 continue;
             }
-            any = true;
+            // What a silent node held may have nowhere to go.
+            any |= !kind.equals("rebuild") || group.voters().size() < group.replicas().size();
             long bytes = Spread.bytes(group, reports);
             left += bytes;
             arrived += Math.min(bytes, arrived(group, reports));

@@ -1,6 +1,8 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemState;
@@ -68,6 +70,10 @@ final class Reconciler {
             }
             return;
         }
+        if (!state.clusterId().equals(local.file().clusterId())) {
+            attempt("give up the lost nodes", () -> giveUpOthers(system));
+            return;
+        }
         Map<String, NodeReport> reports = cluster.reports();
         silence.heard(state, reports);
         attempt("make groups", () -> makeGroups(state, reports));
@@ -80,6 +86,16 @@ final class Reconciler {
         journeys.step(state, reports);
         finishVolumes(state);
         leftovers.step(state, reports, Leftovers.PATIENCE_NANOS);
+    }
+
+    /// This node alone makes a cluster anew, see [Rescue]. The others, whom the state still names,
+    /// are not asked.
+    private void giveUpOthers(SystemGroup system) {
+        SystemCommand command =
+                new SystemCommand.GiveUp(
+                        Cluster.request(), local.file().clusterId(), local.file().name());
+        log.warn("giving up all nodes but {}", local.file().name());
+        Waits.get(system.propose(SystemCodec.encode(command)), Cluster.CONTROL);
     }
 
     private static void attempt(String what, Runnable step) {
@@ -98,7 +114,11 @@ final class Reconciler {
 
     /// The replicas of volumes that ask for nothing special.
     static int defaultReplicas(SystemState state) {
-        return state.nodes().size() >= 3 ? 3 : 1;
+        boolean usual =
+                state.nodes().size() >= 3
+                        || state.groups().values().stream()
+                                .anyMatch(g -> g.id() != 0 && g.wanted() >= 3);
+        return usual ? 3 : 1;
     }
 
     /// How many groups with `replicas` voters the cluster should have.

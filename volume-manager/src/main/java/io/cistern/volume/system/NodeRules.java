@@ -176,6 +176,38 @@ final class NodeRules {
         return Step.done(s.withNode(node.withDisks(node.nextDisk(), disks)));
     }
 
+    static Step giveUp(SystemState s, SystemCommand.GiveUp c) {
+        Node left = node(s, c.node());
+        if (s.clusterId().equals(c.clusterId())) {
+            return Step.done(s);
+        }
+        SystemState changed = s.withIdentity(c.clusterId(), s.settings());
+        for (String name : s.nodes().keySet()) {
+            if (!name.equals(c.node())) {
+                changed = changed.withTargets(changed.targets().withoutNumber(name));
+            }
+        }
+        SortedMap<String, Node> nodes = new TreeMap<>();
+        nodes.put(left.name(), left.withDraining(false));
+        SortedMap<Long, Group> groups = new TreeMap<>();
+        for (Group group : s.groups().values()) {
+            List<Replica> here =
+                    group.voters().stream().filter(r -> r.node().equals(c.node())).toList();
+            if (!here.isEmpty()) {
+                int wanted = group.id() == 0 ? 1 : group.wanted();
+                groups.put(group.id(), new Group(group.id(), wanted, group.ready(), here));
+            }
+        }
+        for (SystemState.Volume volume : s.volumes().values()) {
+            if (!groups.containsKey(volume.group())) {
+                changed =
+                        changed.withTargets(changed.targets().without(volume.id()))
+                                .withoutVolume(volume.id());
+            }
+        }
+        return Step.done(changed.withNodes(nodes).withGroups(groups).withTokens(new TreeMap<>()));
+    }
+
     static Step setPolicy(SystemState s, SystemCommand.SetPolicy c) {
         Policy policy = c.policy();
         if (policy.rebuildAfterSeconds() < Policy.MIN_REBUILD_SECONDS

@@ -25,7 +25,8 @@ import java.util.Arrays;
 /// A command, in the log and between nodes:
 ///
 /// ```
-/// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume; 3 for SetPolicy
+/// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume; 3 for SetPolicy and
+///                 GiveUp
 /// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
 /// ```
 ///
@@ -111,6 +112,7 @@ public final class SystemCodec {
     private static byte version(SystemCommand command) {
         return switch (command) {
             case SystemCommand.SetPolicy c -> 3;
+            case SystemCommand.GiveUp c -> 3;
             case SystemCommand.NumberNode c -> 2;
             case SystemCommand.ExportVolume c -> 2;
             case SystemCommand.UnexportVolume c -> 2;

@@ -121,6 +121,11 @@ public sealed interface SystemCommand {
     /// No error where it is not offered.
     record UnexportVolume(String request, long volume) implements SystemCommand {}
 
+    /// Everything that is not on `node` is lost for good: other nodes, their replicas, groups that
+    /// have no voter here and the volumes in them are forgotten, and the cluster has another id
+    /// from now on. No effect where it has it.
+    record GiveUp(String request, String clusterId, String node) implements SystemCommand {}
+
     /// INVALID where a value is out of its bounds.
     record SetPolicy(String request, Policy policy) implements SystemCommand {}
 }

@@ -321,6 +321,22 @@ public record SystemState(
                 recent);
     }
 
+    SystemState withGroups(SortedMap<Long, Group> changed) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                changed,
+                volumes,
+                tokens,
+                targets,
+                policy,
+                recent);
+    }
+
     SystemState withVolume(Volume volume) {
         return new SystemState(
                 version,

@@ -68,7 +68,7 @@ class SystemRulesTest {
         long group = r.nextInt(4);
         String peer = node + "." + r.nextInt(12);
         long volume = r.nextInt(12);
-        return switch (r.nextInt(23)) {
+        return switch (r.nextInt(24)) {
             case 0 -> new SystemCommand.CreateGroup(request, places(r));
             case 1 -> new SystemCommand.GroupReady(request, group);
             case 2 -> new SystemCommand.AddReplica(request, group, new Place(node, r.nextInt(2)));
@@ -95,6 +95,10 @@ class SystemRulesTest {
             case 17, 18 -> new SystemCommand.ExportVolume(request, volume, export(i));
             case 19 -> new SystemCommand.UnexportVolume(request, volume);
             case 20 -> new SystemCommand.NumberNode(request, node);
+            case 22 ->
+                    r.nextInt(5) == 0
+                            ? new SystemCommand.GiveUp(request, "c" + i, node)
+                            : new SystemCommand.UnexportVolume(request, volume);
             case 21 ->
                     new SystemCommand.SetPolicy(
                             request, new Policy(r.nextInt(1000), r.nextBoolean(), r.nextInt(5)));
@@ -298,6 +302,26 @@ class SystemRulesTest {
             byte[] golden = in.readAllBytes();
             assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(now);
             assertThat(SystemCodec.encode(now)).isEqualTo(golden);
+        }
+    }
+
+    @Test
+    void aCommandThatLacksAPartIsRefusedAndStopsNobody() {
+        SystemState state = SystemRules.apply(SystemState.EMPTY, form()).state();
+        for (String body :
+                List.of(
+                        "{\"type\":\"DrainNode\",\"request\":\"a\",\"node\":null,\"on\":true}",
+                        "{\"type\":\"CreateGroup\",\"request\":\"b\",\"places\":null}",
+                        "{\"type\":\"DrainNode\",\"request\":null,\"node\":\"n0\",\"on\":true}")) {
+            byte[] json = body.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+            ByteBuffer encoded = ByteBuffer.allocate(1 + json.length).put((byte) 1).put(json);
+            Step step = SystemRules.apply(state, SystemCodec.decode(encoded.flip()));
+            assertThat(step.outcome().error()).as(body).isEqualTo(ErrorCode.INVALID);
+            assertThat(step.state().nodes()).isEqualTo(state.nodes());
+            byte[] checkpoint =
+                    SystemCodec.encode(new Checkpoint(new LogPosition(1, 1), step.state()));
+            assertThat(SystemCodec.decodeCheckpoint(checkpoint, "it").state())
+                    .isEqualTo(step.state());
         }
     }
 
