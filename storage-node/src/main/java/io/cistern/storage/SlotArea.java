@@ -164,9 +164,9 @@ final class SlotArea implements AutoCloseable {
         free++;
     }
 
-    /// True where fewer than `slots` are free and none can be added.
+    /// True where fewer than `slots` are free or can be added.
     synchronized boolean scarce(int slots) {
-        return free < slots && (full || total >= capSlots || total % perExtent != 0);
+        return free < slots && (full || capSlots - total < slots - free);
     }
 
     /// Whether an extent should be added soon.

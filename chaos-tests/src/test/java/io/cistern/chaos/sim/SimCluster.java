@@ -229,6 +229,7 @@ public final class SimCluster implements AutoCloseable {
         return new GroupTuning(
                 options.checkpointBytes,
                 Duration.ofSeconds(2),
+                0,
                 Duration.ofMillis(50),
                 Duration.ofSeconds(1),
                 Duration.ofMillis(200),
@@ -326,8 +327,7 @@ public final class SimCluster implements AutoCloseable {
 
     /// Starts what is down at once, and lets everything go on.
     public void heal() {
-        net.mendAll();
-        net.weather(30_000, 400_000, 0, 0);
+        net.calm();
         for (Node node : nodes) {
             node.downUntil = 0;
             Machine machine = node.machine;

@@ -30,6 +30,7 @@ public final class SimNet {
     private long leastDelay = 30_000;
     private long mostDelay = 400_000;
     private double loss;
+    private double resets = 0.005;
     private double doubled;
     private long sent;
     private long lost;
@@ -51,12 +52,22 @@ public final class SimNet {
 
     /// How messages fare from now on.
     ///
-    /// @param loss of messages that are on their own, and of connections per call
+    /// Connections break now and then in any weather, with what is on its way back.
+    ///
+    /// @param loss of messages that are on their own
     public void weather(long leastDelay, long mostDelay, double loss, double doubled) {
         this.leastDelay = leastDelay;
         this.mostDelay = mostDelay;
         this.loss = loss;
         this.doubled = doubled;
+        this.resets = loss > 0 ? 0.04 : 0.005;
+    }
+
+    /// Nothing goes wrong any more.
+    public void calm() {
+        weather(30_000, 400_000, 0, 0);
+        resets = 0;
+        cuts.clear();
     }
 
     public void cut(String from, String to) {
@@ -65,10 +76,6 @@ public final class SimNet {
 
     public void mend(String from, String to) {
         cuts.remove(from + ">" + to);
-    }
-
-    public void mendAll() {
-        cuts.clear();
     }
 
     private boolean cutOff(String from, String to) {
@@ -143,7 +150,7 @@ public final class SimNet {
             open.add(answer);
             sim.afterOwn(caller, timeout.toNanos(), () -> fail(answer, "no answer in time"));
             sent++;
-            if (!from.equals(to) && sim.chance(loss / 4)) {
+            if (!from.equals(to) && sim.chance(resets)) {
                 lost++;
                 sim.after(caller, RESET_NANOS, this::reset);
             } else {
@@ -243,7 +250,7 @@ public final class SimNet {
                 sim.after(sim.harness(), resend, () -> back(arrives, next));
                 return;
             }
-            if (!from.equals(to) && sim.chance(loss / 4)) {
+            if (!from.equals(to) && sim.chance(resets)) {
                 lost++;
                 sim.after(caller, RESET_NANOS, this::reset);
                 return;
