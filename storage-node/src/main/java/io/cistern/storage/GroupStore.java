@@ -185,9 +185,9 @@ final class GroupStore implements Store {
         }
     }
 
-    /// Makes what was freed usable before an entry that may not find room without. A leader reserves
-    /// by what is free on each member; but one that replays or catches up applies in a moment what
-    /// took the others a while, with checkpoints and garbage collection in between.
+    /// Makes what was freed usable before an entry that may not find room without. A leader
+    /// reserves by what is free on each member; but one that replays or catches up applies in a
+    /// moment what took the others a while, with checkpoints and garbage collection in between.
     private void makeRoom() {
         if (!map.area().scarce(ENTRY_SLOTS)) {
             return;
