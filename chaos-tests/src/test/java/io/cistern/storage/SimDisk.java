@@ -384,16 +384,6 @@ public final class SimDisk {
         }
 
         @Override
-        public void extend(long from, long bytes) throws IOException {
-            if (troubles.failWrites) {
-                throw new IOException("pwrite: errno 5, Input/output error");
-            }
-            byte[] longer = new byte[(int) bytes];
-            System.arraycopy(content.bytes, 0, longer, 0, (int) from);
-            content.bytes = longer;
-        }
-
-        @Override
         public void sync() throws IOException {
             if (troubles.failSyncs) {
                 throw new IOException("fdatasync: errno 5, Input/output error");
