@@ -132,7 +132,7 @@ public final class Workload {
             CompletableFuture<?> made =
                     admin.execute(
                             new Command.CreateVolume(volume, VOLUME_BYTES, Command.Limits.NONE, 1));
-            if (!sim.run(60_000_000_000L, made::isDone) || made.isCompletedExceptionally()) {
+            if (!sim.run(60_000_000_000L, made::isDone) || failed(made)) {
                 throw new IllegalStateException("no volume could be made: " + made);
             }
         }
@@ -146,6 +146,12 @@ public final class Workload {
         if (plan.mode == AttachMode.SHARED) {
             depend();
         }
+    }
+
+    /// An answer may be lost, and the command sent once more.
+    private static boolean failed(CompletableFuture<?> made) {
+        return made.isCompletedExceptionally()
+                && CisternException.of(made.exceptionNow()).code() != ErrorCode.ALREADY_EXISTS;
     }
 
     /// A client within a node, from now until the node's process ends; then another one.
