@@ -148,7 +148,7 @@ final class LogInspector {
         for (Segment segment : dropped) {
             Files.delete(segment.path);
         }
-        for (Segment segment : segments) {
+        for (Segment segment : segments.subList(dropped.size(), segments.size())) {
             sync.sync(segment.path);
         }
         sync.sync(directory);
