@@ -6,7 +6,8 @@
 # Three node processes and a driver. For each transport: CLONES clones are made with one command and attached with one more; the time
 # is that of both, with the start of their JVMs. Then BOOT guests boot on them, two at a time (QEMU emulates the processor): each reads
 # the image's first MiB, which must be that of the golden image, and writes 1 MiB of its own. Space per clone is what the cluster says
-# the clone holds alone, before and after. Needs qemu-system-x86_64, jq and what chaos-tests/guest/build-initramfs.sh needs.
+# the clone holds alone, before and
+# after. Needs qemu-system-x86_64, curl, jq and what chaos-tests/guest/build-initramfs.sh needs.
 # Ends what it started.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,6 +21,7 @@ trap 'exit 130' INT TERM
 guest=$(bash "$here/../chaos-tests/guest/build-initramfs.sh" | tail -n 1) || exit 1
 
 up_cistern || exit 1
+api=$(cistern status -o json | jq -r '.nodes[0].api')
 head -c "${IMAGE}M" /dev/urandom >"$work/golden.raw"
 cistern volume import golden "$work/golden.raw" >/dev/null && cistern snapshot create golden@v1 >/dev/null || exit 1
 want=$(head -c 1M "$work/golden.raw" | md5sum | cut -d' ' -f1)
@@ -62,7 +64,10 @@ for transport in "$@"; do
     t1=$(date +%s%N)
     cistern attach --transport "$transport" "${names[@]}" -o json >"$work/attached.json" || exit 1
     t2=$(date +%s%N)
-    used() { cistern volume list -o json | jq --arg p "${transport%-*}-" '[.[] | select(.name | startswith($p)) | .uniqueBytes // .usedBytes] | add / length | round'; }
+    used() { # mean of what the clones hold alone
+        local name
+        for name in "${names[@]}"; do curl -fsS "$api/v1/volumes/$name" | jq .usedBytes; done | jq -s 'add / length | round'
+    }
     before=$(used)
     : >"$work/boots"
     while read -r name socket; do

@@ -17,6 +17,7 @@ import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -24,6 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Guests whose disks are served from their memory, and guests that move.
 class VhostGuestTest {
     private static final Duration QUICK = Duration.ofSeconds(30);
+    private static final Duration LONG = Duration.ofMinutes(7);
     private static final long SECTOR = 512;
 
     @TempDir static Path dir;
@@ -153,6 +155,69 @@ class VhostGuestTest {
                         Assertions.tuple(from.toString(), "ended", false),
                         Assertions.tuple(to.toString(), "open", false));
         cluster.cistern("detach", volume);
+    }
+
+    /// All nodes are restarted, one after the other; then two of three are dead for a minute.
+    /// `-Dcistern.long=true`: four minutes each.
+    @ParameterizedTest
+    @ValueSource(strings = {"nbd", "vhost-user"})
+    @EnabledIfSystemProperty(named = "cistern.long", matches = "true")
+    void aRollingRestartAndAMinuteWithoutAMajority(String transport, @TempDir Path guestDir)
+            throws Exception {
+        String volume = "steady-" + transport;
+        cluster.cistern("volume", "create", volume, "64MiB");
+        Path socket = cluster.attach(volume, volume, "--transport", transport);
+        try (Guest guest = Guest.boot(guestDir, disk(transport, volume, socket))) {
+            CompletableFuture<Programs.Result> fio = guest.start(Fio.inGuest(40, 60), LONG);
+            for (String node : List.of("n0", "n1", "n2")) {
+                cluster.terminate(node);
+                cluster.startNodes();
+                cluster.awaitHealth("OK");
+            }
+            assertThat(fio).as("the load outlasts the restarts").isNotDone();
+            loseTheMajority(volume);
+            await().pollDelay(Duration.ofMinutes(1)).atMost(LONG).until(() -> true);
+            assertThat(fio).as("writes wait").isNotDone();
+            cluster.startNodes();
+            fio.get(LONG.toSeconds(), TimeUnit.SECONDS).succeeded();
+            assertThat(guest.diskErrors()).isEmpty();
+        }
+        cluster.awaitHealth("OK");
+        cluster.cistern("detach", volume);
+    }
+
+    /// QEMU asks for each ring's end and waits for it with its monitor. `-Dcistern.long=true`.
+    @Test
+    @EnabledIfSystemProperty(named = "cistern.long", matches = "true")
+    void aGuestIsStoppedWithoutAMajorityAndGoesOnWithOne(@TempDir Path guestDir) throws Exception {
+        cluster.cistern("volume", "create", "halted", "64MiB");
+        Path socket = cluster.attach("halted", "halted", "--transport", "vhost-user");
+        try (Guest guest = Guest.boot(guestDir, Guest.vhostUser(socket));
+                QemuMonitor monitor = QemuMonitor.connect(guest.monitor())) {
+            CompletableFuture<Programs.Result> fio = guest.start(Fio.inGuest(16, 200), LONG);
+            await().atMost(Duration.ofSeconds(60))
+                    .ignoreExceptions()
+                    .until(() -> cluster.volumeUsed("halted") >= 1 << 20);
+            loseTheMajority("halted");
+            long began = System.nanoTime();
+            monitor.execute("stop", Map.of());
+            Duration took = Duration.ofNanos(System.nanoTime() - began);
+            System.out.println("stop took " + took);
+            assertThat(took).isLessThan(Duration.ofSeconds(100));
+            cluster.startNodes();
+            cluster.awaitHealth("OK");
+            monitor.execute("cont", Map.of());
+            fio.get(LONG.toSeconds(), TimeUnit.SECONDS).succeeded();
+            assertThat(guest.diskErrors()).isEmpty();
+        }
+        cluster.cistern("detach", "halted");
+    }
+
+    private static void loseTheMajority(String volume) throws InterruptedException {
+        String leader = cluster.leaderOf(volume);
+        String other = leader.equals("n0") ? "n1" : "n0";
+        cluster.kill(leader);
+        cluster.kill(other);
     }
 
     private static List<String> disk(String transport, String volume, Path socket) {

@@ -67,6 +67,10 @@ final class SimReplica implements RaftGroup {
     private long commit;
     private long applied;
     private boolean applying;
+
+    /// The state machine has an entry, and may wait.
+    private boolean busy;
+
     private boolean installing;
     private boolean failed;
     private boolean closed;
@@ -104,7 +108,7 @@ final class SimReplica implements RaftGroup {
         }
         journal.synced = journal.last();
         this.lastAtOpen = journal.last();
-        this.commit = durable.index();
+        this.commit = Math.max(durable.index(), knownCommitted());
         this.applied = durable.index();
         this.waiters = new AppliedWaiters(raft.timer);
         waiters.advanceTo(applied);
@@ -128,6 +132,18 @@ final class SimReplica implements RaftGroup {
     void start() {
         restartElectionTimer();
         purgeLater();
+        applyLater();
+    }
+
+    /// As the real replicas: each entry names an index that was committed before it.
+    private long knownCommitted() {
+        for (long index = journal.last(); index >= journal.base; index--) {
+            Entry entry = journal.get(index);
+            if (entry.members() == null && !entry.first()) {
+                return RaftEntry.committed(ByteBuffer.wrap(entry.data()));
+            }
+        }
+        return -1;
     }
 
     private void run(long nanos, Runnable task) {
@@ -573,7 +589,7 @@ final class SimReplica implements RaftGroup {
             return;
         }
         follow(from, term);
-        if (installing) {
+        if (installing || busy) {
             return;
         }
         if (first.index() - 1 <= applied) {
@@ -660,6 +676,7 @@ final class SimReplica implements RaftGroup {
         LogPosition position = new LogPosition(entry.term(), index);
         List<@Nullable Object> results = List.of();
         applying = true;
+        busy = true;
         try {
             if (entry.members() != null || entry.first()) {
                 target.advance(position);
@@ -680,6 +697,7 @@ final class SimReplica implements RaftGroup {
             return;
         } finally {
             applying = false;
+            busy = false;
         }
         applied = index;
         waiters.advanceTo(index);
@@ -759,6 +777,7 @@ final class SimReplica implements RaftGroup {
                 sim.chance(0.01) ? sim.between(0, 300_000_000) : sim.between(1_000, 50_000),
                 () -> {
                     if (role == Role.LEADER) {
+                        RaftEntry.stampCommitted(entry, applied);
                         append(new Entry(journal.term, entry, null, incarnation, batch.callId));
                     } else if (inFlight.remove(batch.callId) != null) {
                         batch.fail(notLeader());

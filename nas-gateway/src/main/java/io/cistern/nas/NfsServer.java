@@ -14,9 +14,12 @@ import io.cistern.nas.v3.Nfs3;
 import io.cistern.nas.v4.Nfs4;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
@@ -147,12 +150,29 @@ public final class NfsServer implements AutoCloseable {
         return mounts.mounts();
     }
 
+    /// Hosts of NFSv3 clients that mounted each share that is served here.
+    public Map<Long, Set<String>> mountsByShare() {
+        Map<String, Long> ids = new HashMap<>();
+        shares.opened().forEach(s -> ids.put(s.entry().name(), s.entry().id()));
+        Map<Long, Set<String>> hosts = new HashMap<>();
+        for (MountProgram.Mount mount : mounts.mounts()) {
+            String name = mount.path().replaceFirst("^/+", "").replaceFirst("/.*", "");
+            Long id = ids.get(name);
+            if (id != null) {
+                hosts.computeIfAbsent(id, i -> new TreeSet<>()).add(mount.host());
+            }
+        }
+        return hosts;
+    }
+
     /// Figures since the start.
     ///
     /// @param calls NFSv3 procedures and NFSv4 operations by name, such as `v3.read`
     public record Metrics(
             RpcStats.Snapshot rpc,
             int connections,
+            int inFlight,
+            long heldBytes,
             NfsState.Counts state,
             Map<String, Long> calls) {}
 
@@ -162,7 +182,13 @@ public final class NfsServer implements AutoCloseable {
             calls.put("v3." + Nfs3.nameOf(i), v3.calls(i));
         }
         v4.calls().forEach((name, count) -> calls.put("v4." + name, count));
-        return new Metrics(rpc.stats().snapshot(), rpc.connections(), state.counts(), calls);
+        return new Metrics(
+                rpc.stats().snapshot(),
+                rpc.connections(),
+                rpc.inFlight(),
+                rpc.heldBytes(),
+                state.counts(),
+                calls);
     }
 
     /// Stops serving, then gives the shares up.

@@ -2,6 +2,7 @@ package io.cistern.raft;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.ratis.CacheEviction;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -11,6 +12,8 @@ import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
 import org.apache.ratis.protocol.ClientId;
@@ -27,6 +30,8 @@ import org.slf4j.LoggerFactory;
 final class RatisGroup implements RaftGroup {
     private static final Logger log = LoggerFactory.getLogger(RatisGroup.class);
     private static final int LEASE_ATTEMPTS = 3;
+
+    private static final Duration TRIM_INTERVAL = Duration.ofSeconds(2);
 
     /// Replaying ends by itself: with success, or with the replica.
     private static final Duration REPLAY_PATIENCE = Duration.ofHours(1);
@@ -47,6 +52,8 @@ final class RatisGroup implements RaftGroup {
     private final LogCounters counters;
     private final Runnable onClose;
     private final RatisStateMachine adapter;
+    private final LogRetention retention;
+    private final ScheduledFuture<?> trimming;
 
     /// An index up to which this replica's own log is known to be committed, from its start on.
     private final CompletableFuture<Long> committedAtOpen = new CompletableFuture<>();
@@ -82,6 +89,15 @@ final class RatisGroup implements RaftGroup {
                         change -> callback(() -> target.leadershipChanged(change)));
         this.batcher = new Batcher(name, this::submit, config.nanoTime(), this::callback);
         this.adapter = new RatisStateMachine(target, this);
+        this.retention = new LogRetention(store.current());
+        // Space may become short while nothing is written here.
+        this.trimming =
+                shared.timer()
+                        .scheduleWithFixedDelay(
+                                this::trimLog,
+                                TRIM_INTERVAL.toMillis(),
+                                TRIM_INTERVAL.toMillis(),
+                                TimeUnit.MILLISECONDS);
     }
 
     RatisStateMachine adapter() {
@@ -231,6 +247,7 @@ final class RatisGroup implements RaftGroup {
             closed = true;
         }
         adapter.closing();
+        stopEviction();
         RaftServer running = server;
         if (running != null) {
             try {
@@ -241,6 +258,14 @@ final class RatisGroup implements RaftGroup {
         }
         closed();
         onClose.run();
+    }
+
+    /// See [CacheEviction].
+    void stopEviction() {
+        RaftServer.Division mine = division;
+        if (mine != null) {
+            CacheEviction.stop(mine);
+        }
     }
 
     // -- what the state machine adapter reports
@@ -295,6 +320,26 @@ final class RatisGroup implements RaftGroup {
         if (!now.equals(members)) {
             members = now;
             callback(() -> target.membersChanged(now));
+        }
+    }
+
+    /// Purges what of the log need not be kept; does not wait.
+    void trimLog() {
+        if (division != null && !closed) {
+            control.execute(this::trimNow);
+        }
+    }
+
+    private void trimNow() {
+        RaftServer.Division mine = division;
+        if (mine == null || closed) {
+            return;
+        }
+        try {
+            retention.trim(mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes());
+        } catch (IOException | RuntimeException e) {
+            // The replica may be closing; else it is tried again.
+            log.debug("the log of group {} on {} was not trimmed", id, self.id(), e);
         }
     }
 
@@ -354,6 +399,7 @@ final class RatisGroup implements RaftGroup {
 
     /// The Ratis server is gone: nothing waits any longer.
     void closed() {
+        trimming.cancel(false);
         committedAtOpen.cancel(false);
         leadership.stoppedLeading();
         batcher.close();

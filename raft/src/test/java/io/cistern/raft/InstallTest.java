@@ -3,7 +3,9 @@ package io.cistern.raft;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -26,8 +28,19 @@ class InstallTest {
 
     /// Durable, and installed, when the test says so.
     private static final class Installing extends KeepingStateMachine {
+        private final long retained;
+
+        Installing(long retained) {
+            this.retained = retained;
+        }
+
         final List<CompletableFuture<LogPosition>> installs =
                 new java.util.concurrent.CopyOnWriteArrayList<>();
+
+        @Override
+        public long retainedLogBytes() {
+            return retained;
+        }
 
         @Override
         public CompletableFuture<LogPosition> install(Peer leader, LogPosition firstAvailable) {
@@ -38,8 +51,12 @@ class InstallTest {
     }
 
     private Cluster start() {
+        return start(0);
+    }
+
+    private Cluster start(long retained) {
         Cluster cluster = new Cluster(directory);
-        cluster.newMachine = Installing::new;
+        cluster.newMachine = () -> new Installing(retained);
         cluster.configure = config -> config.withLog(SMALL);
         return cluster.start(3);
     }
@@ -66,6 +83,20 @@ class InstallTest {
 
     private static void awaitApplied(RaftGroup group, RaftGroup.Applied entry) {
         group.awaitApplied(entry.index(), PATIENCE).join();
+    }
+
+    /// Flips a bit in the log file that begins with entry `index`.
+    private static void damage(Path replica, long index) throws IOException {
+        Path file;
+        try (var files = Files.walk(replica)) {
+            file =
+                    files.filter(f -> f.getFileName().toString().startsWith("log_" + index + "-"))
+                            .findFirst()
+                            .orElseThrow();
+        }
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(file, bytes);
     }
 
     /// The leader has lost a follower's answer, and purged what it believes the follower lacks. It
@@ -131,6 +162,42 @@ class InstallTest {
             List<String> applied = new ArrayList<>(machine.applied);
             assertThat(applied.getLast()).isEqualTo("next");
             assertThat(machine.installs).hasSize(1);
+        }
+    }
+
+    /// What the leader has kept for others is damaged on its disk.
+    @Test
+    void aFollowerFetchesTheStateWhereTheLogKeptForItCannotBeRead() throws Exception {
+        try (Cluster cluster = start(64 << 20)) {
+            RaftGroup leader = cluster.leader();
+            RaftGroup away = cluster.others(leader).getFirst();
+            awaitApplied(away, big(leader));
+            cluster.isolate(away);
+            RaftGroup.Applied missed = big(leader);
+            RaftGroup.Applied last = missed;
+            for (int i = 0; i < 8; i++) {
+                last = big(leader);
+            }
+            // Restarted at their checkpoints, the others have what is behind in no cache.
+            LogPosition checkpoint = new LogPosition(last.term(), last.index());
+            cluster.newMachine =
+                    () -> {
+                        Installing machine = new Installing(64 << 20);
+                        machine.checkpoint = checkpoint;
+                        return machine;
+                    };
+            List<RaftGroup> present = cluster.others(away);
+            present.forEach(RaftGroup::close);
+            present.forEach(group -> cluster.open(group.self().node()));
+            leader = cluster.leader();
+            damage(directory.resolve(leader.self().node()), missed.index());
+            small(leader, 1);
+            assertThat(leader.stats().purgedIndex()).isLessThan(missed.index());
+            cluster.heal();
+            Installing machine = (Installing) cluster.machine(away);
+            await().atMost(PATIENCE).until(() -> !machine.installs.isEmpty());
+            machine.installs.getFirst().complete(checkpoint);
+            awaitApplied(away, small(leader, 1));
         }
     }
 }

@@ -319,6 +319,51 @@ class LogInspectorTest {
         damaged("begins at 2 instead of 1");
     }
 
+    /// What is kept for others alone.
+    @Test
+    void damageInWhatTheCheckpointCoversCostsOnlyTheLogUpToThere(@TempDir Path temporary)
+            throws Exception {
+        directory = temporary;
+        List<Segment> segments = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            Segment segment = new Segment(2L * i, i == 3);
+            segment.add(1, new byte[10]);
+            segment.add(1, new byte[10]);
+            segments.add(segment);
+        }
+        write(segments);
+        Path bad = directory.resolve(segments.get(1).name());
+        byte[] file = Files.readAllBytes(bad);
+        file[file.length / 2] ^= 1;
+        Files.write(bad, file);
+        assertThatThrownBy(() -> LogInspector.inspect(directory, 2))
+                .isInstanceOf(LogDamagedException.class);
+        assertThatThrownBy(() -> LogInspector.inspectWhole(directory))
+                .isInstanceOf(LogDamagedException.class);
+        assertThat(LogInspector.segments(directory)).hasSize(4);
+        assertThat(LogInspector.inspect(directory, 3))
+                .isEqualTo(new LogInspector.Result(4, 7, 1, 0));
+        assertThat(LogInspector.segments(directory))
+                .extracting(LogInspector.Segment::start)
+                .containsExactly(4L, 6L);
+    }
+
+    @Test
+    void aLogThatEndsBeforeTheStateIsDropped(@TempDir Path temporary) throws Exception {
+        directory = temporary;
+        Segment open = new Segment(3, true);
+        open.add(2, new byte[10]);
+        open.add(2, new byte[10]);
+        write(List.of(open));
+        assertThat(LogInspector.inspect(directory, 4).firstIndex()).isEqualTo(3);
+        assertThat(LogInspector.inspectWhole(directory))
+                .isEqualTo(new LogInspector.Result(3, 4, 2, 0));
+        assertThat(LogInspector.segments(directory)).hasSize(1);
+        assertThat(LogInspector.inspect(directory, 5))
+                .isEqualTo(new LogInspector.Result(6, 5, 2, 0));
+        assertThat(LogInspector.segments(directory)).isEmpty();
+    }
+
     @Test
     void aFileWhoseCreationWasCutOffIsEmpty(@TempDir Path temporary) throws Exception {
         directory = temporary;
@@ -343,5 +388,22 @@ class LogInspectorTest {
         open.bytes.writeBytes(frame(1, 2, new byte[5]));
         write(List.of(open));
         damaged("entry 2 of term 1 follows entry 0");
+    }
+
+    /// A process that was killed leaves entries that were written and not synced. Ratis takes what
+    /// it reads at its start for durable, so it has to be by then.
+    @Test
+    void whatIsFoundIsMadeDurable(@TempDir Path log) throws Exception {
+        Segment closed = new Segment(0, false);
+        closed.add(1, new byte[10]);
+        Segment open = new Segment(1, true);
+        open.add(1, new byte[20]);
+        for (Segment segment : List.of(closed, open)) {
+            Files.write(log.resolve(segment.name()), segment.file());
+        }
+        List<Path> synced = new ArrayList<>();
+        LogInspector.inspect(log, -1, synced::add);
+        assertThat(synced).contains(log.resolve(closed.name()), log.resolve(open.name()), log);
+        assertThat(LogInspector.inspect(log, -1).lastIndex()).isEqualTo(1);
     }
 }

@@ -14,12 +14,21 @@ import java.util.Map;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
 /// QEMU's guest agent behind a Unix socket: it freezes the guest's file systems for a snapshot. For
 /// one thread. A guest that does not answer within the patience given is not waited for.
+///
+/// The agent cannot tell its clients apart: an answer to an earlier one may still be in the
+/// channel. So each connection begins with `guest-sync`, and passes over whatever comes before its
+/// answer.
 public final class GuestAgent implements AutoCloseable {
     private static final int MAX_LINE_BYTES = 1 << 20;
+
+    /// Most answers to earlier clients that are passed over.
+    private static final int MAX_STALE = 64;
+
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Path path;
@@ -37,13 +46,15 @@ public final class GuestAgent implements AutoCloseable {
         this.patience = patience;
     }
 
-    /// @throws CisternException UNAVAILABLE where nothing answers there
+    /// @throws CisternException UNAVAILABLE where nothing answers there within `patience`
     public static GuestAgent connect(Path path, Duration patience) {
         try {
             SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
             try {
                 channel.connect(UnixDomainSocketAddress.of(path));
-                return new GuestAgent(path, channel, patience);
+                GuestAgent agent = new GuestAgent(path, channel, patience);
+                agent.sync();
+                return agent;
             } catch (IOException | RuntimeException e) {
                 channel.close();
                 throw e;
@@ -68,28 +79,65 @@ public final class GuestAgent implements AutoCloseable {
         return execute("guest-fsfreeze-thaw").asInt();
     }
 
+    private void sync() {
+        long id = ThreadLocalRandom.current().nextInt(1, Integer.MAX_VALUE);
+        within(
+                "guest-sync",
+                () -> {
+                    send(Map.of("execute", "guest-sync", "arguments", Map.of("id", id)));
+                    JsonNode reply = receive();
+                    for (int passed = 0; reply.path("return").asLong(-1) != id; passed++) {
+                        if (passed == MAX_STALE) {
+                            throw new IOException("it answers everything but what it is asked");
+                        }
+                        reply = receive();
+                    }
+                    return reply;
+                });
+    }
+
     private JsonNode execute(String command) {
+        return within(
+                command,
+                () -> {
+                    send(Map.of("execute", command));
+                    JsonNode reply = receive();
+                    if (!reply.has("return")) {
+                        throw new CisternException(
+                                ErrorCode.UNAVAILABLE,
+                                "the guest agent at "
+                                        + path
+                                        + " refused "
+                                        + command
+                                        + ": "
+                                        + reply.path("error").path("desc").asText());
+                    }
+                    return reply.get("return");
+                });
+    }
+
+    private void send(Map<String, Object> request) throws IOException {
+        ControlProtocol.writeLine(channel, ControlProtocol.json(request));
+    }
+
+    private JsonNode receive() throws IOException {
+        String line = lines.next();
+        if (line == null) {
+            throw new IOException("end of stream");
+        }
+        return JSON.readTree(line);
+    }
+
+    private interface Exchange {
+        JsonNode run() throws IOException;
+    }
+
+    private JsonNode within(String command, Exchange exchange) {
         // An agent that hangs would hang the caller: the channel is closed under it then.
         ScheduledFuture<?> limit =
                 timer.schedule(this::close, patience.toMillis(), TimeUnit.MILLISECONDS);
         try {
-            ControlProtocol.writeLine(channel, ControlProtocol.json(Map.of("execute", command)));
-            String line = lines.next();
-            if (line == null) {
-                throw new IOException("end of stream");
-            }
-            JsonNode reply = JSON.readTree(line);
-            if (!reply.has("return")) {
-                throw new CisternException(
-                        ErrorCode.UNAVAILABLE,
-                        "the guest agent at "
-                                + path
-                                + " refused "
-                                + command
-                                + ": "
-                                + reply.path("error").path("desc").asText());
-            }
-            return reply.get("return");
+            return exchange.run();
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.UNAVAILABLE,

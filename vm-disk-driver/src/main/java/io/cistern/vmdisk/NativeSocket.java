@@ -1,12 +1,14 @@
 package io.cistern.vmdisk;
 
+import static io.cistern.vmdisk.vhost.Libc.bind;
+import static io.cistern.vmdisk.vhost.Libc.unexpected;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.cistern.vmdisk.vhost.Libc;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
@@ -16,8 +18,6 @@ import java.lang.invoke.MethodHandle;
 /// it belongs to one thread at a time; a reader and a writer use one each. Pointers travel as
 /// longs: all supported systems are LP64.
 final class NativeSocket {
-    static final int EINTR = 4;
-    static final int EAGAIN = 11;
     static final int POLLIN = 1;
     static final int POLLOUT = 4;
 
@@ -26,17 +26,11 @@ final class NativeSocket {
 
     private static final int MSG_DONTWAIT = 0x40;
     private static final int MSG_NOSIGNAL = 0x4000;
-    private static final int SHUT_RD = 0;
-    private static final int SHUT_RDWR = 2;
     private static final long MSGHDR_BYTES = 56;
     private static final long MSGHDR_IOV = 16;
     private static final long MSGHDR_IOVLEN = 24;
     private static final long POLLFD_BYTES = 8;
 
-    private static final Linker LINKER = Linker.nativeLinker();
-    private static final long ERRNO_OFFSET =
-            Linker.Option.captureStateLayout()
-                    .byteOffset(MemoryLayout.PathElement.groupElement("errno"));
     private static final MethodHandle RECV =
             bind(
                     "recv",
@@ -49,10 +43,6 @@ final class NativeSocket {
             bind("sendmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT));
     private static final MethodHandle POLL =
             bind("poll", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
-    private static final MethodHandle SHUTDOWN =
-            bind("shutdown", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
-    private static final MethodHandle FCHMOD =
-            bind("fchmod", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
 
     private final int fd;
     private final MemorySegment scratch;
@@ -138,53 +128,7 @@ final class NativeSocket {
         }
     }
 
-    /// Ends the stream in both directions: blocked calls on it return. The descriptor stays open.
-    /// Unlike the other methods this may be called by any thread that knows `fd` to be open.
-    static void shutdown(int fd) {
-        shutdown(fd, SHUT_RDWR);
-    }
-
-    /// Ends the stream from the peer to here: a blocked [#receive] returns what has come, then 0.
-    static void shutdownReading(int fd) {
-        shutdown(fd, SHUT_RD);
-    }
-
-    private static void shutdown(int fd, int how) {
-        MemorySegment state = Arena.ofAuto().allocate(Linker.Option.captureStateLayout());
-        try {
-            // A peer that has already gone makes this fail, which is what was wanted anyway.
-            int ignored = (int) SHUTDOWN.invokeExact(state, fd, how);
-        } catch (Throwable t) {
-            throw unexpected("shutdown", t);
-        }
-    }
-
-    /// Sets the mode that a later `bind` gives to the socket's file (Linux).
-    static void setMode(int fd, int mode) {
-        MemorySegment state = Arena.ofAuto().allocate(Linker.Option.captureStateLayout());
-        try {
-            // The caller checks the file's mode after the bind, so a failure shows there.
-            int ignored = (int) FCHMOD.invokeExact(state, fd, mode);
-        } catch (Throwable t) {
-            throw unexpected("fchmod", t);
-        }
-    }
-
     private int lastError() {
-        return errno.get(JAVA_INT, ERRNO_OFFSET);
-    }
-
-    private static MethodHandle bind(String name, FunctionDescriptor descriptor) {
-        return LINKER.downcallHandle(
-                LINKER.defaultLookup().findOrThrow(name),
-                descriptor,
-                Linker.Option.captureCallState("errno"));
-    }
-
-    private static IllegalStateException unexpected(String call, Throwable cause) {
-        if (cause instanceof Error error) {
-            throw error;
-        }
-        return new IllegalStateException("calling " + call + " failed", cause);
+        return Libc.errno(errno);
     }
 }

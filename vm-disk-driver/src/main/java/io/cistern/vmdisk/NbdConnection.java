@@ -1,5 +1,7 @@
 package io.cistern.vmdisk;
 
+import io.cistern.vmdisk.vhost.Libc;
+import io.cistern.vmdisk.vhost.Native;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -98,7 +100,7 @@ final class NbdConnection implements Runnable {
             current.stop();
         }
         if (!closed) {
-            NativeSocket.shutdownReading(fd);
+            Native.shutdownReading(fd);
         }
     }
 
@@ -115,7 +117,7 @@ final class NbdConnection implements Runnable {
     synchronized void abort() {
         drain();
         if (!closed) {
-            NativeSocket.shutdown(fd);
+            Native.shutdown(fd);
         }
     }
 
@@ -191,9 +193,9 @@ final class NbdConnection implements Runnable {
                 long n = socket.send(1);
                 if (n >= 0) {
                     sent += (int) n;
-                } else if (n == -NativeSocket.EAGAIN) {
+                } else if (n == -Libc.EAGAIN) {
                     awaitReady(NativeSocket.POLLOUT, deadline);
-                } else if (n != -NativeSocket.EINTR) {
+                } else if (n != -Libc.EINTR) {
                     throw new IOException("send failed, errno " + -n);
                 }
             }
@@ -221,14 +223,14 @@ final class NbdConnection implements Runnable {
             if (n >= 0) {
                 return (int) n;
             }
-            if (n != -NativeSocket.EINTR) {
+            if (n != -Libc.EINTR) {
                 throw new IOException("recv failed, errno " + -n);
             }
         }
     }
 
     private void close() {
-        NativeSocket.shutdown(fd);
+        Native.shutdown(fd);
         outbox.close();
         synchronized (this) {
             closed = true;

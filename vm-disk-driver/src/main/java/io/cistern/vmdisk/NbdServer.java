@@ -2,6 +2,7 @@ package io.cistern.vmdisk;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.vmdisk.vhost.Native;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,6 @@ import org.slf4j.LoggerFactory;
 public final class NbdServer implements DiskServer {
     private static final Logger LOG = LoggerFactory.getLogger(NbdServer.class);
     private static final int BACKLOG = 64;
-    private static final int OWNER_ONLY = 0600;
     private static final long ACCEPT_RETRY_MS = 100;
 
     private final Export export;
@@ -48,7 +48,7 @@ public final class NbdServer implements DiskServer {
         this.limits = limits;
         this.listener = UnixServerSocketChannel.open();
         try {
-            NativeSocket.setMode(listener.getFD(), OWNER_ONLY);
+            Native.ownerOnly(listener.getFD());
             listener.socket().bind(new UnixSocketAddress(socket.toString()), BACKLOG);
             Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
         } catch (IOException | RuntimeException e) {
@@ -143,7 +143,7 @@ public final class NbdServer implements DiskServer {
             }
             closing = true;
         }
-        NativeSocket.shutdown(listener.getFD());
+        Native.shutdown(listener.getFD());
         boolean interrupted = join(acceptor);
         try {
             Files.deleteIfExists(socket);

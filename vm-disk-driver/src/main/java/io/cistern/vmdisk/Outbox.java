@@ -1,5 +1,7 @@
 package io.cistern.vmdisk;
 
+import io.cistern.vmdisk.vhost.Libc;
+import io.cistern.vmdisk.vhost.Native;
 import java.util.ArrayDeque;
 import org.jspecify.annotations.Nullable;
 
@@ -96,13 +98,13 @@ final class Outbox {
             long n = socket.send(count);
             if (n >= 0) {
                 advance(n);
-            } else if (n == -NativeSocket.EAGAIN) {
+            } else if (n == -Libc.EAGAIN) {
                 if (!mayWait) {
                     handOver();
                     return;
                 }
                 socket.poll(NativeSocket.POLLOUT, -1);
-            } else if (n != -NativeSocket.EINTR) {
+            } else if (n != -Libc.EINTR) {
                 fail();
                 return;
             }
@@ -179,7 +181,7 @@ final class Outbox {
 
     /// The peer is gone: nothing queued can reach it. The reader learns of it by the shutdown.
     private void fail() {
-        NativeSocket.shutdown(socket.fd());
+        Native.shutdown(socket.fd());
         PooledBuffer[] dropped;
         synchronized (this) {
             closed = true;

@@ -63,12 +63,10 @@ class DriverProcessTest {
     }
 
     /// @return the process that was
-    private long kill() throws InterruptedException {
+    private long kill() throws Exception {
         ProcessHandle process = ProcessHandle.of(client.pid()).orElseThrow();
         process.destroyForcibly();
-        while (process.isAlive()) {
-            Thread.sleep(5);
-        }
+        process.onExit().get(20, TimeUnit.SECONDS);
         return process.pid();
     }
 

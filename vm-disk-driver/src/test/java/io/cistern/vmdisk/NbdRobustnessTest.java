@@ -13,11 +13,13 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -126,18 +128,18 @@ class NbdRobustnessTest {
                                 }
                             });
             // The server stops taking requests: the sender gets stuck in turn.
-            await().until(() -> served.server.metrics().reads() > 0 && stalled());
+            AtomicLong last = new AtomicLong();
+            await().pollInterval(Duration.ofMillis(20))
+                    .during(Duration.ofMillis(200))
+                    .until(() -> {
+                        long reads = served.server.metrics().reads();
+                        return reads > 0 && last.getAndSet(reads) == reads;
+                    });
             assertThat(served.pool.bytesInUse()).isLessThan(80 << 20);
             assertThat(other.ask(0, CMD_READ, 0, 4096)).isZero();
             stuck.close();
             sender.join();
         }
-    }
-
-    private boolean stalled() throws InterruptedException {
-        long before = served.server.metrics().reads();
-        Thread.sleep(200);
-        return served.server.metrics().reads() == before;
     }
 
     @Test

@@ -98,6 +98,9 @@ public final class Checks {
     /// @param held bytes of slots the replica says it holds
     /// @param disk bytes of slots its disk has given out
     /// @param reopened the same, counted anew from the map after a restart
+    ///
+    ///   Between replicas they may differ by some slots: when garbage is collected decides whether
+    ///   a zeroed range keeps its slot, and each collects when it likes.
     public record Books(String replica, long rows, long held, long disk, long reopened) {}
 
     public static List<String> booksEqual(List<Books> all) {
@@ -105,10 +108,8 @@ public final class Checks {
         for (Books books : all) {
             if (books.rows != books.held
                     || books.held != books.disk
-                    || books.disk != books.reopened
-                    || books.held != all.getFirst().held) {
-                wrong.add("the books of the replicas disagree: " + all);
-                break;
+                    || books.disk != books.reopened) {
+                wrong.add("the books do not agree: " + books);
             }
         }
         return wrong;

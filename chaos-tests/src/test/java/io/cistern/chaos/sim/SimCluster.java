@@ -32,6 +32,7 @@ public final class SimCluster implements AutoCloseable {
     private static final int NODES = 3;
     private static final long STEP_NANOS = 50_000_000;
     private static final long CLOSE_ENTRIES = 50;
+    private static final int LONG_LOG = 100;
     private static final RaftTimings TIMINGS = RaftTimings.DEFAULT;
 
     /// @param capacityBytes of each disk
@@ -228,6 +229,7 @@ public final class SimCluster implements AutoCloseable {
         return new GroupTuning(
                 options.checkpointBytes,
                 Duration.ofSeconds(2),
+                0,
                 Duration.ofMillis(50),
                 Duration.ofSeconds(1),
                 Duration.ofMillis(200),
@@ -325,8 +327,7 @@ public final class SimCluster implements AutoCloseable {
 
     /// Starts what is down at once, and lets everything go on.
     public void heal() {
-        net.mendAll();
-        net.weather(30_000, 400_000, 0, 0);
+        net.calm();
         for (Node node : nodes) {
             node.downUntil = 0;
             Machine machine = node.machine;
@@ -337,6 +338,7 @@ public final class SimCluster implements AutoCloseable {
             }
             node.disk.troubles().failWrites = false;
             node.disk.troubles().failSyncs = false;
+            node.disk.troubles().crashNowhere();
             node.disk.troubles().lostWrite = 0;
             node.disk.troubles().misdirectedWrite = 0;
         }
@@ -362,6 +364,31 @@ public final class SimCluster implements AutoCloseable {
     /// True while a replica is missing: another one must not be taken then.
     public boolean rebuilding() {
         return rebuilding || nodes.stream().anyMatch(Node::lost);
+    }
+
+    /// Whether the log reaches far back.
+    boolean keepsLog() {
+        return options.purgeGap >= LONG_LOG;
+    }
+
+    boolean allServe() {
+        return nodes.stream().allMatch(this::servesNow);
+    }
+
+    boolean othersServe(Node node) {
+        return nodes.stream().filter(n -> n != node).allMatch(this::servesNow);
+    }
+
+    private boolean servesNow(Node node) {
+        SimNode now = node.process;
+        Machine machine = node.machine;
+        Store store = node.store();
+        return now != null
+                && machine != null
+                && !machine.frozen()
+                && store != null
+                && !store.importing()
+                && now.serves(GROUP);
     }
 
     private void loseDisk(Node node) {

@@ -137,6 +137,12 @@ public final class SimClient {
             }
 
             @Override
+            public long visibleIndex() {
+                io.cistern.storage.group.GroupReplica here = replica.get();
+                return here == null ? -1 : here.visibleIndex();
+            }
+
+            @Override
             public void reset() {}
         };
     }

@@ -13,9 +13,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Finds the sessions of servers that are no more: a client that comes with one has its shares
-/// opened here, where nobody else serves them, and with a share come its clients' sessions. Any
-/// thread; blocks.
+/// Finds the sessions of servers that are no more: a client that comes with one has the shares
+/// opened here that it may use and nobody else serves, and with a share come its clients' sessions.
+/// Any thread; blocks.
 public final class Adoption {
     /// As long as a share is not to be had, a client is told to wait for it, but not for ever: its
     /// session may be in none.
@@ -43,7 +43,11 @@ public final class Adoption {
         if (id.boot() == state.boot()) {
             throw new NfsException(Status4.BADSESSION, "no such session");
         }
-        boolean pending = shares.adoptFor(call);
+        boolean pending =
+                shares.adoptFor(
+                        call,
+                        () -> find(id, call) != null,
+                        share -> state.hasOpens(share.entry().id()));
         Session adopted = find(id, call);
         if (adopted != null) {
             return adopted;

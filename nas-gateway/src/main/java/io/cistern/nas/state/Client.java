@@ -25,6 +25,7 @@ public final class Client {
     volatile long seenNanos;
     int nextSession = 1;
     int lockedRanges;
+    private final Usage usage = new Usage();
     final Map<SessionId, Session> sessions = new LinkedHashMap<>();
     final Set<OpenState> opens = new HashSet<>();
     final Set<Delegation> delegations = new HashSet<>();
@@ -57,6 +58,10 @@ public final class Client {
 
     public ByteString owner() {
         return owner;
+    }
+
+    public Usage usage() {
+        return usage;
     }
 
     public String address() {

@@ -309,6 +309,7 @@ final class ClientTable {
     void sweep() {
         long now = nanoTime.getAsLong();
         for (Client client : List.copyOf(byId.values())) {
+            client.usage().measure(now);
             boolean stateless =
                     !client.confirmed || (client.opens.isEmpty() && client.delegations.isEmpty());
             long allowed = stateless ? limits.leaseSeconds() : limits.courtesySeconds();

@@ -243,6 +243,14 @@ public final class NfsState {
     /// @return whether others have to wait until it has reclaimed
     private boolean restore(long share, KnownClient known) {
         Client client = clients.confirmedOf(known.owner());
+        if (client != null
+                && known.id() != 0
+                && client.id() != known.id()
+                && known.boot() != boot
+                && clients.expired(client)) {
+            clients.remove(client); // it has begun anew at the server that had the share since
+            client = null;
+        }
         if (client != null && client.id() != known.id()) {
             // It has begun anew; if it is through with reclaiming it cannot want anything back.
             boolean waits = !client.reclaimComplete && known.state();
@@ -470,6 +478,8 @@ public final class NfsState {
     // ---- for people
 
     /// A client as the command line shows it.
+    ///
+    /// @param shares opens in each share where it is known
     public record ClientView(
             long id,
             String owner,
@@ -477,34 +487,35 @@ public final class NfsState {
             long idleMillis,
             boolean expired,
             int sessions,
-            int opens,
             int locks,
             int delegations,
-            List<Long> shares) {}
+            Map<Long, Integer> shares,
+            Usage.Rates rates) {}
 
     /// A locked range as the command line shows it; `last` -1 is the end of the file.
     public record LockView(FileKey file, long client, long first, long last, boolean exclusive) {}
 
     public List<ClientView> clients() {
         synchronized (mutex) {
-            long now = nanoTime.getAsLong();
-            List<ClientView> views = new ArrayList<>();
-            for (Client c : clients.clients()) {
-                views.add(
-                        new ClientView(
-                                c.id(),
-                                c.owner().toString(),
-                                c.address(),
-                                (now - c.seenNanos) / 1_000_000,
-                                clients.expired(c),
-                                c.sessions.size(),
-                                c.opens.size(),
-                                c.lockedRanges,
-                                c.delegations.size(),
-                                List.copyOf(c.recordedIn.keySet())));
-            }
-            return views;
+            return clients.clients().stream().map(this::view).toList();
         }
+    }
+
+    private ClientView view(Client c) {
+        Map<Long, Integer> shares = new HashMap<>();
+        c.recordedIn.keySet().forEach(share -> shares.put(share, 0));
+        c.opens.forEach(open -> shares.merge(open.file.share(), 1, Integer::sum));
+        return new ClientView(
+                c.id(),
+                c.owner().toString(),
+                c.address(),
+                (nanoTime.getAsLong() - c.seenNanos) / 1_000_000,
+                clients.expired(c),
+                c.sessions.size(),
+                c.lockedRanges,
+                c.delegations.size(),
+                shares,
+                c.usage().rates());
     }
 
     /// At most `max` locked ranges.

@@ -39,6 +39,7 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
         byte[] first =
                 session.begin(
                         new Session.Ask(ask.sequence(), ask.slot(), ask.highestSlot(), checksum));
+        session.client().usage().request();
         c.enter(session, ask, first == null, keep);
         return first;
     }

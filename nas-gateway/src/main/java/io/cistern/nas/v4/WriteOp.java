@@ -42,6 +42,7 @@ record WriteOp(StateId id, long offset, ByteBuf data) implements Operation {
                                                         a.file(),
                                                         offset,
                                                         data.nioBuffer())));
+        c.client().usage().wrote(written.count());
         out.writeInt(written.count()).writeInt(FILE_SYNC).writeLong(a.share().owned());
     }
 

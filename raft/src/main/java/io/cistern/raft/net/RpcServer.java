@@ -30,6 +30,7 @@ public final class RpcServer implements RpcHandlers, AutoCloseable {
     private final RpcLoops loops;
     private final AtomicReferenceArray<@Nullable RpcHandler> handlers =
             new AtomicReferenceArray<>(256);
+    private volatile boolean starting;
     private final AtomicInteger connections = new AtomicInteger();
     private final ChannelGroup channels =
             new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
@@ -44,11 +45,29 @@ public final class RpcServer implements RpcHandlers, AutoCloseable {
         this.loops = loops;
     }
 
+    /// Sets the handler of `opcode` (0..255). May be called at any time; a request without a
+    /// handler is answered with INVALID, or, between [#starting] and [#started], with UNAVAILABLE.
+    ///
+    /// @throws IllegalStateException if the opcode has a handler
     @Override
     public void register(int opcode, RpcHandler handler) {
         if (!handlers.compareAndSet(opcode, null, handler)) {
             throw new IllegalStateException("opcode " + opcode + " has a handler already");
         }
+    }
+
+    /// From now on an opcode without a handler is one that will have it: to be asked again.
+    public void starting() {
+        starting = true;
+    }
+
+    /// All handlers are there.
+    public void started() {
+        starting = false;
+    }
+
+    boolean isStarting() {
+        return starting;
     }
 
     /// Listens on `address` (port 0: any free one) and returns the address bound. May be called for

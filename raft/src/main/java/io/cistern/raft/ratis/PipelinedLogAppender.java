@@ -23,6 +23,7 @@ import org.apache.ratis.server.leader.LogAppenderBase;
 import org.apache.ratis.server.protocol.TermIndex;
 import org.apache.ratis.server.raftlog.RaftLog;
 import org.apache.ratis.server.raftlog.RaftLogIOException;
+import org.apache.ratis.statemachine.SnapshotInfo;
 import org.apache.ratis.util.LifeCycle;
 import org.apache.ratis.util.Timestamp;
 import org.jspecify.annotations.Nullable;
@@ -178,6 +179,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             } catch (RaftLogIOException | RuntimeException e) {
                 LOG.warn("{}: cannot read the log for the follower", this, e);
                 errors.failed();
+                executeBlocking(this::dropUnreadable);
             }
         }
         getLeaderState().checkHealth(getFollower());
@@ -217,10 +219,22 @@ final class PipelinedLogAppender extends LogAppenderBase {
                 request = newAppendEntriesRequest(callId.getAndIncrement(), false);
             } catch (RaftLogIOException | RuntimeException e) {
                 LOG.warn("{}: cannot read the log for the follower", this, e);
+                dropUnreadable();
             }
             AppendEntriesRequestProto result = request;
             execute(() -> built(current, result));
         });
+    }
+
+    /// Log that is kept for others alone, and cannot be read, would hold the follower up for ever:
+    /// without it, it fetches the state. Blocks.
+    private void dropUnreadable() {
+        SnapshotInfo own = getServer().getStateMachine().getLatestSnapshot();
+        long next = getFollower().getNextIndex();
+        if (own != null && next <= own.getIndex() && next >= getRaftLog().getStartIndex()) {
+            LOG.warn("{}: dropping the log up to {}", this, own.getIndex());
+            getRaftLog().purge(own.getIndex());
+        }
     }
 
     private void built(long ofEra, @Nullable AppendEntriesRequestProto request) {

@@ -105,6 +105,21 @@ class RpcTest {
     }
 
     @Test
+    void whatHasNoHandlerYetIsToBeAskedAgain() throws Exception {
+        RpcServer server = server(RpcLimits.DEFAULT, null);
+        server.starting();
+        InetSocketAddress at = server.bind(loopback(0));
+        RpcClient client = client();
+        assertThat(failure(client.call(at, 9, LONG, text("a"))).code())
+                .isEqualTo(ErrorCode.UNAVAILABLE);
+        server.register(9, (request, responder) -> responder.ok(request.retain()));
+        server.started();
+        assertThat(read(client.call(at, 9, LONG, text("a")))).isEqualTo("a");
+        assertThat(failure(client.call(at, 10, LONG, text("a"))).code())
+                .isEqualTo(ErrorCode.INVALID);
+    }
+
+    @Test
     void answersCarryThePayload() throws Exception {
         InetSocketAddress at = server(RpcLimits.DEFAULT, null).bind(loopback(0));
         assertThat(read(client().call(at, ECHO, LONG, text("a"), text("b")))).isEqualTo("ab");

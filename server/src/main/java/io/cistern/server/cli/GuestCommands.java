@@ -211,7 +211,7 @@ final class GuestCommands extends BaseCommand.Group {
                     return;
                 }
                 try (GuestAgent inside = GuestAgent.connect(agentPath, PATIENCE)) {
-                    int frozen = inside.freeze();
+                    int frozen = freeze(inside, agentPath);
                     Snapshots taken;
                     try {
                         taken = take(monitor, names);
@@ -220,6 +220,20 @@ final class GuestCommands extends BaseCommand.Group {
                     }
                     report(taken, frozen);
                 }
+            }
+        }
+
+        /// An agent that takes too long may still freeze: it is told to thaw then.
+        private static int freeze(GuestAgent inside, Path path) {
+            try {
+                return inside.freeze();
+            } catch (CisternException e) {
+                try (GuestAgent again = GuestAgent.connect(path, PATIENCE)) {
+                    again.thaw();
+                } catch (CisternException thaw) {
+                    e.addSuppressed(thaw);
+                }
+                throw e;
             }
         }
 

@@ -72,9 +72,12 @@ final class CopyReceiver {
 
     /// Copies from the replica on `source`. Blocks until the store is complete and durable.
     ///
+    /// @param least the index that the source must stand at: what was applied here, or is missing
+    ///   from the log, is not given up for something older
     /// @return the position from which to replay the log
-    /// @throws CisternException UNAVAILABLE and others: the store is left as an interrupted copy
-    LogPosition copy(String source) {
+    /// @throws CisternException STALE: the source is behind `least`; UNAVAILABLE and others. Where
+    ///   the copy had begun the store is left as an interrupted one, else as it was
+    LogPosition copy(String source, long least) {
         long startedMillis = node.clock().millis();
         long before = copiedBytes.sum();
         WireCopy.Opened opened =
@@ -83,6 +86,17 @@ final class CopyReceiver {
                         Wire.COPY_OPEN,
                         new WireRequest.Plain(group)::encode,
                         WireCopy.Opened::decode);
+        if (opened.position().index() < least) {
+            close(source, opened);
+            throw new CisternException(
+                    ErrorCode.STALE,
+                    "the replica on "
+                            + source
+                            + " stands at index "
+                            + opened.position().index()
+                            + ", before "
+                            + least);
+        }
         progress = ReplicaStatus.Progress.of(0, opened.usedBytes(), startedMillis, startedMillis);
         long changedSince = changedSince();
         log.info(
@@ -111,9 +125,13 @@ final class CopyReceiver {
             return reached;
         } finally {
             progress = null;
-            WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
-            node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
+            close(source, opened);
         }
+    }
+
+    private void close(String source, WireCopy.Opened opened) {
+        WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
+        node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
     }
 
     private long changedSince() {
@@ -143,8 +161,9 @@ final class CopyReceiver {
             ExportPage page = ask(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
             long received = received(page.rows());
             List<RowKey> missing = store.importPage(page);
-            received += rows(stream, missing);
             copiedBytes.add(received);
+            throttle(received, beganNanos);
+            rows(stream, missing);
             newest = Math.max(newest, page.appliedIndex());
             for (RowExport row : page.rows()) {
                 seen += WireCopy.heldBytes(row);
@@ -155,10 +174,13 @@ final class CopyReceiver {
                             Math.max(seen, stream.opened.usedBytes()),
                             stream.startedMillis,
                             node.clock().millis());
-            if (page.end()) {
+            if (page.end() && missing.isEmpty()) {
                 return newest;
             }
-            after = page.last();
+            // Rows fetched by name may show newer entries than the page that named them: it is
+            // asked
+            // once more for what follows it, and tells how far the sender is now.
+            after = page.end() ? page.rows().getLast().key() : page.last();
             long fresh = copiedBytes.sum() - durable;
             if (fresh >= DURABLE_BYTES
                     || (fresh > 0 && node.threads().nanoTime() - durableNanos >= DURABLE_NANOS)) {
@@ -166,7 +188,6 @@ final class CopyReceiver {
                 durable += fresh;
                 durableNanos = node.threads().nanoTime();
             }
-            throttle(received, beganNanos);
         }
     }
 
@@ -212,20 +233,22 @@ final class CopyReceiver {
         return bytes;
     }
 
-    private long rows(Stream stream, List<RowKey> missing) {
-        long received = 0;
+    /// Fetches rows that a page only named. A page names many: each request is throttled.
+    private void rows(Stream stream, List<RowKey> missing) {
         for (int from = 0; from < missing.size(); from += WireCopy.MAX_ROWS) {
             checkStopped();
+            long beganNanos = node.threads().nanoTime();
             List<RowKey> some =
                     missing.subList(from, Math.min(missing.size(), from + WireCopy.MAX_ROWS));
             WireCopy.RowsRequest request =
                     new WireCopy.RowsRequest(group, stream.opened.session(), some);
             List<RowExport> rows =
                     ask(stream.source, Wire.COPY_ROWS, request::encode, WireCopy::rows);
-            received += received(rows);
             store.importRows(rows);
+            long received = received(rows);
+            copiedBytes.add(received);
+            throttle(received, beganNanos);
         }
-        return received;
     }
 
     private static long received(List<RowExport> rows) {

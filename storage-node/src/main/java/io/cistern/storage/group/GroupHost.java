@@ -154,7 +154,8 @@ public final class GroupHost implements AutoCloseable {
 
     private static boolean copied(Replica replica, String source) {
         try {
-            LogPosition reached = replica.receiver().copy(source);
+            LogPosition reached =
+                    replica.receiver().copy(source, replica.store().applied().index());
             replica.machine().moved(reached);
             return true;
         } catch (CisternException e) {

@@ -57,6 +57,11 @@ public final class GroupReplica implements VolumeGroup {
         return parts.machine().appliedIndex();
     }
 
+    /// Index of the newest entry any of whose effects a read here may have shown.
+    public long visibleIndex() {
+        return parts.machine().visibleIndex();
+    }
+
     @Override
     public CompletableFuture<Receipt> write(
             long volume, Origin origin, long offset, ByteBuffer data) {

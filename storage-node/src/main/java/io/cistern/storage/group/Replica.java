@@ -35,6 +35,9 @@ final class Replica implements VolumeStateMachine.Listener {
 
     private static final long MAX_PAUSE_MILLIS = 5_000;
 
+    /// After how many attempts to begin a copy Raft is told, less one.
+    private static final int UNTOUCHED_ATTEMPTS = 3;
+
     private final GroupId id;
     private final Peer self;
     private final Store store;
@@ -178,7 +181,8 @@ final class Replica implements VolumeStateMachine.Listener {
 
     /// Begins a copy of this replica for another.
     WireCopy.Opened openCopy() {
-        if (!running().reads.readable()) {
+        if (!running().reads.readable() || machine.appliedIndex() < 0) {
+            // One that waits to join has applied nothing, and its state is nobody's.
             throw new CisternException(
                     ErrorCode.STALE, self.id() + " is catching up itself; copy from another");
         }
@@ -241,10 +245,11 @@ final class Replica implements VolumeStateMachine.Listener {
         return done;
     }
 
-    /// Goes on until it succeeds or the replica is closed: once a copy has begun nothing may be
-    /// applied before it is complete. Where the leader does not answer any more, another member's
-    /// state will do: with the leader lost, this replica may be the one that a majority lacks, and
-    /// no other leader can commit anything while it waits.
+    /// Goes on until it succeeds or the replica is closed, if a copy has begun: nothing may be
+    /// applied then before it is complete. Where none could begin it fails, and Raft asks again.
+    /// Where the leader does not answer any more, another member's state will do: with the leader
+    /// lost, this replica may be the one that a majority lacks, and no other leader can commit
+    /// anything while it waits.
     private void install(
             Peer leader, LogPosition firstAvailable, CompletableFuture<LogPosition> done) {
         Running now = running.getNow(null);
@@ -255,15 +260,12 @@ final class Replica implements VolumeStateMachine.Listener {
         for (int attempt = 0; ; attempt++) {
             String source = source(leader, now, attempt);
             try {
-                LogPosition reached = receiver.copy(source);
-                if (reached.index() >= firstAvailable.index() - 1) {
-                    if (now != null) {
-                        now.reads.suspend(false);
-                    }
-                    done.complete(reached);
-                    return;
+                LogPosition reached = receiver.copy(source, firstAvailable.index() - 1);
+                if (now != null) {
+                    now.reads.suspend(false);
                 }
-                log.warn("a copy of group {} reached only {}", id, reached);
+                done.complete(reached);
+                return;
             } catch (CisternException e) {
                 log.warn(
                         "copying group {} from {} to {}: {}",
@@ -273,6 +275,16 @@ final class Replica implements VolumeStateMachine.Listener {
                         e.getMessage());
             } catch (RuntimeException e) {
                 log.error("copying group {} from {}", id, source, e);
+            }
+            if (!store.importing() && attempt >= UNTOUCHED_ATTEMPTS) {
+                // What is here is whole: with the log it has it may be what the group needs.
+                if (now != null) {
+                    now.reads.suspend(false);
+                }
+                done.completeExceptionally(
+                        new CisternException(
+                                ErrorCode.UNAVAILABLE, "no copy of " + id + " could begin"));
+                return;
             }
             if (closed || !node.threads().sleep(TimeUnit.MILLISECONDS.toNanos(pauseMillis))) {
                 done.completeExceptionally(

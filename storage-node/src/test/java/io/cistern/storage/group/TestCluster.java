@@ -59,12 +59,13 @@ final class TestCluster implements AutoCloseable {
             return new Options(nodes, capacityBytes, changed, log);
         }
 
-        /// Checkpoints and log files so small that a few MiB purge the log.
+        /// Checkpoints and log files so small that a few MiB purge the log, of which nothing is
+        /// kept for others.
         Options smallLogs() {
             return new Options(
                     nodes,
                     capacityBytes,
-                    tuning.withCheckpointLogBytes(256 << 10),
+                    tuning.withCheckpointLogBytes(256 << 10).withLogRetentionBytes(0),
                     new RaftLogLimits(256 << 10, 64 << 10, 256 << 10));
         }
     }

@@ -294,7 +294,7 @@ final class Connection implements Runnable {
     private void makeInflight(Payload.Inflight asked) throws IOException {
         checkInflight(asked);
         long bytes = asked.queues() * InflightArea.bytes(asked.queueSize());
-        int memfd = Native.memfd("cistern-inflight", bytes);
+        int memfd = NativeMemory.memfd("cistern-inflight", bytes);
         try {
             Payload.Inflight made =
                     new Payload.Inflight(

@@ -52,7 +52,7 @@ public final class FrontEnd implements AutoCloseable {
         this.options = options;
         long ringBytes = Ring.bytes(options);
         long bytes = ringBytes * options.queues;
-        this.memfd = Native.memfd("cistern-guest", bytes);
+        this.memfd = NativeMemory.memfd("cistern-guest", bytes);
         this.memory = SharedMemory.map(memfd, bytes);
         for (int i = 0; i < options.queues; i++) {
             rings.add(new Ring(i, i * ringBytes));

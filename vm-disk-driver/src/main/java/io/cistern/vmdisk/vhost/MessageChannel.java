@@ -24,7 +24,7 @@ final class MessageChannel {
     /// @return null at the end of the stream
     /// @throws VhostException where it is none that may be
     @Nullable Message receive() throws IOException {
-        int[] fds = new int[Native.MAX_FDS];
+        int[] fds = new int[Libc.MAX_FDS];
         Arrays.fill(fds, -1);
         boolean whole = false;
         try {

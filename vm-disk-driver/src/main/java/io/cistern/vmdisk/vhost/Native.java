@@ -1,31 +1,30 @@
 package io.cistern.vmdisk.vhost;
 
+import static io.cistern.vmdisk.vhost.Libc.CMSG_HEADER_BYTES;
+import static io.cistern.vmdisk.vhost.Libc.CONTROL_BYTES;
+import static io.cistern.vmdisk.vhost.Libc.bind;
+import static io.cistern.vmdisk.vhost.Libc.call;
+import static io.cistern.vmdisk.vhost.Libc.ints;
+import static io.cistern.vmdisk.vhost.Libc.unexpected;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import io.cistern.vmdisk.vhost.Libc.Scratch;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 
-/// System calls that Java's own classes do not offer: passing descriptors, mapping foreign memory,
-/// eventfds (Linux, LP64). Pointers travel as longs. Failures are IOExceptions that name the call
-/// and errno, but for calls whose doc says otherwise. Any thread may call any method.
+/// Sockets that pass descriptors, and eventfds, which Java's own classes do not offer (Linux).
+/// Failures are IOExceptions that name the call and errno, but for calls whose doc says otherwise.
+/// Any thread may call any method.
 public final class Native {
-    static final int EINTR = 4;
-    static final int EAGAIN = 11;
     static final short POLLIN = 1;
     private static final short POLLRDHUP = 0x2000;
-
-    /// Most descriptors received with one message: the protocol's eight memory regions, and room to
-    /// notice that somebody sends more.
-    static final int MAX_FDS = 16;
 
     private static final int AF_UNIX = 1;
     private static final int SOCK_STREAM = 1;
@@ -36,44 +35,28 @@ public final class Native {
     private static final int MSG_CTRUNC = 0x8;
     private static final int MSG_NOSIGNAL = 0x4000;
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
-    private static final int PROT_READ_WRITE = 3;
-    private static final int MAP_SHARED = 1;
-    private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE = 0x4032;
-    private static final int SEEK_END = 2;
     private static final int F_GETFL = 3;
     private static final int F_SETFL = 4;
     private static final int O_NONBLOCK = 0x800;
-    private static final int F_ADD_SEALS = 1033;
-    private static final int F_GET_SEALS = 1034;
-    private static final int F_SEAL_SHRINK = 2;
-    private static final int F_SEAL_GROW = 4;
-    private static final int MFD_CLOEXEC_ALLOW_SEALING = 3;
     private static final int EFD_NONBLOCK_CLOEXEC = 0x80800;
+    private static final int SHUT_RD = 0;
     private static final int SHUT_RDWR = 2;
 
     private static final int SUN_PATH_OFFSET = 2;
     private static final int SOCKADDR_BYTES = 110;
-    private static final int MSGHDR_BYTES = 56;
-    private static final int CMSG_HEADER_BYTES = 16;
-    private static final int CONTROL_BYTES = CMSG_HEADER_BYTES + 4 * MAX_FDS;
 
-    private static final Linker LINKER = Linker.nativeLinker();
-    private static final long ERRNO_OFFSET =
-            Linker.Option.captureStateLayout()
-                    .byteOffset(MemoryLayout.PathElement.groupElement("errno"));
-
+    static final MethodHandle FCNTL =
+            Libc.LINKER.downcallHandle(
+                    Libc.LINKER.defaultLookup().findOrThrow("fcntl"),
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT),
+                    Linker.Option.captureCallState("errno"),
+                    Linker.Option.firstVariadicArg(2));
     private static final MethodHandle SOCKET = ints("socket", 3);
     private static final MethodHandle LISTEN = ints("listen", 2);
     private static final MethodHandle CLOSE = ints("close", 1);
     private static final MethodHandle SHUTDOWN = ints("shutdown", 2);
     private static final MethodHandle EVENTFD = ints("eventfd", 2);
     private static final MethodHandle FCHMOD = ints("fchmod", 2);
-    private static final MethodHandle FCNTL =
-            LINKER.downcallHandle(
-                    LINKER.defaultLookup().findOrThrow("fcntl"),
-                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT),
-                    Linker.Option.captureCallState("errno"),
-                    Linker.Option.firstVariadicArg(2));
     private static final MethodHandle BIND =
             bind("bind", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT));
     private static final MethodHandle SOCKETPAIR =
@@ -101,66 +84,8 @@ public final class Native {
             bind("write", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle POLL =
             bind("poll", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
-    private static final MethodHandle MMAP =
-            bind(
-                    "mmap",
-                    FunctionDescriptor.of(
-                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
-                            JAVA_LONG));
-    private static final MethodHandle MUNMAP =
-            bind("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
-    private static final MethodHandle LSEEK =
-            bind("lseek", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT));
-    private static final MethodHandle FTRUNCATE =
-            bind("ftruncate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG));
-    private static final MethodHandle MEMFD_CREATE =
-            bind("memfd_create", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_INT));
 
     private Native() {}
-
-    /// A call's own scratch memory; each thread has one.
-    private static final class Scratch {
-        private final MemorySegment all = Arena.ofAuto().allocate(1024, 16);
-        final MemorySegment errno = all.asSlice(0, 16);
-        final MemorySegment header = all.asSlice(16, MSGHDR_BYTES);
-        final MemorySegment vector = all.asSlice(80, 16);
-        final MemorySegment value = all.asSlice(96, 16);
-        final MemorySegment control = all.asSlice(128, CONTROL_BYTES);
-        final MemorySegment address = all.asSlice(256, 128);
-        final MemorySegment polls = all.asSlice(384, 64);
-
-        int error() {
-            return errno.get(JAVA_INT, ERRNO_OFFSET);
-        }
-    }
-
-    private static final ThreadLocal<Scratch> SCRATCH = ThreadLocal.withInitial(Scratch::new);
-
-    private interface IntCall {
-        int run(Scratch s) throws Throwable;
-    }
-
-    private static int call(String name, IntCall call) throws IOException {
-        Scratch s = SCRATCH.get();
-        while (true) {
-            int result;
-            try {
-                result = call.run(s);
-            } catch (Throwable t) {
-                throw unexpected(name, t);
-            }
-            if (result >= 0) {
-                return result;
-            }
-            if (s.error() != EINTR) {
-                throw failed(name, s.error());
-            }
-        }
-    }
-
-    private static IOException failed(String name, int errno) {
-        return new IOException(name + " failed, errno " + errno);
-    }
 
     // ---- sockets
 
@@ -168,7 +93,7 @@ public final class Native {
     static int listen(String path, int backlog) throws IOException {
         int fd = call("socket", s -> socket(s));
         try {
-            call("fchmod", s -> (int) FCHMOD.invokeExact(s.errno, fd, 0600));
+            ownerOnly(fd);
             call(
                     "bind",
                     s -> {
@@ -181,6 +106,11 @@ public final class Native {
             close(fd);
             throw e;
         }
+    }
+
+    /// Lets only its owner use the file that a later `bind` makes (Linux).
+    public static void ownerOnly(int fd) throws IOException {
+        call("fchmod", s -> (int) FCHMOD.invokeExact(s.errno, fd, 0600));
     }
 
     /// A stream socket connected to `path`.
@@ -253,7 +183,7 @@ public final class Native {
     /// The process at the other end; 0 where unknown.
     static int peerPid(int fd) {
         try {
-            Scratch s = SCRATCH.get();
+            Scratch s = Libc.scratch();
             s.value.set(JAVA_INT, 0, 12);
             call(
                     "getsockopt",
@@ -272,10 +202,20 @@ public final class Native {
         }
     }
 
-    /// Ends a socket's stream in both directions: blocked calls on it return. Ignores failure.
-    static void shutdown(int fd) {
+    /// Ends a socket's stream in both directions: blocked calls on it return. The descriptor stays
+    /// open. Ignores failure: a peer that has already gone is what was wanted.
+    public static void shutdown(int fd) {
+        shutdown(fd, SHUT_RDWR);
+    }
+
+    /// Ends the stream from the peer to here: a blocked receive returns what has come, then 0.
+    public static void shutdownReading(int fd) {
+        shutdown(fd, SHUT_RD);
+    }
+
+    private static void shutdown(int fd, int how) {
         try {
-            call("shutdown", s -> (int) SHUTDOWN.invokeExact(s.errno, fd, SHUT_RDWR));
+            call("shutdown", s -> (int) SHUTDOWN.invokeExact(s.errno, fd, how));
         } catch (IOException alreadyEnded) {
             return;
         }
@@ -286,7 +226,7 @@ public final class Native {
         if (fd < 0) {
             return;
         }
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         try {
             int ignored = (int) CLOSE.invokeExact(s.errno, fd);
         } catch (Throwable t) {
@@ -301,7 +241,7 @@ public final class Native {
     ///   upper 32 bits
     /// @throws VhostException where more came than fit into `fds`
     public static long receive(int fd, long address, long length, int[] fds) throws IOException {
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         s.vector.set(JAVA_LONG, 0, address);
         s.vector.set(JAVA_LONG, 8, length);
         s.header.fill((byte) 0);
@@ -351,7 +291,7 @@ public final class Native {
 
     /// Sends bytes with descriptors, at most [#MAX_FDS].
     public static int send(int fd, long address, long length, int[] passed) throws IOException {
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         s.vector.set(JAVA_LONG, 0, address);
         s.vector.set(JAVA_LONG, 8, length);
         s.header.fill((byte) 0);
@@ -392,7 +332,7 @@ public final class Native {
 
     /// Adds 1 to an eventfd. Whatever fails is the other end's loss.
     public static void signal(int fd) {
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         s.value.set(JAVA_LONG, 0, 1L);
         try {
             long ignored = (long) WRITE.invokeExact(s.errno, fd, s.value.address(), 8L);
@@ -405,7 +345,7 @@ public final class Native {
     ///
     /// @return false at its end, which an eventfd has not: it is something else
     public static boolean drain(int fd) {
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         try {
             return (long) READ.invokeExact(s.errno, fd, s.value.address(), 8L) != 0;
         } catch (Throwable t) {
@@ -418,7 +358,7 @@ public final class Native {
     /// @param timeoutMs -1 for no limit
     /// @return bit 0: the first is ready; bit 1: the second
     public static int await(int first, int second, int timeoutMs) throws IOException {
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         s.polls.set(JAVA_INT, 0, first);
         s.polls.set(JAVA_INT, 4, POLLIN);
         s.polls.set(JAVA_INT, 8, second);
@@ -430,150 +370,10 @@ public final class Native {
 
     /// True where the other end of a socket has closed it, whatever it had sent before.
     static boolean hungUp(int fd) throws IOException {
-        Scratch s = SCRATCH.get();
+        Scratch s = Libc.scratch();
         s.polls.set(JAVA_INT, 0, fd);
         s.polls.set(JAVA_INT, 4, POLLRDHUP);
         call("poll", c -> (int) POLL.invokeExact(c.errno, c.polls.address(), 1L, 0));
         return s.polls.get(JAVA_SHORT, 6) != 0;
-    }
-
-    // ---- memory
-
-    /// An anonymous file of that size which can neither shrink nor grow.
-    public static int memfd(String name, long bytes) throws IOException {
-        int fd = memfdUnsealed(name, bytes);
-        try {
-            call(
-                    "fcntl",
-                    s ->
-                            (int)
-                                    FCNTL.invokeExact(
-                                            s.errno, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW));
-            return fd;
-        } catch (IOException e) {
-            close(fd);
-            throw e;
-        }
-    }
-
-    /// An anonymous file of that size.
-    static int memfdUnsealed(String name, long bytes) throws IOException {
-        int fd;
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment text = arena.allocateFrom(name);
-            fd =
-                    call(
-                            "memfd_create",
-                            s ->
-                                    (int)
-                                            MEMFD_CREATE.invokeExact(
-                                                    s.errno,
-                                                    text.address(),
-                                                    MFD_CLOEXEC_ALLOW_SEALING));
-        }
-        try {
-            truncate(fd, bytes);
-            return fd;
-        } catch (IOException e) {
-            close(fd);
-            throw e;
-        }
-    }
-
-    static void truncate(int fd, long bytes) throws IOException {
-        call("ftruncate", s -> (int) FTRUNCATE.invokeExact(s.errno, fd, bytes));
-    }
-
-    /// True where the file can never become smaller.
-    static boolean cannotShrink(int fd) {
-        try {
-            int seals = call("fcntl", s -> (int) FCNTL.invokeExact(s.errno, fd, F_GET_SEALS, 0));
-            return (seals & F_SEAL_SHRINK) != 0;
-        } catch (IOException noSeals) {
-            return false;
-        }
-    }
-
-    /// A file's size in bytes.
-    static long size(int fd) throws IOException {
-        Scratch s = SCRATCH.get();
-        try {
-            long size = (long) LSEEK.invokeExact(s.errno, fd, 0L, SEEK_END);
-            if (size < 0) {
-                throw failed("lseek", s.error());
-            }
-            return size;
-        } catch (IOException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw unexpected("lseek", t);
-        }
-    }
-
-    /// Maps a file's first `bytes` for reading and writing, shared.
-    static long map(int fd, long bytes) throws IOException {
-        Scratch s = SCRATCH.get();
-        try {
-            long address =
-                    (long)
-                            MMAP.invokeExact(
-                                    s.errno, 0L, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0L);
-            if (address == -1) {
-                throw failed("mmap", s.error());
-            }
-            return address;
-        } catch (IOException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw unexpected("mmap", t);
-        }
-    }
-
-    /// Maps private zeroes over a range that is mapped, as one step.
-    static void replaceByPrivate(long address, long bytes) throws IOException {
-        Scratch s = SCRATCH.get();
-        try {
-            long at =
-                    (long)
-                            MMAP.invokeExact(
-                                    s.errno,
-                                    address,
-                                    bytes,
-                                    PROT_READ_WRITE,
-                                    MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE,
-                                    -1,
-                                    0L);
-            if (at == -1) {
-                throw failed("mmap", s.error());
-            }
-        } catch (IOException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw unexpected("mmap", t);
-        }
-    }
-
-    static void unmap(long address, long bytes) throws IOException {
-        call("munmap", s -> (int) MUNMAP.invokeExact(s.errno, address, bytes));
-    }
-
-    private static MethodHandle ints(String name, int count) {
-        MemoryLayout[] arguments = new MemoryLayout[count];
-        java.util.Arrays.fill(arguments, JAVA_INT);
-        return bind(name, FunctionDescriptor.of(JAVA_INT, arguments));
-    }
-
-    private static MethodHandle bind(String name, FunctionDescriptor descriptor) {
-        return LINKER.downcallHandle(
-                LINKER.defaultLookup().findOrThrow(name),
-                descriptor,
-                Linker.Option.captureCallState("errno"));
-    }
-
-    private static IllegalStateException unexpected(String call, Throwable cause) {
-        if (cause instanceof Error error) {
-            throw error;
-        }
-        return new IllegalStateException("calling " + call + " failed", cause);
     }
 }

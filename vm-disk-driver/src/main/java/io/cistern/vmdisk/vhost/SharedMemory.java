@@ -58,13 +58,13 @@ public final class SharedMemory {
     ///
     /// @throws IOException where it is no file of at least that size, or cannot be mapped
     public static SharedMemory map(int fd, long bytes) throws IOException {
-        long size = Native.size(fd);
+        long size = NativeMemory.size(fd);
         if (bytes <= 0 || bytes > size) {
             throw new VhostException(
                     "cannot map " + bytes + " bytes of a file that has " + size + " bytes");
         }
-        boolean sealed = Native.cannotShrink(fd);
-        long address = Native.map(fd, bytes);
+        boolean sealed = NativeMemory.cannotShrink(fd);
+        long address = NativeMemory.map(fd, bytes);
         return new SharedMemory(MemorySegment.ofAddress(address).reinterpret(bytes), sealed);
     }
 
@@ -95,7 +95,7 @@ public final class SharedMemory {
             }
         }
         try {
-            Native.unmap(segment.address(), segment.byteSize());
+            NativeMemory.unmap(segment.address(), segment.byteSize());
         } catch (IOException e) {
             // The address and the length are those of the mapping: the kernel cannot refuse.
             throw new IllegalStateException(e);
@@ -111,7 +111,7 @@ public final class SharedMemory {
                 return;
             }
             try {
-                Native.replaceByPrivate(segment.address(), segment.byteSize());
+                NativeMemory.replaceByPrivate(segment.address(), segment.byteSize());
             } catch (IOException e) {
                 // Nothing is written for it to be charged for: only a kernel that is out of its own
                 // memory refuses, and then nothing can be promised to the guest any more.

@@ -385,7 +385,7 @@ class HostileFrontEndTest {
     @Test
     void memoryThatIsCutOff() throws Exception {
         for (int round = 0; round < 3; round++) {
-            int fd = Native.memfdUnsealed("cut", 1 << 20);
+            int fd = NativeMemory.memfdUnsealed("cut", 1 << 20);
             attackWithFile(fd);
             Native.close(fd);
         }
@@ -400,7 +400,7 @@ class HostileFrontEndTest {
             f.send(Request.ADD_MEM_REG, region(0, 1 << 20, FrontEnd.USER_BASE, 0), fd);
             f.ring(0).start();
             f.number(Request.GET_QUEUE_NUM);
-            Native.truncate(fd, 0);
+            NativeMemory.truncate(fd, 0);
             f.ring(0).signal();
             assertThat(f.closed(WAIT_MS)).isTrue();
         }

@@ -16,7 +16,7 @@ class InflightAreaTest {
     private static final int SIZE = 8;
 
     private static SharedMemory memory() throws IOException {
-        int fd = Native.memfd("test", InflightArea.bytes(SIZE));
+        int fd = NativeMemory.memfd("test", InflightArea.bytes(SIZE));
         try {
             return SharedMemory.map(fd, InflightArea.bytes(SIZE));
         } finally {

@@ -18,7 +18,7 @@ class SplitRingTest {
     @Property(tries = 2000)
     void anyGarbageEnds(@ForAll long seed) throws IOException {
         Random random = new Random(seed);
-        int fd = Native.memfd("ring", BYTES);
+        int fd = NativeMemory.memfd("ring", BYTES);
         SharedMemory memory = SharedMemory.map(fd, BYTES);
         Native.close(fd);
         GuestMemory guest =

@@ -408,7 +408,7 @@ class VhostServerTest {
         serve(device, false);
         FrontEnd front = connect(FrontEnd.Options.of(1, 16, 16 << 10));
         long pages = front.memory().bytes() >> 12;
-        int fd = Native.memfd("log", 4096 + 4096);
+        int fd = NativeMemory.memfd("log", 4096 + 4096);
         SharedMemory log = SharedMemory.map(fd, 8192);
         front.send(Request.SET_FEATURES, new Payload.Number(Features.WRITABLE));
         front.send(Request.SET_LOG_BASE, new Payload.LogArea(4096, 4096), fd);

@@ -179,7 +179,7 @@ class VhostStopTest {
     @Test
     void aLiveMigrationWaitsUntilNothingIsInFlight() throws Exception {
         submitBoth();
-        int fd = Native.memfd("log", 4096);
+        int fd = NativeMemory.memfd("log", 4096);
         front.send(Request.SET_LOG_BASE, new Payload.LogArea(4096, 0), fd);
         front.reply(Request.SET_LOG_BASE, new int[0]);
         Native.close(fd);

@@ -21,9 +21,9 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -46,7 +46,7 @@ public final class Client implements ClusterClient {
     private final Surroundings around;
     private final ScheduledExecutorService timer;
     private final ConcurrentHashMap<Long, GroupRoute> routes = new ConcurrentHashMap<>();
-    private final Set<Device> devices = ConcurrentHashMap.newKeySet();
+    private final List<Device> devices = new CopyOnWriteArrayList<>();
     private long ticks;
 
     /// @param config its seeds are not used here

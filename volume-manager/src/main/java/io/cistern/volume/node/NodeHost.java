@@ -135,6 +135,7 @@ public final class NodeHost implements ClusterNode {
             this.host = opened(newHost(halt));
             this.server =
                     opened(new RpcServer(wire.identity(), RpcLimits.DEFAULT, wire.tls(), loops));
+            server.starting();
             InetSocketAddress bound = server.bind(config.wire());
             this.self =
                     new InitialNode(
@@ -214,6 +215,7 @@ public final class NodeHost implements ClusterNode {
         // has lost it.
         host.register(server);
         service.register(server);
+        server.started();
         catalog.start();
         Caretaker caretaker =
                 new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));

@@ -306,6 +306,26 @@ class SystemRulesTest {
     }
 
     @Test
+    void aCommandThatLacksAPartIsRefusedAndStopsNobody() {
+        SystemState state = SystemRules.apply(SystemState.EMPTY, form()).state();
+        for (String body :
+                List.of(
+                        "{\"type\":\"DrainNode\",\"request\":\"a\",\"node\":null,\"on\":true}",
+                        "{\"type\":\"CreateGroup\",\"request\":\"b\",\"places\":null}",
+                        "{\"type\":\"DrainNode\",\"request\":null,\"node\":\"n0\",\"on\":true}")) {
+            byte[] json = body.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+            ByteBuffer encoded = ByteBuffer.allocate(1 + json.length).put((byte) 1).put(json);
+            Step step = SystemRules.apply(state, SystemCodec.decode(encoded.flip()));
+            assertThat(step.outcome().error()).as(body).isEqualTo(ErrorCode.INVALID);
+            assertThat(step.state().nodes()).isEqualTo(state.nodes());
+            byte[] checkpoint =
+                    SystemCodec.encode(new Checkpoint(new LogPosition(1, 1), step.state()));
+            assertThat(SystemCodec.decodeCheckpoint(checkpoint, "it").state())
+                    .isEqualTo(step.state());
+        }
+    }
+
+    @Test
     void anExportFollowsItsVolumeAndHoldsIt() {
         SystemState state = apply(sample().state(), new SystemCommand.NumberNode("n", "n1"));
         assertThat(state.targets().numbers())
