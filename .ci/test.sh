@@ -3,6 +3,8 @@
 #
 #   ./cistern test                 the whole suite (about 20 minutes on 2 cores)
 #   ./cistern test MODULE...       only these modules and what they need, e.g. ./cistern test raft storage-node
+#   ./cistern test --chaos [--minutes N] [--seed S [--count N]] [--scenario NAME] [--faults LIST] [--operations N]
+#                                  faults, simulated and of real processes, for N minutes (1), or one seed; docs/reliability.md
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -27,6 +29,33 @@ fi
 
 JAVA_HOME=$(./cistern --jdk-home) || exit 1
 export JAVA_HOME
+
+# --- chaos ---------------------------------------------------------------------------------------------------------
+if [ "${1:-}" = --chaos ]; then
+    shift
+    properties=()
+    while (($#)); do
+        case $1 in
+            --minutes | --seed | --count | --scenario | --faults | --operations)
+                [ -n "${2:-}" ] || { echo "cistern test --chaos: $1 wants a value" >&2; exit 2; }
+                properties+=("-Dchaos.${1#--}=$2")
+                shift 2
+                ;;
+            --no-processes)
+                properties+=(-Dchaos.real=false)
+                shift
+                ;;
+            *)
+                echo "cistern test --chaos: unknown option '$1'; known: --minutes --seed --count --scenario --faults --operations --no-processes" >&2
+                exit 2
+                ;;
+        esac
+    done
+    say "building"
+    mvn -B -ntp -q -pl chaos-tests -am -Djacoco.skip -Dspotless.check.skip -Dtest=Chaos verify "${properties[@]}" 2>&1 |
+        grep -vE '^\[INFO\]|^WARNING|^$'
+    exit "${PIPESTATUS[0]}"
+fi
 
 # --- build and test -----------------------------------------------------------------------------------------------
 say "formatting, compile checks, tests, coverage (JDK at $("$JAVA_HOME/bin/java" -version 2>&1 | head -1))"

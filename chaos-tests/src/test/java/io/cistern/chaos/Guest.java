@@ -24,7 +24,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /// A Linux guest under QEMU's processor emulation. Its kernel and system are an initramfs; its disk
-/// `/dev/vda` is a volume behind a socket. Runs one command at a time.
+/// `/dev/vda` is a volume behind a socket, or it is an iSCSI initiator. Runs one command at a time.
 final class Guest implements AutoCloseable {
     private static final Duration BUILD_LIMIT = Duration.ofMinutes(3);
     private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
@@ -52,7 +52,18 @@ final class Guest implements AutoCloseable {
 
     /// Boots a guest with a disk that those arguments describe.
     static Guest boot(Path dir, List<String> disk) throws IOException, InterruptedException {
-        Guest guest = start(dir, disk);
+        return ready(start(dir, "disk", disk), dir);
+    }
+
+    /// Boots a guest with open-iscsi and dm-multipath, and a network card. Its loopback interface is
+    /// down: what it sends to 127.0.0.1 reaches the portals of the host.
+    static Guest bootInitiator(Path dir) throws IOException, InterruptedException {
+        List<String> card =
+                List.of("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=");
+        return ready(start(dir, "san", card), dir);
+    }
+
+    private static Guest ready(Guest guest, Path dir) throws IOException, InterruptedException {
         try {
             guest.answer("ready", BOOT_LIMIT);
             return guest;
@@ -68,7 +79,7 @@ final class Guest implements AutoCloseable {
             throws IOException, InterruptedException {
         List<String> arguments = new ArrayList<>(disk);
         arguments.addAll(List.of("-incoming", "unix:" + migration));
-        return start(dir, arguments);
+        return start(dir, "disk", arguments);
     }
 
     /// A disk over NBD.
@@ -92,9 +103,9 @@ final class Guest implements AutoCloseable {
                 "vhost-user-blk-pci,chardev=disk,id=vda,num-queues=2,disable-legacy=on");
     }
 
-    private static Guest start(Path dir, List<String> disk)
+    private static Guest start(Path dir, String kind, List<String> disk)
             throws IOException, InterruptedException {
-        Path images = images(dir);
+        Path images = images(dir, kind);
         List<String> line =
                 new ArrayList<>(
                         List.of(
@@ -139,11 +150,11 @@ final class Guest implements AutoCloseable {
         }
     }
 
-    private static Path images(Path dir) throws IOException, InterruptedException {
+    private static Path images(Path dir, String kind) throws IOException, InterruptedException {
         Path script =
                 Path.of(System.getProperty("cistern.repo"), "chaos-tests/guest/build-initramfs.sh");
         List<String> lines =
-                Programs.run(dir, BUILD_LIMIT, List.of("bash", script.toString()))
+                Programs.run(dir, BUILD_LIMIT, List.of("bash", script.toString(), kind))
                         .succeeded()
                         .output()
                         .lines()

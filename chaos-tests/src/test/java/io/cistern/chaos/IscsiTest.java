@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// Other people's initiators at the portals of three node processes.
 class IscsiTest {
     private static final Duration QUICK = Duration.ofSeconds(60);
+    private static final Duration STALL_LIMIT = Duration.ofSeconds(5);
     private static final long MIB = 1 << 20;
 
     @TempDir static Path dir;
@@ -94,7 +96,7 @@ class IscsiTest {
                                         url(portal, "load")));
                 AwaitedSocket ready = new AwaitedSocket(socket);
                 Programs.Running fio =
-                        Programs.start(dir, Fio.overNbd("load", ready.socket(), 24, 150))) {
+                        Programs.start(dir, Fio.overNbd("load", ready.socket(), 20, 180))) {
             awaitWritten("load", MIB);
             cluster.kill(leader);
             cluster.leaderOf("load", leader);
@@ -136,10 +138,7 @@ class IscsiTest {
     @Test
     void chapKeepsOthersOut() throws Exception {
         cluster.cistern("volume", "create", "secret", "16MiB");
-        Path file = dir.resolve("chap.secret");
-        Files.writeString(file, "twelve and more\n");
-        Files.setPosixFilePermissions(
-                file, java.nio.file.attribute.PosixFilePermissions.fromString("rw-------"));
+        Path file = secret("chap", "twelve and more");
         cluster.cistern(
                 "iscsi",
                 "export",
@@ -155,6 +154,58 @@ class IscsiTest {
         assertThat(Programs.run(dir, QUICK, inq).exit()).as("without a secret").isNotZero();
         assertThat(cluster.logs()).doesNotContain("twelve and more");
         cluster.cistern("iscsi", "unexport", "secret");
+    }
+
+    /// A Debian host with CHAP in both directions and digests, with a file system over the portals of
+    /// two nodes. The node of the path that it uses is killed and comes back: to the host that is a
+    /// short stall and no error. `-Dcistern.multipath.kills=N` does it N times, and prints each.
+    @Test
+    void aHostWithTwoPathsSeesAKilledNodeAsAShortStall(@TempDir Path guestDir) throws Exception {
+        cluster.cistern("volume", "create", "san", "256MiB");
+        cluster.cistern(
+                "iscsi",
+                "export",
+                "san",
+                "--initiator",
+                MultipathHost.INITIATOR,
+                "--chap-user",
+                "host1",
+                "--chap-secret-file",
+                secret("in", MultipathHost.SECRET).toString(),
+                "--mutual-user",
+                "cistern1",
+                "--mutual-secret-file",
+                secret("out", MultipathHost.TARGET_SECRET).toString());
+        int leader = Integer.parseInt(cluster.leaderOf("san").substring(1));
+        int other = (leader + 1) % LocalCluster.NODES;
+        int kills = Integer.getInteger("cistern.multipath.kills", 1);
+        try (MultipathHost host = MultipathHost.boot(guestDir, cluster, "san")) {
+            host.logIn(other, List.of(leader, other));
+            host.mount();
+            for (int i = 0; i < kills; i++) {
+                String victim = host.activeNode();
+                Duration stall =
+                        host.verifiedLoad(
+                                12,
+                                () -> {
+                                    cluster.kill(victim);
+                                    cluster.startNodes();
+                                });
+                System.out.printf("killed %s: longest stall %s%n", victim, stall);
+                assertThat(stall).as(host.sh("dmesg | tail -n 40")).isLessThan(STALL_LIMIT);
+                host.awaitPaths(2);
+            }
+            host.unmount();
+        }
+        cluster.awaitHealth("OK");
+        cluster.cistern("verify", "san");
+        cluster.cistern("iscsi", "unexport", "san");
+    }
+
+    private static Path secret(String name, String secret) throws IOException {
+        Path file = Files.writeString(dir.resolve(name + ".secret"), secret + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+        return file;
     }
 
     /// Those of libiscsi's suites that take two paths or two initiators, with each at another node:

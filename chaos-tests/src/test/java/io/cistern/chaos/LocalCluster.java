@@ -36,7 +36,7 @@ final class LocalCluster implements AutoCloseable {
     private static final Duration COMMAND_LIMIT = Duration.ofMinutes(3);
     private static final Duration REQUEST_LIMIT = Duration.ofSeconds(10);
     private static final int PORTS_PER_NODE = 100;
-    private static final List<Integer> PORTS_USED = List.of(0, 1, 2, 10);
+    private static final List<Integer> PORTS_USED = List.of(0, 1, 2, 10, 20);
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final HttpClient http =

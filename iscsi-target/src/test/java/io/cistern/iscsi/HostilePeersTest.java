@@ -2,6 +2,7 @@ package io.cistern.iscsi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.cistern.block.MemoryBlockDevice;
 import io.cistern.iscsi.pdu.LoginRequest;
 import io.cistern.iscsi.pdu.LoginStage;
 import io.cistern.iscsi.pdu.Pdu;
@@ -17,7 +18,9 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -36,6 +39,57 @@ class HostilePeersTest {
         long start = System.nanoTime();
         assertThat(other.status()).isZero();
         assertThat(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start)).isLessThan(4);
+    }
+
+    /// A session with another target that works without a pause while others attack, and how long it
+    /// had to wait.
+    private final class Bystander implements AutoCloseable {
+        private static final long LONGEST_NS = 2_000_000_000L;
+
+        private final RawInitiator initiator = new RawInitiator(served.port());
+        private final AtomicBoolean stop = new AtomicBoolean();
+        private final CompletableFuture<long[]> result = new CompletableFuture<>();
+
+        Bystander() throws IOException {
+            initiator.name = RawInitiator.NAME + ":bystander";
+            served.catalog.export(
+                    "bystander",
+                    new MemoryTarget(new MemoryBlockDevice(1 << 20)),
+                    TestCatalog.OPEN);
+            assertThat(initiator.logIn(TestCatalog.PREFIX + "bystander").status()).isZero();
+            Thread.ofPlatform().start(this::work);
+        }
+
+        private void work() {
+            byte[] data = new byte[8 * BLOCK];
+            long[] seen = {0, 0};
+            try {
+                while (!stop.get()) {
+                    long start = System.nanoTime();
+                    java.util.Arrays.fill(data, (byte) seen[0]);
+                    assertThat(initiator.writeAll(1000, data, BLOCK).status()).isZero();
+                    assertThat(initiator.readAll(1000, 8)).isEqualTo(data);
+                    seen[0]++;
+                    seen[1] = Math.max(seen[1], System.nanoTime() - start);
+                }
+                result.complete(seen);
+            } catch (IOException | RuntimeException | AssertionError e) {
+                result.completeExceptionally(e);
+            }
+        }
+
+        void wasServed() {
+            stop.set(true);
+            long[] seen = result.orTimeout(20, TimeUnit.SECONDS).join();
+            assertThat(seen[0]).as("writes and reads").isGreaterThan(10);
+            assertThat(seen[1]).as("longest, ns").isLessThan(LONGEST_NS);
+        }
+
+        @Override
+        public void close() throws IOException {
+            stop.set(true);
+            initiator.close();
+        }
     }
 
     private void nothingIsLeft() {
@@ -114,6 +168,50 @@ class HostilePeersTest {
         }
     }
 
+    /// A PDU with a few bytes of it changed. One in eight loses its framing, or its end.
+    private static byte[] malformed(byte[] pdu, Random random) {
+        boolean framing = random.nextInt(8) == 0;
+        for (int i = 0; i < 1 + random.nextInt(4); i++) {
+            int at = random.nextInt(48);
+            if (framing || at < 4 || at > 7) {
+                pdu[at] = (byte) random.nextInt();
+            }
+        }
+        return framing && random.nextBoolean()
+                ? java.util.Arrays.copyOf(pdu, random.nextInt(pdu.length))
+                : pdu;
+    }
+
+    /// 10,000 PDUs, each of them malformed, over as many connections as the portal makes of it.
+    @Test
+    void tenThousandMalformedPdusHarmNobodyElse() throws IOException {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        try (RawInitiator other = RawInitiator.login(served);
+                Bystander bystander = new Bystander()) {
+            int sent = 0;
+            while (sent < 10_000) {
+                try (RawInitiator initiator = new RawInitiator(served.port())) {
+                    initiator.isid = 10 + random.nextInt(10);
+                    assertThat(initiator.logIn(Served.TARGET, "InitialR2T", "No").status())
+                            .as("seed %s", seed)
+                            .isZero();
+                    for (byte[] pdu : stream(initiator, random)) {
+                        sent++;
+                        initiator.sendBytes(malformed(pdu, random));
+                    }
+                } catch (IOException e) {
+                    // The portal has closed the connection; that is its right.
+                    assertThat(e).hasMessageNotContaining("timed out");
+                }
+            }
+            bystander.wasServed();
+            bystander.close();
+            othersAreServed(other);
+            nothingIsLeft();
+        }
+    }
+
     /// 500 connections of 20 PDUs: 10,000 PDUs, of which every stream has something wrong in it.
     @Test
     void spoiltStreamsHarmNobodyElse() throws IOException {
@@ -170,7 +268,8 @@ class HostilePeersTest {
     @Test
     void halfOpenConnectionsMakeRoomForOthers() throws IOException {
         List<Socket> sockets = new ArrayList<>();
-        try (RawInitiator other = RawInitiator.login(served)) {
+        try (RawInitiator other = RawInitiator.login(served);
+                Bystander bystander = new Bystander()) {
             byte[] half =
                     other.encode(
                             new LoginRequest(
@@ -196,6 +295,7 @@ class HostilePeersTest {
                     othersAreServed(other);
                 }
             }
+            bystander.wasServed();
             try (RawInitiator late = new RawInitiator(served.port())) {
                 late.isid = 3;
                 assertThat(late.logIn(Served.TARGET).status()).isZero();

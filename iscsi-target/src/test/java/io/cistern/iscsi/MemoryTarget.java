@@ -82,7 +82,11 @@ final class MemoryTarget implements ScsiTarget {
                             (cdb.getInt(2) & 0xffffffffL) * BLOCK,
                             (cdb.getShort(7) & 0xffff) * BLOCK);
             case 0x88, 0x8a ->
-                    new Range(opcode == 0x8a, cdb.getLong(2) * BLOCK, cdb.getInt(10) * BLOCK);
+                    new Range(
+                            opcode == 0x8a,
+                            // Beyond any end, and without overflow.
+                            Math.clamp(cdb.getLong(2), 0, 1L << 40) * BLOCK,
+                            (int) Math.min(cdb.getInt(10) & 0xffffffffL, 1L << 21) * BLOCK);
             default -> null;
         };
     }

@@ -28,7 +28,9 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +45,9 @@ final class RawInitiator implements AutoCloseable {
     private final EmbeddedChannel out = new EmbeddedChannel(encoder);
     private final EmbeddedChannel in = new EmbeddedChannel(decoder);
     private final byte[] buffer = new byte[65_536];
+
+    /// With their data, which tests look at and need not release.
+    private final List<Pdu> received = new ArrayList<>();
 
     int cmdSn = 1;
     int nextItt = 1;
@@ -137,8 +142,11 @@ final class RawInitiator implements AutoCloseable {
     @Nullable Pdu receive() throws IOException {
         while (true) {
             Object next = in.readInbound();
-            if (next != null) {
-                return (Pdu) next;
+            if (next instanceof Pdu pdu) {
+                if (pdu.data() != Unpooled.EMPTY_BUFFER) {
+                    received.add(pdu);
+                }
+                return pdu;
             }
             int n;
             try {
@@ -259,6 +267,7 @@ final class RawInitiator implements AutoCloseable {
             assertThat(data.dataSn()).isEqualTo(sn);
             assertThat(data.bufferOffset()).isEqualTo(all.size());
             all.writeBytes(ByteBufUtil.getBytes(data.data()));
+            received.remove(data);
             data.release();
             if (data.end() != null) {
                 assertThat(data.end().status()).isZero();
@@ -299,6 +308,12 @@ final class RawInitiator implements AutoCloseable {
     @Override
     public void close() throws IOException {
         socket.close();
+        for (Pdu pdu : received) {
+            if (pdu.data().refCnt() > 0) {
+                pdu.release();
+            }
+        }
+        received.clear();
         in.finishAndReleaseAll();
         out.finishAndReleaseAll();
     }

@@ -2,7 +2,6 @@ package io.cistern.nas;
 
 import io.cistern.nas.mount.MountProgram;
 import io.cistern.nas.recovery.Recovery;
-import io.cistern.nas.recovery.Removals;
 import io.cistern.nas.rpc.Portmapper;
 import io.cistern.nas.rpc.RpcLimits;
 import io.cistern.nas.rpc.RpcServer;
@@ -15,9 +14,12 @@ import io.cistern.nas.v3.Nfs3;
 import io.cistern.nas.v4.Nfs4;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
@@ -58,17 +60,10 @@ public final class NfsServer implements AutoCloseable {
                         newBoot(), config.state(), MAX_MESSAGE_BYTES, System::nanoTime, recovery);
         recovery.state(state);
         shares.listener(recovery);
-        Removals removals = new Removals(state);
-        this.v3 = new Nfs3(shares, removals, config.cachedReplies());
-        this.v4 =
-                new Nfs4(
-                        new Nfs4.Parts(
-                                shares,
-                                state,
-                                removals,
-                                recovery::record,
-                                config.serverId(),
-                                config.scope()));
+        Nfs4.Service service =
+                Nfs4.create(shares, state, recovery, config.serverId(), config.scope());
+        this.v3 = new Nfs3(shares, service.openFiles(), config.cachedReplies());
+        this.v4 = service.program();
         this.mounts = new MountProgram(shares);
         this.rpc =
                 new RpcServer(
@@ -155,12 +150,29 @@ public final class NfsServer implements AutoCloseable {
         return mounts.mounts();
     }
 
+    /// Hosts of NFSv3 clients that mounted each share that is served here.
+    public Map<Long, Set<String>> mountsByShare() {
+        Map<String, Long> ids = new HashMap<>();
+        shares.opened().forEach(s -> ids.put(s.entry().name(), s.entry().id()));
+        Map<Long, Set<String>> hosts = new HashMap<>();
+        for (MountProgram.Mount mount : mounts.mounts()) {
+            String name = mount.path().replaceFirst("^/+", "").replaceFirst("/.*", "");
+            Long id = ids.get(name);
+            if (id != null) {
+                hosts.computeIfAbsent(id, i -> new TreeSet<>()).add(mount.host());
+            }
+        }
+        return hosts;
+    }
+
     /// Figures since the start.
     ///
     /// @param calls NFSv3 procedures and NFSv4 operations by name, such as `v3.read`
     public record Metrics(
             RpcStats.Snapshot rpc,
             int connections,
+            int inFlight,
+            long heldBytes,
             NfsState.Counts state,
             Map<String, Long> calls) {}
 
@@ -170,7 +182,13 @@ public final class NfsServer implements AutoCloseable {
             calls.put("v3." + Nfs3.nameOf(i), v3.calls(i));
         }
         v4.calls().forEach((name, count) -> calls.put("v4." + name, count));
-        return new Metrics(rpc.stats().snapshot(), rpc.connections(), state.counts(), calls);
+        return new Metrics(
+                rpc.stats().snapshot(),
+                rpc.connections(),
+                rpc.inFlight(),
+                rpc.heldBytes(),
+                state.counts(),
+                calls);
     }
 
     /// Stops serving, then gives the shares up.

@@ -435,15 +435,6 @@ class Nfs4Test {
         }
     }
 
-    private static Op reclaim(String owner) {
-        return op(
-                OPEN,
-                o -> {
-                    o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString(owner);
-                    o.writeBool(false).writeInt(1).writeInt(0);
-                });
-    }
-
     @Test
     void aSilentClientKeepsItsStateUntilSomebodyNeedsIt() throws InterruptedException {
         StateLimits limits = StateLimits.DEFAULT.withLease(1, 1);

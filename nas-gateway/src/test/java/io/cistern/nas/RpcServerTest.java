@@ -11,6 +11,7 @@ import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import java.io.UncheckedIOException;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -86,7 +87,7 @@ class RpcServerTest {
 
     @Test
     void manyCallsAtOnceAreAllAnswered() {
-        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 16, 60);
+        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 64, 1L << 24, 16, 60);
         try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
                 RpcTestClient c = server.client()) {
             Set<Integer> open = new HashSet<>();
@@ -102,8 +103,29 @@ class RpcServerTest {
     }
 
     @Test
+    void callsBeyondWhatAllConnectionsMayHaveUnderWayWaitTheirTurn() {
+        RpcLimits one = new RpcLimits(1 << 20, 16, 4, 1 << 20, 1, 1 << 20, 16, 60);
+        try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(one));
+                RpcTestClient a = server.client();
+                RpcTestClient b = server.client();
+                RpcTestClient c = server.client()) {
+            for (int i = 0; i < 300; i++) {
+                for (RpcTestClient client : List.of(a, b, c)) {
+                    client.send(i, RpcTestClient.NFS, 3, 0, o -> {});
+                }
+            }
+            for (RpcTestClient client : List.of(a, b, c)) {
+                for (int i = 0; i < 300; i++) {
+                    client.receive();
+                }
+            }
+            assertThat(server.server.metrics().rpc().saturated()).isPositive();
+        }
+    }
+
+    @Test
     void connectionsBeyondTheLimitAreClosed() {
-        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 2, 60);
+        RpcLimits few = new RpcLimits(1 << 20, 16, 4, 1 << 20, 64, 1L << 24, 2, 60);
         try (TestServer server = TestServer.of(MemoryShares.open(), c -> c.withRpc(few));
                 RpcTestClient a = server.client();
                 RpcTestClient b = server.client()) {

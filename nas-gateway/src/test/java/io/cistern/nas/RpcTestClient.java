@@ -21,7 +21,7 @@ class RpcTestClient implements AutoCloseable {
     private static final int LAST = 1 << 31;
     private static final int TIMEOUT_MS = 20_000;
 
-    private final InetSocketAddress address;
+    private InetSocketAddress address;
     private Socket socket;
     private int xid = 1_000;
     private int uid;
@@ -45,6 +45,12 @@ class RpcTestClient implements AutoCloseable {
     void reconnect() {
         close();
         socket = connect(address);
+    }
+
+    /// Goes on with another server.
+    void moveTo(InetSocketAddress other) {
+        address = other;
+        reconnect();
     }
 
     RpcTestClient as(int user) {

@@ -33,7 +33,7 @@ final class TestServer implements AutoCloseable {
         return new TestServer(withRoots(new MemoryShares().add("share", rule)), change);
     }
 
-    private static MemoryShares withRoots(MemoryShares shares) {
+    static MemoryShares withRoots(MemoryShares shares) {
         shares.shares()
                 .forEach(s ->
                         shares.files(s.name())

@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 
 /// An NFSv4.1 or 4.2 client with one session and one slot, which sends what it is told to. One
 /// thread.
-final class V4TestClient extends RpcTestClient {
+class V4TestClient extends RpcTestClient {
     static final int ACCESS = 3;
     static final int CLOSE = 4;
     static final int COMMIT = 5;
@@ -47,6 +47,7 @@ final class V4TestClient extends RpcTestClient {
     private int sequence;
     private int lastStatus;
     private int lastCount;
+    private int lastFlags;
     private List<Op> lastOps = List.of();
 
     /// An operation with its arguments.
@@ -66,6 +67,11 @@ final class V4TestClient extends RpcTestClient {
     }
 
     void start(String owner, long verifier) {
+        start(owner, verifier, 0);
+    }
+
+    /// @param flags of CREATE_SESSION
+    void start(String owner, long verifier, int flags) {
         XdrReader id =
                 alone(
                         op(
@@ -82,7 +88,7 @@ final class V4TestClient extends RpcTestClient {
                         op(
                                 CREATE_SESSION,
                                 o -> {
-                                    o.writeLong(client).writeInt(next).writeInt(0);
+                                    o.writeLong(client).writeInt(next).writeInt(flags);
                                     channel(o);
                                     channel(o);
                                     o.writeInt(0x4000_0000).writeInt(1).writeInt(0);
@@ -107,6 +113,11 @@ final class V4TestClient extends RpcTestClient {
 
     int lastStatus() {
         return lastStatus;
+    }
+
+    /// SEQ4_STATUS_* of the last SEQUENCE.
+    int lastFlags() {
+        return lastFlags;
     }
 
     /// How many results came, SEQUENCE's included.
@@ -165,7 +176,8 @@ final class V4TestClient extends RpcTestClient {
     private XdrReader afterSequence(XdrReader r) {
         assertThat(r.readInt()).isEqualTo(SEQUENCE);
         if (r.readInt() == 0) {
-            r.readFixed(36);
+            r.readFixed(32);
+            lastFlags = r.readInt();
         }
         return r;
     }
@@ -228,6 +240,16 @@ final class V4TestClient extends RpcTestClient {
                         o.writeInt(0).writeBitmap(0, 1 << 1).writeInt(4).writeInt(0644);
                     }
                     o.writeInt(0).writeString(name);
+                });
+    }
+
+    /// CLAIM_PREVIOUS, for reading and writing.
+    static Op reclaim(String owner) {
+        return op(
+                OPEN,
+                o -> {
+                    o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString(owner);
+                    o.writeBool(false).writeInt(1).writeInt(0);
                 });
     }
 

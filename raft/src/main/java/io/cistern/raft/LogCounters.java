@@ -70,7 +70,8 @@ final class LogCounters {
         }
     }
 
-    private static long size(Path file) {
+    /// 0 if the file is gone.
+    static long size(Path file) {
         try {
             return Files.size(file);
         } catch (IOException e) {

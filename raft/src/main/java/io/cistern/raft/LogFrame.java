@@ -20,6 +20,8 @@ record LogFrame(int offset, int end, long term, long index) {
 
     static final int CHECKSUM_BYTES = 4;
 
+    private static final int MAX_LENGTH_BYTES = 5;
+
     private static final int TERM_TAG = 1 << 3;
     private static final int INDEX_TAG = 2 << 3;
 
@@ -47,6 +49,19 @@ record LogFrame(int offset, int end, long term, long index) {
             return null;
         }
         return new Extent(offset, at, at + length + CHECKSUM_BYTES);
+    }
+
+    /// True if the file ends at `offset` or within the length of a frame there.
+    static boolean endsInLength(byte[] file, int offset) {
+        for (int at = offset; at < offset + MAX_LENGTH_BYTES; at++) {
+            if (at >= file.length) {
+                return true;
+            }
+            if (file[at] >= 0) {
+                return false;
+            }
+        }
+        return false;
     }
 
     /// The frame at `offset`, or null if there is no whole frame with the right checksum.

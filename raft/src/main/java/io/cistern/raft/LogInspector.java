@@ -31,13 +31,17 @@ import org.slf4j.LoggerFactory;
 /// only behind its end, into zero fill or past the end of the file, so these are zeroes or missing.
 /// A bad last entry counts as cut off if, and only if, one of these holds:
 ///
-/// - the file ends before it does;
+/// - the file ends before it does, be it within its length;
 /// - its last four bytes, where the checksum belongs, are zero, or it does not begin at all up to
 ///   the next sector boundary;
 /// - a whole sector of it is zero.
 ///
 /// And not if one flipped bit makes it whole: then it was complete. In doubt it is damage: the
 /// entry may have been acknowledged.
+///
+/// What is found whole is made durable before anyone relies on it: a process that died between the
+/// write of an entry and its sync has left it to the kernel, and Ratis counts what it reads at its
+/// start as synced and acknowledges it.
 final class LogInspector {
     private static final Logger log = LoggerFactory.getLogger(LogInspector.class);
 
@@ -52,14 +56,24 @@ final class LogInspector {
     /// @param cutBytes taken off the end
     record Result(long firstIndex, long lastIndex, long lastTerm, long cutBytes) {}
 
-    private record Segment(Path path, long start, long end, boolean open) {}
+    /// A file of the log.
+    ///
+    /// @param end Long.MAX_VALUE in an open one
+    record Segment(Path path, long start, long end, boolean open) {}
 
     private final Path directory;
+    private final Sync sync;
     private long next;
     private long term;
 
-    private LogInspector(Path directory) {
+    private LogInspector(Path directory, Sync sync) {
         this.directory = directory;
+        this.sync = sync;
+    }
+
+    /// Makes a file, or the names in a directory, durable.
+    interface Sync {
+        void sync(Path path) throws IOException;
     }
 
     /// Checks the segments in `directory` and cuts a torn end off.
@@ -67,11 +81,22 @@ final class LogInspector {
     /// @param checkpoint index up to which the log is not needed; -1 if it is needed whole
     /// @throws LogDamagedException saying what is damaged and where
     static Result inspect(Path directory, long checkpoint) throws IOException, LogDamagedException {
-        return new LogInspector(directory).inspect(checkpoint);
+        return inspect(directory, checkpoint, LogInspector::force);
+    }
+
+    static Result inspect(Path directory, long checkpoint, Sync sync)
+            throws IOException, LogDamagedException {
+        return new LogInspector(directory, sync).inspect(checkpoint);
+    }
+
+    private static void force(Path path) throws IOException {
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
     }
 
     private Result inspect(long checkpoint) throws IOException, LogDamagedException {
-        List<Segment> segments = segments();
+        List<Segment> segments = segments(directory);
         long first = segments.isEmpty() ? checkpoint + 1 : segments.getFirst().start;
         if (first > checkpoint + 1) {
             throw new LogDamagedException(
@@ -85,21 +110,46 @@ final class LogInspector {
         }
         next = first;
         long cut = 0;
-        for (Segment segment : segments) {
-            if (segment.start != next) {
-                throw new LogDamagedException(
-                        segment.path + " begins at " + segment.start + " instead of " + next);
+        List<Segment> dropped = List.of();
+        for (int i = 0; i < segments.size(); i++) {
+            Segment segment = segments.get(i);
+            boolean last = i == segments.size() - 1;
+            try {
+                cut += check(segment, last);
+            } catch (LogDamagedException damage) {
+                if (segment.open || last || segment.end > checkpoint) {
+                    throw damage;
+                }
+                // Kept for others alone: without it, and what is before it, there is less to keep.
+                log.warn("{}; dropping the log up to there, it is not needed", damage.getMessage());
+                dropped = segments.subList(0, i + 1);
+                first = segment.end + 1;
+                next = first;
             }
-            boolean last = segment == segments.getLast();
-            if (segment.open && !last) {
-                throw new LogDamagedException(segment.path + " is open, but others follow it");
-            }
-            cut += segment.open ? checkOpen(segment) : checkClosed(segment);
         }
+        for (Segment segment : dropped) {
+            Files.delete(segment.path);
+        }
+        for (Segment segment : segments) {
+            sync.sync(segment.path);
+        }
+        sync.sync(directory);
         return new Result(first, next - 1, term, cut);
     }
 
-    private List<Segment> segments() throws IOException {
+    private long check(Segment segment, boolean last) throws IOException, LogDamagedException {
+        if (segment.start != next) {
+            throw new LogDamagedException(
+                    segment.path + " begins at " + segment.start + " instead of " + next);
+        }
+        if (segment.open && !last) {
+            throw new LogDamagedException(segment.path + " is open, but others follow it");
+        }
+        return segment.open ? checkOpen(segment) : checkClosed(segment);
+    }
+
+    /// The files of the log in `directory`, in order.
+    static List<Segment> segments(Path directory) throws IOException {
         List<Segment> segments = new ArrayList<>();
         try (Stream<Path> files = Files.list(directory)) {
             for (Path path : files.toList()) {
@@ -226,7 +276,7 @@ final class LogInspector {
         }
         LogFrame.Extent extent = LogFrame.extent(file, at);
         if (extent == null) {
-            return false;
+            return LogFrame.endsInLength(file, at);
         }
         if (extent.end() > file.length
                 || isZero(file, extent.end() - LogFrame.CHECKSUM_BYTES, extent.end())) {

@@ -9,13 +9,19 @@ import java.util.List;
 /// The content of one log entry: a batch of commands. All numbers are big-endian.
 ///
 /// ```
-/// entry   = magic version count { length } { command }
-/// magic   = u8   0xC1
-/// version = u8   1
-/// count   = u16  number of commands, 0..MAX_COMMANDS; 0 is an empty entry, which renews a lease
-/// length  = u32  bytes of a command, one per command, in order
-/// command = the bytes, one after another, in order
+/// entry     = magic version count committed { length } { command }
+/// magic     = u8   0xC1
+/// version   = u8   2
+/// count     = u16  number of commands, 0..MAX_COMMANDS; 0 is an empty entry, which renews a lease
+/// committed = u64  an index that was committed when the entry was proposed; -1: none known.
+///                  Version 1 lacks it
+/// length    = u32  bytes of a command, one per command, in order
+/// command   = the bytes, one after another, in order
 /// ```
+///
+/// A replica that restarts may apply its log up to `committed` of its last entry before it has
+/// heard of any leader: the leader that proposed the entry knew, and a replica that has the entry
+/// has the same entries before it.
 ///
 /// The lengths come first so that the commands lie in one piece. There is no checksum here: the log
 /// has one per entry, and so has the transport.
@@ -28,13 +34,18 @@ final class RaftEntry {
     static final int MAX_BYTES = (1 << 20) + (16 << 10);
 
     static final int MAGIC = 0xC1;
-    static final int VERSION = 1;
+    static final int VERSION = 2;
 
-    private static final int HEADER_BYTES = 4;
+    /// Without `committed`; still read.
+    private static final int VERSION_1 = 1;
+
+    private static final int HEADER_BYTES_1 = 4;
+    private static final int HEADER_BYTES = 12;
 
     private RaftEntry() {}
 
-    /// The bytes of an entry, into which the commands are written.
+    /// The bytes of an entry, into which the commands are written. No index is named as committed,
+    /// see [#stampCommitted].
     static byte[] encode(List<RaftCommand> commands) {
         if (commands.size() > MAX_COMMANDS) {
             throw new IllegalArgumentException(commands.size() + " commands in one entry");
@@ -45,7 +56,7 @@ final class RaftEntry {
         }
         byte[] bytes = new byte[size];
         ByteBuffer out = ByteBuffer.wrap(bytes);
-        out.put((byte) MAGIC).put((byte) VERSION).putShort((short) commands.size());
+        out.put((byte) MAGIC).put((byte) VERSION).putShort((short) commands.size()).putLong(-1);
         for (RaftCommand command : commands) {
             out.putInt(command.bytes());
         }
@@ -60,19 +71,29 @@ final class RaftEntry {
         return bytes;
     }
 
+    /// Puts a committed index into what [#encode] made.
+    static void stampCommitted(byte[] entry, long committed) {
+        ByteBuffer.wrap(entry).putLong(HEADER_BYTES_1, committed);
+    }
+
+    /// The committed index that an entry names; -1 if none.
+    ///
+    /// @throws CisternException CORRUPT as for [#decode]
+    static long committed(ByteBuffer entry) {
+        ByteBuffer in = entry.asReadOnlyBuffer();
+        return version(in) == VERSION ? in.getLong(in.position() + 2) : -1;
+    }
+
     /// The commands of an entry as read-only views of `entry`.
     ///
     /// @throws CisternException CORRUPT if this is not an entry, or one of an unknown version
     static List<ByteBuffer> decode(ByteBuffer entry) {
         ByteBuffer in = entry.asReadOnlyBuffer();
-        if (in.remaining() < HEADER_BYTES || (in.get() & 0xff) != MAGIC) {
-            throw corrupt("it does not begin as one");
-        }
-        int version = in.get() & 0xff;
-        if (version != VERSION) {
-            throw corrupt("its version is " + version + ", this program reads " + VERSION);
-        }
+        int version = version(in);
         int count = in.getShort() & 0xffff;
+        if (version == VERSION) {
+            in.getLong();
+        }
         if (count > MAX_COMMANDS || in.remaining() < 4 * count) {
             throw corrupt("it says it holds " + count + " commands");
         }
@@ -95,6 +116,21 @@ final class RaftEntry {
             at += length;
         }
         return commands;
+    }
+
+    /// Reads magic and version; the rest of the header is there.
+    private static int version(ByteBuffer in) {
+        if (in.remaining() < HEADER_BYTES_1 || (in.get() & 0xff) != MAGIC) {
+            throw corrupt("it does not begin as one");
+        }
+        int version = in.get() & 0xff;
+        if (version != VERSION && version != VERSION_1) {
+            throw corrupt("its version is " + version + ", this program reads up to " + VERSION);
+        }
+        if (version == VERSION && in.remaining() < HEADER_BYTES - 2) {
+            throw corrupt("it is cut off");
+        }
+        return version;
     }
 
     private static CisternException corrupt(String why) {

@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
 ///
 /// A replica's log lies in `<directory>/raft/<group>/<peer id>`. Opening, removing and closing
 /// block; they are for control-plane threads.
-public final class RaftHost implements AutoCloseable {
+public final class RaftHost implements RaftGroups, AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RaftHost.class);
 
     /// Loops of a host that was given none: appends are handled on them, so two keep a slow group
@@ -130,6 +130,7 @@ public final class RaftHost implements AutoCloseable {
     }
 
     /// Where this host listens, with the port that was given.
+    @Override
     public InetSocketAddress address() {
         return address;
     }
@@ -144,6 +145,7 @@ public final class RaftHost implements AutoCloseable {
     /// @throws CisternException ALREADY_EXISTS if the group is open; INVALID if the directory is
     ///   another replica's; CORRUPT if the log is damaged, with a [LogDamagedException] as its
     ///   cause: [#quarantine] it and open a new replica; IO
+    @Override
     public RaftGroup open(
             GroupId id, String selfPeerId, List<Peer> initialMembers, StateMachine stateMachine) {
         Peer self =
@@ -254,6 +256,7 @@ public final class RaftHost implements AutoCloseable {
     /// Closes a replica, if it is open, and deletes its log for good.
     ///
     /// @throws CisternException IO
+    @Override
     public void remove(GroupId id) {
         RatisGroup group = groups.get(id);
         if (group == null) {

@@ -11,6 +11,8 @@ import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
 import org.apache.ratis.protocol.ClientId;
@@ -28,6 +30,11 @@ final class RatisGroup implements RaftGroup {
     private static final Logger log = LoggerFactory.getLogger(RatisGroup.class);
     private static final int LEASE_ATTEMPTS = 3;
 
+    private static final Duration TRIM_INTERVAL = Duration.ofSeconds(2);
+
+    /// Replaying ends by itself: with success, or with the replica.
+    private static final Duration REPLAY_PATIENCE = Duration.ofHours(1);
+
     private final GroupId id;
     private final Peer self;
     private final RaftHostConfig config;
@@ -44,6 +51,11 @@ final class RatisGroup implements RaftGroup {
     private final LogCounters counters;
     private final Runnable onClose;
     private final RatisStateMachine adapter;
+    private final LogRetention retention;
+    private final ScheduledFuture<?> trimming;
+
+    /// An index up to which this replica's own log is known to be committed, from its start on.
+    private final CompletableFuture<Long> committedAtOpen = new CompletableFuture<>();
 
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
@@ -76,6 +88,15 @@ final class RatisGroup implements RaftGroup {
                         change -> callback(() -> target.leadershipChanged(change)));
         this.batcher = new Batcher(name, this::submit, config.nanoTime(), this::callback);
         this.adapter = new RatisStateMachine(target, this);
+        this.retention = new LogRetention(store.current());
+        // Space may become short while nothing is written here.
+        this.trimming =
+                shared.timer()
+                        .scheduleWithFixedDelay(
+                                this::trimLog,
+                                TRIM_INTERVAL.toMillis(),
+                                TRIM_INTERVAL.toMillis(),
+                                TimeUnit.MILLISECONDS);
     }
 
     RatisStateMachine adapter() {
@@ -92,7 +113,13 @@ final class RatisGroup implements RaftGroup {
                 mine.getRaftConf().getAllPeers().isEmpty()
                         ? members
                         : RatisPeers.members(mine.getRaftConf());
+        committedAtOpen.complete(KnownCommitted.apply(mine));
         batcher.start();
+    }
+
+    /// Completes when this replica has applied what it knew to be committed when it was opened.
+    CompletableFuture<Void> replayed() {
+        return committedAtOpen.thenCompose(index -> waiters.await(index, REPLAY_PATIENCE));
     }
 
     // -- the contract
@@ -286,6 +313,26 @@ final class RatisGroup implements RaftGroup {
         }
     }
 
+    /// Purges what of the log need not be kept; does not wait.
+    void trimLog() {
+        if (division != null && !closed) {
+            control.execute(this::trimNow);
+        }
+    }
+
+    private void trimNow() {
+        RaftServer.Division mine = division;
+        if (mine == null || closed) {
+            return;
+        }
+        try {
+            retention.trim(mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes());
+        } catch (IOException | RuntimeException e) {
+            // The replica may be closing; else it is tried again.
+            log.debug("the log of group {} on {} was not trimmed", id, self.id(), e);
+        }
+    }
+
     /// May come while the replica starts, before [#start] has the division.
     void leaderChanged(RaftPeerId leader) {
         RaftServer.Division mine = division();
@@ -342,6 +389,8 @@ final class RatisGroup implements RaftGroup {
 
     /// The Ratis server is gone: nothing waits any longer.
     void closed() {
+        trimming.cancel(false);
+        committedAtOpen.cancel(false);
         leadership.stoppedLeading();
         batcher.close();
         waiters.failAll(
@@ -368,9 +417,11 @@ final class RatisGroup implements RaftGroup {
 
     private CompletableFuture<@Nullable Throwable> submit(long callId, byte[] entry) {
         RaftServer.Division mine = division;
-        return mine == null
-                ? CompletableFuture.completedFuture(notLeader())
-                : RatisSubmission.submit(mine, clientId, callId, entry);
+        if (mine == null) {
+            return CompletableFuture.completedFuture(notLeader());
+        }
+        RaftEntry.stampCommitted(entry, waiters.applied());
+        return RatisSubmission.submit(mine, clientId, callId, entry);
     }
 
     /// Requests that Ratis remembers.

@@ -53,6 +53,10 @@ final class RatisStateMachine extends BaseStateMachine {
     private final Object applyLock = new Object();
 
     private volatile TermIndex checkpoint;
+
+    /// Index up to which the log is of no use here.
+    private volatile long superfluous;
+
     private volatile boolean failed;
 
     // Guarded by applyLock.
@@ -66,6 +70,7 @@ final class RatisStateMachine extends BaseStateMachine {
         this.target = target;
         this.group = group;
         this.checkpoint = termIndex(target.checkpointed());
+        this.superfluous = checkpoint.getIndex();
         setLastAppliedTermIndex(checkpoint);
     }
 
@@ -89,19 +94,27 @@ final class RatisStateMachine extends BaseStateMachine {
         return position.getIndex() < 0 ? null : new Checkpoint(position);
     }
 
+    /// Never tells Ratis of a new one: it would purge the log up to there. See [LogRetention].
     @Override
     public long takeSnapshot() {
         synchronized (applyLock) {
-            if (failed || installing) {
-                return RaftLog.INVALID_LOG_INDEX;
+            if (!failed && !installing) {
+                TermIndex position = termIndex(target.checkpointed());
+                if (position.getIndex() > checkpoint.getIndex()) {
+                    checkpoint = position;
+                }
+                if (position.getIndex() > superfluous) {
+                    superfluous = position.getIndex();
+                    group.trimLog();
+                }
             }
-            TermIndex position = termIndex(target.checkpointed());
-            if (position.getIndex() <= checkpoint.getIndex()) {
-                return RaftLog.INVALID_LOG_INDEX;
-            }
-            checkpoint = position;
-            return position.getIndex();
+            return RaftLog.INVALID_LOG_INDEX;
         }
+    }
+
+    /// Index up to which the log may be purged as far as this replica is concerned.
+    long superfluous() {
+        return superfluous;
     }
 
     @Override
@@ -211,7 +224,15 @@ final class RatisStateMachine extends BaseStateMachine {
             RoleInfoProto role, TermIndex firstAvailable) {
         Peer leader = RatisPeers.fromProto(role.getFollowerInfo().getLeaderInfo().getId());
         CompletableFuture<@Nullable TermIndex> installed = new CompletableFuture<>();
-        group.control(() -> startInstall(leader, firstAvailable, installed));
+        // What the replica has itself need not be fetched, so that is applied first.
+        group.replayed()
+                .whenComplete((replayed, closed) -> {
+                    if (closed != null) {
+                        installed.completeExceptionally(closed);
+                    } else {
+                        group.control(() -> startInstall(leader, firstAvailable, installed));
+                    }
+                });
         return installed;
     }
 
@@ -266,6 +287,7 @@ final class RatisStateMachine extends BaseStateMachine {
             installing = false;
             if (position != null) {
                 checkpoint = termIndex(position);
+                superfluous = position.index();
                 setLastAppliedTermIndex(checkpoint);
                 group.advanced(position.index());
             }

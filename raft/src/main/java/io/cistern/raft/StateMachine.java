@@ -22,6 +22,13 @@ public interface StateMachine {
     /// regularly.
     LogPosition checkpointed();
 
+    /// How much of the log, in bytes, to keep beyond what [#checkpointed] says, for members that
+    /// are away: they then get what they missed from the log and need no [#install]. Less is kept
+    /// where the file system is short of space. Any thread; must return at once.
+    default long retainedLogBytes() {
+        return 0;
+    }
+
     /// Applies one log entry: the commands of one batch, in order.
     ///
     /// @param position term and index of the entry; all commands of the batch share it

@@ -2,6 +2,7 @@ package io.cistern.raft;
 
 import static org.awaitility.Awaitility.await;
 
+import io.cistern.raft.ratis.LinkFilter;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
@@ -39,6 +40,9 @@ final class Cluster implements AutoCloseable {
     final List<String> halts = new java.util.concurrent.CopyOnWriteArrayList<>();
     Supplier<KeepingStateMachine> newMachine = KeepingStateMachine::new;
 
+    /// Beside the links that are cut.
+    volatile LinkFilter alsoPasses = LinkFilter.OPEN;
+
     UnaryOperator<RaftHostConfig> configure = config -> config;
 
     Cluster(Path directory) {
@@ -74,11 +78,15 @@ final class Cluster implements AutoCloseable {
                         configure.apply(
                                 RaftHostConfig.of(node, "test", anyPort(), directory.resolve(node))
                                         .withTimings(FAST)
-                                        .withLinks((from, to) -> !cut.contains(new Link(from, to)))
+                                        .withLinks(this::passes)
                                         .withHalt((message, cause) ->
                                                 halts.add(node + ": " + message))));
         hosts.put(node, host);
         return host;
+    }
+
+    private boolean passes(String from, String to) {
+        return !cut.contains(new Link(from, to)) && alsoPasses.passes(from, to);
     }
 
     RaftHost host(String node) {
@@ -133,6 +141,11 @@ final class Cluster implements AutoCloseable {
             cut.add(new Link(one.self().id(), other.self().id()));
             cut.add(new Link(other.self().id(), one.self().id()));
         }
+    }
+
+    /// Loses what `from` sends to `to`, requests and answers.
+    void cut(RaftGroup from, RaftGroup to) {
+        cut.add(new Link(from.self().id(), to.self().id()));
     }
 
     void heal() {

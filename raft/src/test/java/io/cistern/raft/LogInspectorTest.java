@@ -257,6 +257,20 @@ class LogInspectorTest {
         }
     }
 
+    /// The shortest piece of an entry there can be: the first byte of a length of two.
+    @Test
+    void aFileThatEndsWithinALengthIsCutAway(@TempDir Path temporary) throws Exception {
+        directory = temporary;
+        Segment open = new Segment(0, true);
+        open.add(1, new byte[10]);
+        int start = open.bytes.size();
+        open.add(1, new byte[300]);
+        Files.write(directory.resolve(open.name()), Arrays.copyOf(open.file(), start + 1));
+        LogInspector.Result result = inspect();
+        assertThat(result.lastIndex()).isZero();
+        assertThat(result.cutBytes()).isEqualTo(1);
+    }
+
     @Test
     void damageBeforeAWholeEntryIsNotACutOffWrite(@TempDir Path temporary) throws Exception {
         directory = temporary;
@@ -305,6 +319,33 @@ class LogInspectorTest {
         damaged("begins at 2 instead of 1");
     }
 
+    /// What is kept for others alone.
+    @Test
+    void damageInWhatTheCheckpointCoversCostsOnlyTheLogUpToThere(@TempDir Path temporary)
+            throws Exception {
+        directory = temporary;
+        List<Segment> segments = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            Segment segment = new Segment(2L * i, i == 3);
+            segment.add(1, new byte[10]);
+            segment.add(1, new byte[10]);
+            segments.add(segment);
+        }
+        write(segments);
+        Path bad = directory.resolve(segments.get(1).name());
+        byte[] file = Files.readAllBytes(bad);
+        file[file.length / 2] ^= 1;
+        Files.write(bad, file);
+        assertThatThrownBy(() -> LogInspector.inspect(directory, 2))
+                .isInstanceOf(LogDamagedException.class);
+        assertThat(LogInspector.segments(directory)).hasSize(4);
+        assertThat(LogInspector.inspect(directory, 3))
+                .isEqualTo(new LogInspector.Result(4, 7, 1, 0));
+        assertThat(LogInspector.segments(directory))
+                .extracting(LogInspector.Segment::start)
+                .containsExactly(4L, 6L);
+    }
+
     @Test
     void aFileWhoseCreationWasCutOffIsEmpty(@TempDir Path temporary) throws Exception {
         directory = temporary;
@@ -329,5 +370,23 @@ class LogInspectorTest {
         open.bytes.writeBytes(frame(1, 2, new byte[5]));
         write(List.of(open));
         damaged("entry 2 of term 1 follows entry 0");
+    }
+
+    /// A process that was killed leaves entries that were written and not synced. Ratis takes what
+    /// it reads at its start for durable, so it has to be by then.
+    @Test
+    void whatIsFoundIsMadeDurable(@TempDir Path log) throws Exception {
+        Segment closed = new Segment(0, false);
+        closed.add(1, new byte[10]);
+        Segment open = new Segment(1, true);
+        open.add(1, new byte[20]);
+        for (Segment segment : List.of(closed, open)) {
+            Files.write(log.resolve(segment.name()), segment.file());
+        }
+        List<Path> synced = new ArrayList<>();
+        LogInspector.inspect(log, -1, synced::add);
+        assertThat(synced)
+                .contains(log.resolve(closed.name()), log.resolve(open.name()), log);
+        assertThat(LogInspector.inspect(log, -1).lastIndex()).isEqualTo(1);
     }
 }

@@ -1,9 +1,11 @@
 package io.cistern.raft;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -21,6 +23,21 @@ class PurgeTest {
 
     /// Durable as soon as applied.
     private static final class Checkpointing extends KeepingStateMachine {
+        private final long retained;
+
+        Checkpointing() {
+            this(0);
+        }
+
+        Checkpointing(long retained) {
+            this.retained = retained;
+        }
+
+        @Override
+        public long retainedLogBytes() {
+            return retained;
+        }
+
         @Override
         public List<@Nullable Object> apply(LogPosition position, List<ByteBuffer> commands) {
             List<@Nullable Object> results = super.apply(position, commands);
@@ -66,6 +83,56 @@ class PurgeTest {
             assertThat(leader.stats().logBytesWritten()).isGreaterThan(32L << 20);
             assertThat(leader.stats().fsyncs()).isPositive();
         }
+    }
+
+    /// A member that was away gets what it missed from the log as long as that is kept.
+    @Test
+    void aBoundedStretchOfTheLogIsKept() throws Exception {
+        Cluster cluster = new Cluster(directory);
+        cluster.newMachine = () -> new Checkpointing(4 << 20);
+        cluster.configure = config -> config.withLog(SMALL);
+        try (cluster) {
+            RaftGroup leader = cluster.start(3).leader();
+            RaftGroup away = cluster.others(leader).getFirst();
+            write(leader, 12);
+            cluster.awaitApplied(leader.appliedIndex());
+            for (RaftGroup group : cluster.replicas.values()) {
+                await().untilAsserted(() ->
+                        assertThat(group.stats().logBytes())
+                                .as("log of %s", group.self())
+                                .isBetween(4L << 20, 6L << 20));
+            }
+            cluster.isolate(away);
+            write(leader, 2);
+            cluster.heal();
+            // Its state machine cannot install anything.
+            away.awaitApplied(leader.appliedIndex(), Duration.ofSeconds(20)).join();
+            // And it restarts with more log than lies behind its checkpoint.
+            LogPosition checkpoint = cluster.machine(away).checkpoint;
+            away.close();
+            cluster.newMachine =
+                    () -> {
+                        KeepingStateMachine machine = new Checkpointing(4 << 20);
+                        machine.checkpoint = checkpoint;
+                        return machine;
+                    };
+            RaftGroup again = cluster.open(away.self().node());
+            write(leader, 6);
+            again.awaitApplied(leader.appliedIndex(), Duration.ofSeconds(20)).join();
+            await().untilAsserted(() ->
+                    assertThat(again.stats().logBytes()).isBetween(4L << 20, 6L << 20));
+        }
+    }
+
+    @Test
+    void nothingIsKeptForOthersWhereSpaceIsShort() {
+        long gib = 1L << 30;
+        assertThat(LogRetention.allowed(gib, 100 * gib, 200 * gib)).isEqualTo(gib);
+        assertThat(LogRetention.allowed(gib, 10 * gib, 200 * gib)).isEqualTo(gib / 2);
+        assertThat(LogRetention.allowed(gib, 8 * gib, 200 * gib)).isZero();
+        assertThat(LogRetention.allowed(gib, 2 * gib, 20 * gib)).isZero();
+        assertThat(LogRetention.allowed(gib, 3 * gib, 20 * gib)).isEqualTo(gib / 4);
+        assertThat(LogRetention.allowed(gib, 0, 0)).isZero();
     }
 
     @Test

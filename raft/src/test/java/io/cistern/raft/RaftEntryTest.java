@@ -58,26 +58,40 @@ class RaftEntryTest {
         assertThat(command.remaining()).isEqualTo(3);
     }
 
-    /// The bytes of version 1: two commands, "ab" and 00 ff 10, with an empty one between them.
-    @Test
-    void versionOneIsReadAndWrittenAsItAlwaysWas() throws Exception {
-        byte[] golden;
-        try (InputStream in = RaftEntryTest.class.getResourceAsStream("raft-entry-v1.bin")) {
+    /// Two commands, "ab" and 00 ff 10, with an empty one between them.
+    private static final List<byte[]> GOLDEN =
+            List.of(new byte[] {'a', 'b'}, new byte[0], new byte[] {0, (byte) 0xff, 16});
+
+    private static byte[] golden(String name) throws Exception {
+        try (InputStream in = RaftEntryTest.class.getResourceAsStream(name)) {
             assertThat(in).isNotNull();
-            golden = in.readAllBytes();
+            return in.readAllBytes();
         }
-        List<ByteBuffer> commands =
-                wrap(List.of(new byte[] {'a', 'b'}, new byte[0], new byte[] {0, (byte) 0xff, 16}));
-        assertThat(RaftEntry.decode(ByteBuffer.wrap(golden))).isEqualTo(commands);
-        assertThat(RaftEntry.encode(commands.stream().map(RaftCommand::of).toList()))
-                .isEqualTo(golden);
+    }
+
+    @Test
+    void versionOneIsStillRead() throws Exception {
+        ByteBuffer golden = ByteBuffer.wrap(golden("raft-entry-v1.bin"));
+        assertThat(RaftEntry.decode(golden)).isEqualTo(wrap(GOLDEN));
+        assertThat(RaftEntry.committed(golden)).isEqualTo(-1);
+    }
+
+    @Test
+    void versionTwoIsReadAndWrittenAsItAlwaysWas() throws Exception {
+        byte[] golden = golden("raft-entry-v2.bin");
+        assertThat(RaftEntry.decode(ByteBuffer.wrap(golden))).isEqualTo(wrap(GOLDEN));
+        assertThat(RaftEntry.committed(ByteBuffer.wrap(golden))).isEqualTo(0x0102030405060708L);
+        byte[] entry = RaftEntry.encode(commands(GOLDEN));
+        assertThat(RaftEntry.committed(ByteBuffer.wrap(entry))).isEqualTo(-1);
+        RaftEntry.stampCommitted(entry, 0x0102030405060708L);
+        assertThat(entry).isEqualTo(golden);
     }
 
     @Test
     void anUnknownVersionSaysSo() {
         byte[] entry = RaftEntry.encode(List.of());
-        entry[1] = 2;
+        entry[1] = 3;
         assertThatThrownBy(() -> RaftEntry.decode(ByteBuffer.wrap(entry)))
-                .hasMessageContaining("version is 2");
+                .hasMessageContaining("version is 3");
     }
 }

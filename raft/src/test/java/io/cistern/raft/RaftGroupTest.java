@@ -69,6 +69,23 @@ class RaftGroupTest {
         }
     }
 
+    /// Without, it would stand at its checkpoint until a leader spoke to it.
+    @Test
+    void aReplicaThatRestartsAloneAppliesWhatItKnewToBeCommitted() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 3)) {
+            RaftGroup leader = cluster.leader();
+            Cluster.propose(leader, "first");
+            RaftGroup.Applied known = Cluster.propose(leader, "second");
+            RaftGroup.Applied last = Cluster.propose(leader, "third");
+            cluster.awaitApplied(last.index());
+            RaftGroup one = cluster.others(leader).getFirst();
+            List.copyOf(cluster.replicas.values()).forEach(RaftGroup::close);
+            RaftGroup again = cluster.open(one.self().node());
+            again.awaitApplied(known.index(), Duration.ofSeconds(20)).join();
+            assertThat(cluster.machine(again).applied).startsWith("first", "second");
+        }
+    }
+
     /// At Ratis' default each request is remembered for a minute.
     @Test
     void whatRatisRemembersOfRequestsIsBounded() throws Exception {

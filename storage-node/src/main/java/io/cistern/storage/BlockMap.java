@@ -24,6 +24,7 @@ final class BlockMap {
     private final SlotArea area;
     private final Cache<HeadKey, Resolved> cache;
     private final ReentrantLock[] stripes = new ReentrantLock[STRIPES];
+    private final GranuleMoves moves = new GranuleMoves();
     private volatile Layers layers = new Layers(new Layer(), null);
 
     /// Part of the cache's keys: a new one makes all entries of this store unfindable.
@@ -167,17 +168,8 @@ final class BlockMap {
     }
 
     /// The first granule from `from` on that may have rows for a reader at `branch`.
-    static long nextGranule(Branch branch, long from) {
-        long least = Long.MAX_VALUE;
-        Branch at = branch;
-        while (true) {
-            least = Math.min(least, at.granules.next(from));
-            Point next = at.parent;
-            if (next == null || least == from) {
-                return least;
-            }
-            at = next.branch();
-        }
+    long nextGranule(Branch branch, long from) {
+        return moves.next(branch, from);
     }
 
     // ---- changes: the store's lock and the granule's lock are held
@@ -189,6 +181,11 @@ final class BlockMap {
 
     void delete(RowKey key) {
         layers.dirty.put(key, Row.DELETED);
+    }
+
+    /// The last row of `branch` for the granule has become its only child's.
+    void moved(Branch branch, long granule) {
+        moves.moved(branch, granule);
     }
 
     /// Publishes what a head's granule resolves to now.

@@ -63,7 +63,7 @@ final class BlockReader {
             int within = (int) (at % Slots.SLOT_BYTES);
             int length = Math.min(Slots.SLOT_BYTES - within, end - dst.position());
             Resolved resolved = map.cached(branch, granule);
-            if (resolved == null && BlockMap.nextGranule(branch, granule) == granule) {
+            if (resolved == null && map.nextGranule(branch, granule) == granule) {
                 dst.position(start).limit(end);
                 return false;
             }
@@ -139,7 +139,7 @@ final class BlockReader {
             if (cached != null) {
                 return cached;
             }
-            if (BlockMap.nextGranule(branch, granule) != granule) {
+            if (map.nextGranule(branch, granule) != granule) {
                 return Resolved.HOLE;
             }
         }

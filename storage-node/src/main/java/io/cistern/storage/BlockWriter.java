@@ -64,12 +64,12 @@ final class BlockWriter {
         long first = offset / BlockDevice.BLOCK_BYTES;
         long end = first + length / BlockDevice.BLOCK_BYTES;
         long lastGranule = (end - 1) / Slots.BLOCKS;
-        long g = BlockMap.nextGranule(branch, first / Slots.BLOCKS);
+        long g = map.nextGranule(branch, first / Slots.BLOCKS);
         while (g <= lastGranule) {
             int from = (int) Math.max(0, first - g * Slots.BLOCKS);
             int to = (int) Math.min(Slots.BLOCKS, end - g * Slots.BLOCKS);
             zeroGranule(branch, g, Slots.bits(from, to), unmap, index);
-            g = BlockMap.nextGranule(branch, g + 1);
+            g = map.nextGranule(branch, g + 1);
         }
     }
 

@@ -2,7 +2,6 @@ package io.cistern.storage;
 
 import io.cistern.raft.Halt;
 import io.cistern.raft.LogPosition;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -47,7 +46,7 @@ final class Checkpointer {
         this.table = table;
         this.mark = mark;
         this.lock = lock;
-        this.executor = disk.checkpoints();
+        this.executor = disk.threads().checkpoints();
         this.halt = disk.halt();
         this.probe = disk.probe();
         this.durable = at;
@@ -105,9 +104,8 @@ final class Checkpointer {
             mark.write(header.position());
             map.area().counters().mapSyncs.increment();
             probe.at(Probe.Step.MARK_WRITTEN);
-        } catch (IOException | RocksDBException | RuntimeException e) {
-            halt.halt("checkpoint of group " + map.group() + " on " + map.area() + " failed", e);
-            result.completeExceptionally(e);
+        } catch (Throwable e) {
+            failed(e, result);
             return;
         }
         lock.lock();
@@ -118,10 +116,19 @@ final class Checkpointer {
             lastMillis = (System.nanoTime() - beganNanos) / 1_000_000;
             counted();
             running = null;
+        } catch (Throwable e) {
+            failed(e, result);
+            return;
         } finally {
             lock.unlock();
         }
         result.complete(header.position());
+    }
+
+    /// Errors of the JVM, too: entries would wait for the end of this checkpoint for ever.
+    private void failed(Throwable e, CompletableFuture<LogPosition> result) {
+        halt.halt("checkpoint of group " + map.group() + " on " + map.area() + " failed", e);
+        result.completeExceptionally(e);
     }
 
     @SuppressWarnings("NonAtomicVolatileUpdate") // one writer at a time

@@ -257,7 +257,7 @@ final class Collector {
             map.put(child, key, merged);
         }
         map.delete(rows.getFirst().key());
-        branch.granules.remove(granule);
+        map.moved(branch, granule);
         return true;
     }
 

@@ -38,6 +38,9 @@ final class Copies {
 
         /// One that holds everything done so far. Blocks.
         void now();
+
+        /// Waits for one to end, and fails as it did.
+        void await(CompletableFuture<LogPosition> running);
     }
 
     Copies(StoreState state, Contents contents, Checkpoints checkpoints) {
@@ -55,7 +58,7 @@ final class Copies {
         while (true) {
             CompletableFuture<LogPosition> before = checkpoints.running();
             if (before != null) {
-                before.join();
+                checkpoints.await(before);
             }
             CompletableFuture<LogPosition> written;
             LogPosition position;
@@ -80,7 +83,7 @@ final class Copies {
                 state.lock.unlock();
             }
             try {
-                written.join();
+                checkpoints.await(written);
             } catch (RuntimeException e) {
                 exportClosed();
                 throw e;

@@ -15,6 +15,9 @@ interface DataFile extends AutoCloseable {
     /// Fills `dst` if that needs no disk access; else false, with its position unchanged.
     boolean tryRead(long offset, ByteBuffer dst) throws IOException;
 
+    /// Makes the file longer, from `from` to `bytes` bytes, all allocated, durably.
+    void extend(long from, long bytes) throws IOException;
+
     /// Makes completed writes durable.
     void sync() throws IOException;
 

@@ -16,9 +16,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
-import java.util.concurrent.Executor;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
@@ -40,7 +37,7 @@ public final class Disk implements AutoCloseable {
     private final MapDb db;
     private final Probe probe;
     private final Cache<BlockMap.HeadKey, Resolved> cache;
-    private final ExecutorService checkpoints;
+    private final DiskThreads threads;
     private final @Nullable Housekeeping housekeeping;
     private final Path marks;
 
@@ -51,7 +48,13 @@ public final class Disk implements AutoCloseable {
     private boolean closing;
     private Runnable beforeClose = () -> {};
 
-    private Disk(DiskConfig config, DataFile.Factory files, Probe probe, DiskFiles.Found found) {
+    /// @param threads null for real ones
+    private Disk(
+            DiskConfig config,
+            DataFile.Factory files,
+            Probe probe,
+            @Nullable DiskThreads threads,
+            DiskFiles.Found found) {
         this.config = config;
         this.probe = probe;
         this.superblock = found.superblock();
@@ -85,9 +88,7 @@ public final class Disk implements AutoCloseable {
             throw e;
         }
         String name = "cistern-disk-" + superblock.disk().toString().substring(0, 8);
-        checkpoints =
-                Executors.newSingleThreadExecutor(
-                        Thread.ofPlatform().daemon().name(name + "-checkpoint").factory());
+        this.threads = threads == null ? DiskThreads.named(name) : threads;
         housekeeping = config.background() ? new Housekeeping(this, area, name) : null;
     }
 
@@ -128,7 +129,11 @@ public final class Disk implements AutoCloseable {
     }
 
     static Disk open(DiskConfig config, DataFile.Factory files, Probe probe) {
-        return new Disk(config, files, probe, DiskFiles.open(config));
+        return new Disk(config, files, probe, null, DiskFiles.open(config));
+    }
+
+    static Disk open(DiskConfig config, DataFile.Factory files, Probe probe, DiskThreads threads) {
+        return new Disk(config, files, probe, threads, DiskFiles.open(config));
     }
 
     /// True where the directory holds a superblock, sound or not.
@@ -136,12 +141,38 @@ public final class Disk implements AutoCloseable {
         return Files.exists(directory.resolve(Superblock.FILE));
     }
 
+    /// @throws CisternException BUSY where a process has the disk open, NOT_FOUND, CORRUPT, IO
+    public static void requireUnused(Path directory) {
+        DiskFiles.change(directory, found -> found);
+    }
+
+    /// Hands a closed disk over to another cluster. No effect where it is that cluster's.
+    ///
+    /// @throws CisternException INVALID where it is neither's, BUSY, NOT_FOUND, CORRUPT, IO
+    public static void adopt(Path directory, UUID from, UUID to) {
+        DiskFiles.change(
+                directory,
+                found -> {
+                    if (!found.cluster().equals(from) && !found.cluster().equals(to)) {
+                        throw new CisternException(
+                                ErrorCode.INVALID,
+                                "disk " + directory + " belongs to cluster " + found.cluster());
+                    }
+                    return new Superblock(
+                            to,
+                            found.disk(),
+                            found.node(),
+                            found.extentBytes(),
+                            found.createdMillis());
+                });
+    }
+
     public UUID id() {
         return superblock.disk();
     }
 
-    Executor checkpoints() {
-        return checkpoints;
+    DiskThreads threads() {
+        return threads;
     }
 
     Halt halt() {
@@ -303,7 +334,7 @@ public final class Disk implements AutoCloseable {
         if (parts != null) {
             slots = parts.slots();
         }
-        db.dropGroup(group);
+        db.dropGroup(group, () -> probe.at(Probe.Step.GROUP_HALF_DROPPED));
         try {
             Files.deleteIfExists(marks.resolve("" + group));
             NativeFile.syncDirectory(marks);
@@ -349,7 +380,7 @@ public final class Disk implements AutoCloseable {
             housekeeping.close();
         }
         stores.forEach(GroupStore::close);
-        checkpoints.close();
+        threads.close();
         beforeClose.run();
         closeAll(db);
     }

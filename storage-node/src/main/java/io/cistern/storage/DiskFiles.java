@@ -15,6 +15,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.slf4j.LoggerFactory;
 
@@ -183,6 +184,29 @@ final class DiskFiles {
         } catch (CisternException e) {
             close(channel);
             throw e;
+        }
+    }
+
+    /// Replaces the superblock of a disk that nobody has open.
+    static void change(Path directory, UnaryOperator<Superblock> changed) {
+        Path path = directory.resolve(Superblock.FILE);
+        if (!Files.exists(path)) {
+            throw new CisternException(ErrorCode.NOT_FOUND, directory + " is not a Cistern disk");
+        }
+        try (FileChannel channel =
+                FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            if (!lock(channel)) {
+                throw new CisternException(
+                        ErrorCode.BUSY,
+                        "disk " + directory + " is in use by another process; stop the node");
+            }
+            Superblock found = Superblock.read(channel, path);
+            Superblock now = changed.apply(found);
+            if (!now.equals(found)) {
+                now.write(channel);
+            }
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "cannot change " + path + ": " + e, e);
         }
     }
 

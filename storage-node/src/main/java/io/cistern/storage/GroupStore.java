@@ -44,6 +44,7 @@ final class GroupStore implements Store {
     static final long MOST_FILE_BYTES = 96L << 20;
 
     private final Disk disk;
+    private final DiskThreads threads;
     private final long group;
     private final BlockMap map;
     private final FileRows files;
@@ -62,10 +63,12 @@ final class GroupStore implements Store {
     private final ReentrantLock lock;
 
     private volatile long bytesSince;
-    private volatile long begunNanos = System.nanoTime();
+    private volatile long begunNanos;
 
     GroupStore(Disk disk, long group, StoreParts parts, Mark mark) {
         this.disk = disk;
+        this.threads = disk.threads();
+        this.begunNanos = threads.nanoTime();
         this.group = group;
         this.map = parts.map;
         this.files = new FileRows(parts.map.db(), group);
@@ -99,6 +102,11 @@ final class GroupStore implements Store {
                             @Override
                             public void now() {
                                 checkpointNow();
+                            }
+
+                            @Override
+                            public void await(CompletableFuture<LogPosition> running) {
+                                threads.await(running);
                             }
                         });
         inspector = new Inspector(map, reader, new Damage(map, table));
@@ -167,7 +175,7 @@ final class GroupStore implements Store {
         if (map.dirtyRows() >= MOST_ROWS || files.dirtyBytes() >= MOST_FILE_BYTES) {
             CompletableFuture<LogPosition> running = checkpointer.running();
             if (running != null) {
-                running.join();
+                threads.await(running);
             }
             checkpoint();
         }
@@ -217,7 +225,7 @@ final class GroupStore implements Store {
                 || bytesSince >= DUE_BYTES
                 || map.freedSlots() >= DUE_FREED
                 || freedIsDue()
-                || (System.nanoTime() - begunNanos >= DUE_NANOS
+                || (threads.nanoTime() - begunNanos >= DUE_NANOS
                         && (map.dirtyRows() > 0
                                 || files.dirtyRows() > 0
                                 || map.freedSlots() > 0
@@ -227,7 +235,7 @@ final class GroupStore implements Store {
     /// Whether it is time to make freed slots usable again.
     private boolean freedIsDue() {
         int freed = map.freedSlots();
-        if (freed == 0 || System.nanoTime() - begunNanos < FREED_NANOS) {
+        if (freed == 0 || threads.nanoTime() - begunNanos < FREED_NANOS) {
             return false;
         }
         return freed >= NOTABLE_FREED
@@ -270,7 +278,7 @@ final class GroupStore implements Store {
     }
 
     private CompletableFuture<LogPosition> begin(Runnable written) {
-        begunNanos = System.nanoTime();
+        begunNanos = threads.nanoTime();
         bytesSince = 0;
         collector.checkpointBegun();
         return checkpointer.begin(state.header(table), written);
@@ -280,9 +288,9 @@ final class GroupStore implements Store {
     void checkpointNow() {
         CompletableFuture<LogPosition> before = checkpointer.running();
         if (before != null) {
-            before.join();
+            threads.await(before);
         }
-        checkpoint().join();
+        threads.await(checkpoint());
     }
 
     // ---- volumes
@@ -331,6 +339,10 @@ final class GroupStore implements Store {
     private VolumeState known(long volume) {
         VolumeState found = volume(volume);
         if (found == null) {
+            state.checkReadable();
+            found = volume(volume);
+        }
+        if (found == null) {
             throw new CisternException(
                     ErrorCode.NOT_FOUND, "volume " + volume + " does not exist in group " + group);
         }
@@ -352,7 +364,7 @@ final class GroupStore implements Store {
 
     @Override
     public long nextGranule(View view, long from) {
-        return BlockMap.nextGranule(reader.branch(view), from);
+        return map.nextGranule(reader.branch(view), from);
     }
 
     // ---- reading
@@ -527,7 +539,7 @@ final class GroupStore implements Store {
         }
         CompletableFuture<LogPosition> running = checkpointer.running();
         if (running != null) {
-            running.exceptionally(e -> LogPosition.START).join();
+            threads.await(running.exceptionally(e -> LogPosition.START));
         }
         map.invalidateAll();
         disk.closed(this, heldSlots(), mark);

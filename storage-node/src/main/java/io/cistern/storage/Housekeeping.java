@@ -36,7 +36,7 @@ final class Housekeeping implements AutoCloseable {
                 busy |= store.collect(STEP_NANOS);
                 store.checkpointIfDue();
             }
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             disk.halt().halt("housekeeping of disk " + area + " failed", e);
             return;
         }

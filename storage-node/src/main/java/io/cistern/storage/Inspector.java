@@ -60,7 +60,7 @@ final class Inspector {
         int budget = EXTENT_GRANULES;
         while (at < end && budget-- > 0) {
             long granule = at / Slots.SLOT_BYTES;
-            long next = BlockMap.nextGranule(branch, granule);
+            long next = map.nextGranule(branch, granule);
             if (next != granule) {
                 long to =
                         next > end / Slots.SLOT_BYTES
@@ -177,8 +177,7 @@ final class Inspector {
 
         long next() {
             if (scan == null) {
-                long found =
-                        Math.min(BlockMap.nextGranule(left, at), BlockMap.nextGranule(right, at));
+                long found = Math.min(map.nextGranule(left, at), map.nextGranule(right, at));
                 at = found + 1;
                 return found;
             }

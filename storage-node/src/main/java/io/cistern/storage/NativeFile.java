@@ -50,16 +50,7 @@ final class NativeFile implements DataFile {
         Files.deleteIfExists(fresh);
         NativeFile file = new NativeFile(path, openFd(fresh, true));
         try {
-            int error = NativeIo.fallocate(file.fd, 0, bytes);
-            if (error == NativeIo.EOPNOTSUPP || error == NativeIo.EINVAL) {
-                file.fill(bytes);
-            } else if (error != 0) {
-                throw NativeIo.error("posix_fallocate", path, error);
-            }
-            int failed = NativeIo.fsync(file.fd);
-            if (failed < 0) {
-                throw NativeIo.error("fsync", path, -failed);
-            }
+            file.extend(0, bytes);
             Files.move(fresh, path, StandardCopyOption.ATOMIC_MOVE);
             syncName(path);
             return file;
@@ -85,9 +76,23 @@ final class NativeFile implements DataFile {
         }
     }
 
-    private void fill(long bytes) throws IOException {
+    @Override
+    public void extend(long from, long bytes) throws IOException {
+        int error = NativeIo.fallocate(fd, from, bytes - from);
+        if (error == NativeIo.EOPNOTSUPP || error == NativeIo.EINVAL) {
+            fill(from, bytes);
+        } else if (error != 0) {
+            throw NativeIo.error("posix_fallocate", path, error);
+        }
+        int failed = NativeIo.fsync(fd);
+        if (failed < 0) {
+            throw NativeIo.error("fsync", path, -failed);
+        }
+    }
+
+    private void fill(long from, long bytes) throws IOException {
         ByteBuffer zeroes = ByteBuffer.allocateDirect(Slots.SLOT_BYTES);
-        for (long at = 0; at < bytes; at += Slots.SLOT_BYTES) {
+        for (long at = from; at < bytes; at += Slots.SLOT_BYTES) {
             zeroes.limit((int) Math.min(Slots.SLOT_BYTES, bytes - at));
             write(at, zeroes);
         }

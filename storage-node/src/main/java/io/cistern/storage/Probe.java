@@ -10,7 +10,8 @@ interface Probe {
         DATA_SYNCED,
         BATCH_WRITTEN,
         MAP_FLUSHED,
-        MARK_WRITTEN
+        MARK_WRITTEN,
+        GROUP_HALF_DROPPED
     }
 
     void at(Step step);

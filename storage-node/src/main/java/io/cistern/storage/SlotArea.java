@@ -99,6 +99,10 @@ final class SlotArea implements AutoCloseable {
         Extent[] more = Arrays.copyOf(extents, extents.length + 1);
         more[extents.length] = new Extent(file);
         extents = more;
+        added(slots);
+    }
+
+    private synchronized void added(long slots) {
         total += slots;
         free += slots;
         used = Arrays.copyOf(used, (int) ((total + 63) >>> 6));
@@ -165,11 +169,14 @@ final class SlotArea implements AutoCloseable {
         return !full && total < capSlots && free < Math.max(1, perExtent / 4);
     }
 
-    /// Adds an extent if cap and file system allow. An interrupt of the calling thread, which
-    /// closes the channels of Java, does not keep it from growing: it is only put off.
+    /// Adds an extent if cap and file system allow, or makes the last one longer where it is short:
+    /// it was made under a smaller cap, or has lost its end (what was in that the map has missed
+    /// before). An interrupt of the calling thread, which closes the channels of Java, does not
+    /// keep it from growing: it is only put off.
     synchronized boolean grow() {
-        long slots = Math.min(perExtent, capSlots - total);
-        if (slots <= 0 || total % perExtent != 0) {
+        long inLast = total % perExtent;
+        long slots = Math.min(perExtent - inLast, capSlots - total);
+        if (slots <= 0) {
             return false;
         }
         try {
@@ -177,7 +184,13 @@ final class SlotArea implements AutoCloseable {
                 full = true;
                 return false;
             }
-            add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
+            if (inLast == 0) {
+                add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
+            } else {
+                extents[extents.length - 1].file.extend(
+                        inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+                added(slots);
+            }
             full = false;
             return true;
         } catch (IOException e) {
@@ -238,13 +251,13 @@ final class SlotArea implements AutoCloseable {
             return 0;
         }
         synchronized (this) {
-            if (total % perExtent != 0 || total >= capSlots) {
+            if (total >= capSlots) {
                 return 0;
             }
             // Without a cap only whole extents are added.
             long slots = left / Slots.SLOT_BYTES;
             long room = capSlots - total;
-            return slots >= room ? room : slots - slots % perExtent;
+            return slots >= room ? room : Math.max(0, slots - (total + slots) % perExtent);
         }
     }
 

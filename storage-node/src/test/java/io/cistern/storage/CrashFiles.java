@@ -73,6 +73,11 @@ final class CrashFiles implements DataFile.Factory {
         }
 
         @Override
+        public void extend(long from, long bytes) throws IOException {
+            file.extend(from, bytes);
+        }
+
+        @Override
         public synchronized void sync() {
             before.clear();
         }

@@ -230,6 +230,11 @@ class DamageTest {
                 }
 
                 @Override
+                public void extend(long from, long bytes) throws IOException {
+                    file.extend(from, bytes);
+                }
+
+                @Override
                 public void sync() throws IOException {
                     if (failSync) {
                         syncs = syncs + 1;

@@ -156,6 +156,27 @@ class DiskTest {
     }
 
     @Test
+    void aShortLastExtentIsMadeLongerBeforeTheDiskCountsAsFull() throws IOException {
+        try (Disk disk = Disk.format(config().withCapacity(5 << 18))) {
+            Store store = disk.openStore(1);
+            Filler.fill(store, 18);
+            store.checkpoint().join();
+            assertThat(disk.freeBytes()).isEqualTo(2 * Slots.SLOT_BYTES);
+        }
+        // A larger cap, and an end that is lost and that nothing was in.
+        try (FileChannel last =
+                FileChannel.open(
+                        directory.resolve("data/00000001.slots"), StandardOpenOption.WRITE)) {
+            last.truncate(3 * Slots.SLOT_BYTES);
+        }
+        try (Disk disk = Disk.open(config())) {
+            assertThat(disk.capacityBytes()).isEqualTo(8 << 20);
+            Filler.fill(disk.openStore(1), 128);
+            assertThat(disk.freeBytes()).isZero();
+        }
+    }
+
+    @Test
     void lossOfACheckpointIsFoundByTheMark() throws IOException {
         try (Disk disk = Disk.format(config())) {
             Store store = disk.openStore(1);

@@ -97,6 +97,16 @@ final class Rig implements AutoCloseable {
         }
     }
 
+    /// As [#crash], where the store was closed before and may have been dropped.
+    void restart(Random random) throws IOException {
+        disk.beforeClose(() -> lose(random, 1));
+        disk.close();
+        crashAt = null;
+        files = new CrashFiles();
+        disk = Disk.open(config(), files, this::probe);
+        store = disk.openStore(GROUP);
+    }
+
     private void lose(Random random, double loss) {
         try {
             files.crash(random, loss);

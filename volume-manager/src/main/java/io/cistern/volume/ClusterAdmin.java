@@ -125,8 +125,12 @@ public interface ClusterAdmin {
     String createJoinToken();
 
     /// Moves all replicas of the node elsewhere, in the background ([ClusterStatus#work] shows it).
-    /// INVALID where too few nodes would remain for the replicas.
+    /// It goes on after any crash; asking again changes nothing. INVALID where too few nodes would
+    /// remain for the replicas, NO_SPACE where the others have no room for them.
     NodeInfo drainNode(String node);
+
+    /// Ends a drain: the node takes replicas again. What has moved does not come back by itself.
+    NodeInfo keepNode(String node);
 
     /// Forgets a node for good. BUSY while it holds replicas that cannot be spared: drain it first,
     /// or, if it is lost, it must be DOWN and its groups have a majority without it.
@@ -138,9 +142,17 @@ public interface ClusterAdmin {
     /// @param sizeBytes most bytes to use, 0 for what the file system has
     DiskInfo addDisk(String node, String path, long sizeBytes);
 
-    /// Moves what the disk holds to others of the same node or elsewhere, then forgets it. BUSY for
-    /// a node's first disk.
-    void removeDisk(String disk);
+    /// Moves what the disk holds to others of the same node or elsewhere, then forgets it, in the
+    /// background; it goes on after any crash. BUSY for a node's first disk, NO_SPACE where nothing
+    /// else has room.
+    ///
+    /// @return true where that is done already, false where it is under way
+    boolean removeDisk(String disk);
+
+    ClusterPolicy policy();
+
+    /// Effective within a second. INVALID for values out of their bounds.
+    ClusterPolicy setPolicy(ClusterPolicy policy);
 
     // Checks
 

@@ -32,6 +32,9 @@ public interface ClusterNode extends AutoCloseable {
     /// Has [ClusterAdmin#sessions] show the sessions of this node's portal.
     void showSessions(java.util.function.Supplier<java.util.List<IscsiExport.Session>> sessions);
 
+    /// Has [ShareAdmin#use] show who uses the shares that this node serves.
+    void showShareUse(java.util.function.Supplier<ShareUse> use);
+
     /// Numbers of this node for the metrics page: one sample per name and labels.
     java.util.List<Sample> metrics();
 

@@ -57,6 +57,7 @@ public record ClusterStatus(
     }
 
     /// @param id `NODE/N`, as "n0/0"
+    /// @param emptying its replicas move away, then it is forgotten
     /// @param error null, or why the disk is out of use
     public record DiskInfo(
             String id,
@@ -64,6 +65,7 @@ public record ClusterStatus(
             String path,
             long totalBytes,
             long freeBytes,
+            boolean emptying,
             @Nullable String error) {}
 
     /// @param id "g0" is the system group
@@ -79,13 +81,17 @@ public record ClusterStatus(
     /// @param peer the replica's identity, as "n1.3"
     /// @param behindEntries log entries it lacks compared with the leader; -1 if not known
     /// @param catchUp share of a running full or partial copy, 0 to 1; null when none runs
+    /// @param usedBytes of data that it holds
+    /// @param copiedBytes received by copies since it was opened
     public record ReplicaInfo(
             String peer,
             String node,
             ReplicaState state,
             long appliedIndex,
             long behindEntries,
-            @Nullable Double catchUp) {}
+            @Nullable Double catchUp,
+            long usedBytes,
+            long copiedBytes) {}
 
     public enum ReplicaState {
         LEADER,
@@ -107,7 +113,8 @@ public record ClusterStatus(
 
     /// Something long that runs now.
     ///
-    /// @param kind "import", "export", "move", "rebuild", "scrub", "verify", "copy"
+    /// @param kind "import", "export", "scrub", "verify"; "drain" of a node, "empty" of a disk,
+    ///   "rebuild" of what a silent node held; "move" or "copy" of one replica
     /// @param what what it works on, as "volume web1" or "g1 on n2"
     /// @param done and `total` in `unit` ("bytes", "replicas"); total 0 if not known
     /// @param etaMillis estimated time left, -1 if not known

@@ -15,6 +15,9 @@ public interface ShareAdmin {
     /// NOT_FOUND.
     ShareInfo show(String name);
 
+    /// Who uses it. NOT_FOUND.
+    ShareUse use(String name);
+
     /// @param quotaBytes null: as it is; 0: none
     /// @param rules null: as they are
     ShareInfo configure(String name, @Nullable Long quotaBytes, @Nullable List<ShareRule> rules);

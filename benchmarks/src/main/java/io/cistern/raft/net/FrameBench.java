@@ -44,7 +44,8 @@ public class FrameBench {
         data = PooledByteBufAllocator.DEFAULT.directBuffer(payload, payload).writeZero(payload);
         channel = new EmbeddedChannel(new FrameDecoder(MAX_FRAME, false));
         channel.config().setAllocator(PooledByteBufAllocator.DEFAULT);
-        Frame.Hello hello = new Frame.Hello(Frame.VERSION, 1, 0, new UUID(1, 2), "bench");
+        Frame.Hello hello =
+                new Frame.Hello(Versions.CURRENT.field(), 1, 0, new UUID(1, 2), "bench");
         channel.writeInbound(hello.encode(PooledByteBufAllocator.DEFAULT));
         channel.readInbound();
         Frame.Encoded frame = encoded();

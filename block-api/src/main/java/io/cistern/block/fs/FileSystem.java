@@ -1,5 +1,6 @@
 package io.cistern.block.fs;
 
+import io.cistern.block.fs.Call.OnceId;
 import io.cistern.block.fs.Call.StateChange;
 import io.cistern.block.fs.FileResults.Changed;
 import io.cistern.block.fs.FileResults.Copied;
@@ -252,6 +253,10 @@ public interface FileSystem extends AutoCloseable {
     /// fewer than `max` may come although more are there, none only at the end. A snapshot or a
     /// clone of the share has no state.
     CompletableFuture<List<StateEntry>> states(ByteString prefix, ByteString after, int max);
+
+    /// Whether the result of that change is remembered: a call with this id would get it, and
+    /// change nothing.
+    CompletableFuture<Boolean> remembered(OnceId once);
 
     /// Ends all holds of a client and forgets its results, with the state changes of `call` in the
     /// same instant.

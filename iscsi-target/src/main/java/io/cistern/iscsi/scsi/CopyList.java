@@ -8,8 +8,10 @@ import java.util.List;
 ///
 /// @param identifier LIST IDENTIFIER
 /// @param keepsResult false where LIST ID USAGE says that the result is to be discarded
-record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
-    static final int MAX_TARGETS = 2;
+/// @param targets the nexuses that segments refer to by their place
+record CopyList(
+        int identifier, boolean keepsResult, List<LuNexus> targets, List<Segment> segments) {
+    static final int MAX_TARGETS = 4;
     static final int MAX_SEGMENTS = 16;
     static final int TARGET_BYTES = 32;
     static final int SEGMENT_BYTES = 28;
@@ -22,12 +24,30 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
     static final int IDENTIFICATION = 0xe4;
     static final int BLOCK_TO_BLOCK = 0x02;
     private static final int DISCARD = 3;
+    private static final int DESTINATION_COUNT = 0x02;
 
-    /// One block to block segment.
-    record Segment(long source, long destination, long blocks) {}
+    /// The name of a logical unit in a target descriptor.
+    record Designator(int codeSet, int type, byte[] bytes) {
+        boolean names(LogicalUnit unit) {
+            return unit.identity().isDesignatedBy(codeSet, type, bytes);
+        }
+    }
+
+    /// One block to block segment (SPC-4 6.4.6.3).
+    ///
+    /// @param from place of the source in the list of targets
+    /// @param to place of the destination
+    /// @param countsDestination DC: `blocks` are the destination's and not the source's
+    record Segment(
+            int from,
+            int to,
+            long source,
+            long destination,
+            long blocks,
+            boolean countsDestination) {}
 
     /// @throws Refusal as SPC-4 5.16.4 says
-    static CopyList parse(ByteBuffer list, LogicalUnit unit) {
+    static CopyList parse(ByteBuffer list, LuNexus nexus) {
         if (list.limit() < HEADER_BYTES) {
             throw Refusal.of(Condition.PARAMETER_LIST_LENGTH_ERROR);
         }
@@ -53,17 +73,18 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
         if (targets > MAX_TARGETS) {
             throw Refusal.of(Condition.TOO_MANY_TARGET_DESCRIPTORS);
         }
+        List<LuNexus> found = new ArrayList<>();
         for (int i = 0; i < targets; i++) {
-            checkTarget(list, HEADER_BYTES + i * TARGET_BYTES, unit);
+            found.add(target(list, HEADER_BYTES + i * TARGET_BYTES, nexus));
         }
         List<Segment> segments =
                 segments(list, HEADER_BYTES + targetBytes, (int) segmentBytes, targets);
-        return new CopyList(identifier, usage != DISCARD, segments);
+        return new CopyList(identifier, usage != DISCARD, found, segments);
     }
 
-    /// A target descriptor must name this logical unit by one of its designators. LU ID TYPE and
-    /// NUL mean nothing in SPC-4.
-    private static void checkTarget(ByteBuffer list, int at, LogicalUnit unit) {
+    /// A target descriptor names a logical unit by one of its designators. LU ID TYPE and NUL mean
+    /// nothing in SPC-4.
+    private static LuNexus target(ByteBuffer list, int at, LuNexus nexus) {
         if ((list.get(at) & 0xff) != IDENTIFICATION) {
             throw Refusal.of(
                     new Sense(
@@ -78,17 +99,19 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
         if (length > 20) {
             throw Refusal.parameter(at + 7, -1);
         }
-        int blockBytes = list.getInt(at + 28) & 0xffffff;
-        if (blockBytes != unit.blockBytes()) {
-            throw Refusal.parameter(at + 29, -1);
-        }
-        byte[] designator = new byte[length];
-        list.get(at + 8, designator);
+        byte[] bytes = new byte[length];
+        list.get(at + 8, bytes);
         int codeSet = list.get(at + 4) & 0x0f;
         int type = list.get(at + 5) & 0x3f;
-        if (!unit.identity().isDesignatedBy(codeSet, type, designator)) {
+        LuNexus found =
+                nexus.unit().copyDomain().find(nexus, new Designator(codeSet, type, bytes));
+        if (found == null) {
             throw Refusal.of(Condition.COPY_TARGET_NOT_REACHABLE);
         }
+        if ((list.getInt(at + 28) & 0xffffff) != found.unit().blockBytes()) {
+            throw Refusal.parameter(at + 29, -1);
+        }
+        return found;
     }
 
     private static List<Segment> segments(ByteBuffer list, int from, int bytes, int targets) {
@@ -112,16 +135,19 @@ record CopyList(int identifier, boolean keepsResult, List<Segment> segments) {
             if ((list.getShort(at + 2) & 0xffff) != SEGMENT_BYTES - 4) {
                 throw Refusal.parameter(at + 2, -1);
             }
-            for (int index = at + 4; index <= at + 6; index += 2) {
-                if ((list.getShort(index) & 0xffff) >= targets) {
-                    throw Refusal.of(Condition.UNREACHABLE_COPY_TARGET);
-                }
+            int source = list.getShort(at + 4) & 0xffff;
+            int destination = list.getShort(at + 6) & 0xffff;
+            if (source >= targets || destination >= targets) {
+                throw Refusal.of(Condition.UNREACHABLE_COPY_TARGET);
             }
             segments.add(
                     new Segment(
+                            source,
+                            destination,
                             list.getLong(at + 12),
                             list.getLong(at + 20),
-                            list.getShort(at + 10) & 0xffff));
+                            list.getShort(at + 10) & 0xffff,
+                            (list.get(at + 1) & DESTINATION_COUNT) != 0));
             at += SEGMENT_BYTES;
         }
         return segments;

@@ -16,14 +16,34 @@ final class GuardedIo {
 
     private final LogicalUnit unit;
     private final Task task;
-    private final Opcode opcode;
+    private final NexusId nexus;
+    private final boolean changesMedium;
     private final Opcode.Access access;
 
+    /// What the task's own logical unit lets it do.
     GuardedIo(LogicalUnit unit, Task task, Opcode opcode, Opcode.Access access) {
+        this(unit, task, task.nexus().id(), access, opcode.is(Opcode.Trait.CHANGES_MEDIUM));
+    }
+
+    private GuardedIo(
+            LogicalUnit unit,
+            Task task,
+            NexusId nexus,
+            Opcode.Access access,
+            boolean changesMedium) {
         this.unit = unit;
         this.task = task;
-        this.opcode = opcode;
+        this.nexus = nexus;
+        this.changesMedium = changesMedium;
         this.access = access;
+    }
+
+    /// What another logical unit lets the task do on behalf of the same initiator's nexus there.
+    ///
+    /// @param access READ or WRITE
+    static GuardedIo onBehalf(LuNexus other, Task task, Opcode.Access access) {
+        boolean writes = access == Opcode.Access.WRITE;
+        return new GuardedIo(other.unit(), task, other.id(), access, writes);
     }
 
     CompletableFuture<Void> read(long offset, ByteBuffer dst) {
@@ -52,6 +72,10 @@ final class GuardedIo {
         return guarded(guard -> unit.device().or(offset, data.duplicate(), guard));
     }
 
+    LogicalUnit unit() {
+        return unit;
+    }
+
     Opcode.Access access() {
         return access;
     }
@@ -65,8 +89,8 @@ final class GuardedIo {
         if (task.aborted()) {
             throw Refusal.busy();
         }
-        Reservations.check(view.state(), task.nexus().id(), access);
-        if (opcode.is(Opcode.Trait.CHANGES_MEDIUM)) {
+        Reservations.check(view.state(), nexus, access);
+        if (changesMedium) {
             if (unit.device().readOnly()) {
                 throw Refusal.of(Condition.WRITE_PROTECTED);
             }
@@ -97,6 +121,11 @@ final class GuardedIo {
                         return CompletableFuture.completedFuture(value);
                     }
                     CisternException why = CisternException.of(failure);
+                    if (why.code() == ErrorCode.FENCED && nexus != task.nexus().id()) {
+                        // The other unit's sessions end by its own commands, not this unit's.
+                        return CompletableFuture.<T>failedFuture(
+                                Refusal.of(Condition.THIRD_PARTY_DEVICE_FAILURE));
+                    }
                     if (why.code() != ErrorCode.CHANGED || n == MAX_CHANGES) {
                         return CompletableFuture.<T>failedFuture(why);
                     }

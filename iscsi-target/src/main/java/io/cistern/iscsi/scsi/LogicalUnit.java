@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
 ///
 /// Any thread may call any method; none blocks. The device is not closed with the target.
 public final class LogicalUnit implements ScsiTarget, AutoCloseable {
-    /// Largest data of one command: 4 MiB.
-    public static final int MAX_TRANSFER_BYTES = 4 << 20;
+    /// Largest data of one command: 8 MiB.
+    public static final int MAX_TRANSFER_BYTES = 8 << 20;
 
     /// Tasks of all nexuses at this node; further ones are TASK SET FULL.
     public static final int MAX_TASKS = 2048;
@@ -67,6 +67,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
     private final Map<NexusId, LuNexus> nexuses = new ConcurrentHashMap<>();
     private final LinkedHashSet<NexusId> remembered = new LinkedHashSet<>();
     private final List<AutoCloseable> subscriptions = new ArrayList<>();
+    private volatile CopyDomain copyDomain = new CopyDomain();
     private volatile boolean closed;
 
     /// @param clock spaces out looks at `space`
@@ -86,6 +87,12 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         subscriptions.add(device.onResize(size -> attentionForAll(Condition.CAPACITY_CHANGED)));
         subscriptions.add(ports.onChange(this::portsChanged));
         shared.learn(device.knownRecord());
+    }
+
+    /// Joins the logical units that EXTENDED COPY copies between, until this one is closed.
+    public void join(CopyDomain domain) {
+        copyDomain = domain;
+        domain.add(this);
     }
 
     @Override
@@ -118,6 +125,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
     @Override
     public void close() {
         closed = true;
+        copyDomain.remove(this);
         for (AutoCloseable subscription : subscriptions) {
             try {
                 subscription.close();
@@ -150,6 +158,10 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
 
     SharedState shared() {
         return shared;
+    }
+
+    CopyDomain copyDomain() {
+        return copyDomain;
     }
 
     TaskSet taskSet() {

@@ -27,6 +27,10 @@ final class LuNexus implements Nexus {
         this.events = events;
     }
 
+    LogicalUnit unit() {
+        return unit;
+    }
+
     NexusId id() {
         return id;
     }

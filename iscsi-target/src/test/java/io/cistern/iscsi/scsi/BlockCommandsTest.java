@@ -2,8 +2,11 @@ package io.cistern.iscsi.scsi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.cistern.block.MemoryGuardedDevice;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -200,6 +203,59 @@ class BlockCommandsTest {
         list[30] ^= 1;
         a.send("83 00 0000000000000000 0000004c 00 00", list)
                 .fails(Condition.COPY_TARGET_NOT_REACHABLE);
+    }
+
+    /// From this unit to another one, of another block size, and back.
+    @Test
+    void aCopyGoesToOtherUnitsThatTheInitiatorIsLoggedInTo() {
+        CopyDomain domain = new CopyDomain();
+        nodes.first.join(domain);
+        try (Nodes others = new Nodes(new MemoryGuardedDevice(16L << 20), 4096, 8)) {
+            others.first.join(domain);
+            byte[] list = copyList(nodes.first, others.first, 8, 3, 16);
+            String copy = "83 00 0000000000000000 0000006c 00 00";
+            a.send(copy, list).fails(Condition.COPY_TARGET_NOT_REACHABLE);
+
+            Initiator there = others.login("a", 1);
+            byte[] bytes = new byte[16 * BLOCK];
+            new Random(5).nextBytes(bytes);
+            a.write(8, bytes).good();
+            a.send(copy, list).good();
+            assertThat(there.read(3, 2).good().data()).isEqualTo(bytes);
+
+            a.send(copy, copyList(others.first, nodes.first, 3, 100, 2)).good();
+            assertThat(a.read(100, 16).good().data()).isEqualTo(bytes);
+            a.send(copy, copyList(nodes.first, others.first, 8, 3, 3))
+                    .fails(Condition.UNEXPECTED_INEXACT_SEGMENT);
+            a.send(copy, copyList(nodes.first, others.first, 8, 4095, 16))
+                    .fails(Condition.COPY_ABORTED);
+
+            // What keeps the initiator from writing there keeps its copies from it too.
+            Initiator holder = others.login("b", 1);
+            holder.reserveOut(0, 0, 0, 1).good();
+            holder.reserveOut(1, 1, 1, 0).good();
+            assertThat(a.send(copy, list).status()).isEqualTo(ScsiResult.RESERVATION_CONFLICT);
+            a.send(copy, copyList(others.first, nodes.first, 3, 100, 2)).good();
+            others.first.close();
+            a.send(copy, list).fails(Condition.COPY_TARGET_NOT_REACHABLE);
+        }
+    }
+
+    private static byte[] copyList(
+            LogicalUnit source, LogicalUnit destination, long from, long to, int blocks) {
+        ByteBuffer list = ByteBuffer.allocate(108);
+        list.put((byte) 5).put((byte) 0).putShort((short) 64).putInt(0).putInt(28).putInt(0);
+        for (LogicalUnit unit : List.of(source, destination)) {
+            int at = list.position();
+            list.put((byte) 0xe4).put((byte) 0).putShort((short) 0);
+            list.put((byte) 1).put((byte) 3).put((byte) 0).put((byte) 8);
+            list.put(unit.identity().naa());
+            list.putInt(at + 28, unit.blockBytes()).position(at + 32);
+        }
+        list.put((byte) 2).put((byte) 0).putShort((short) 24);
+        list.putShort((short) 0).putShort((short) 1).putShort((short) 0);
+        list.putShort((short) blocks).putLong(from).putLong(to);
+        return list.array();
     }
 
     @Test

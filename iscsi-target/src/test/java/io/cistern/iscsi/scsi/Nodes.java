@@ -16,6 +16,7 @@ final class Nodes implements AutoCloseable {
     final AtomicLong clockSeconds = new AtomicLong(1_800_000_000L);
     final MemoryGuardedDevice firstDevice;
     final MemoryGuardedDevice secondDevice;
+    private final long volumeId;
     final LogicalUnit first;
     final LogicalUnit second;
 
@@ -28,6 +29,11 @@ final class Nodes implements AutoCloseable {
     }
 
     Nodes(MemoryGuardedDevice device, int blockBytes) {
+        this(device, blockBytes, 7);
+    }
+
+    Nodes(MemoryGuardedDevice device, int blockBytes, long volumeId) {
+        this.volumeId = volumeId;
         firstDevice = device;
         secondDevice = device.portal();
         first = unit(firstDevice, blockBytes, 1);
@@ -48,7 +54,7 @@ final class Nodes implements AutoCloseable {
                     }
                 };
         return new LogicalUnit(
-                new LogicalUnit.Config(TARGET, CLUSTER, 7, blockBytes, tag),
+                new LogicalUnit.Config(TARGET, CLUSTER, volumeId, blockBytes, tag),
                 device,
                 ports,
                 space,

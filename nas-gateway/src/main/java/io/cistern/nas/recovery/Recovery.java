@@ -14,13 +14,14 @@ import io.cistern.nas.share.OpenShare;
 import io.cistern.nas.share.Shares;
 import io.cistern.nas.state.Client;
 import io.cistern.nas.state.FileKey;
+import io.cistern.nas.state.KnownClient;
 import io.cistern.nas.state.NfsState;
+import io.cistern.nas.state.Session;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -31,12 +32,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// What the server keeps in a share so that the share's next owner, or this one after a restart,
-/// knows who may reclaim, and which files are held for opens.
+/// knows who may reclaim, goes on with the clients' sessions, and knows which files are held for
+/// opens.
 ///
 /// ```
-/// nfs/client/SHA-256 of the owner   ->  version:1 owner       a client that has had state there
+/// nfs/client/SHA-256 of the owner   ->  see ClientRecord        a client that had state there
 /// nfs/held/inode:8                  ->  version:1 generation:4  a nameless file that was open
 /// ```
+///
+/// A client is recorded before it is given anything, and nobody is given what a client had that
+/// lost it before that client's record is gone ([#settle]): so a client that lost its state cannot
+/// reclaim it (RFC 8881 section 8.4.3).
 ///
 /// Any thread.
 public final class Recovery implements NfsState.Listener, Shares.Listener {
@@ -47,7 +53,16 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     private static final int PAGE = 256;
 
     private final Map<Long, FileSystem> shares = new ConcurrentHashMap<>();
+
+    /// Owners whose records are to go before anybody is given anything.
+    private final Map<Long, Set<ByteString>> doomed = new ConcurrentHashMap<>();
+
+    /// Records that are being written; guarded by itself.
+    private final Map<RecordKey, CompletableFuture<Void>> writing = new HashMap<>();
+
     private @Nullable NfsState state;
+
+    private record RecordKey(long client, long share) {}
 
     public void state(NfsState value) {
         this.state = value;
@@ -66,18 +81,21 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     public void opened(OpenShare share) {
         long id = share.entry().id();
         shares.put(id, share.files());
-        Set<ByteString> owners = new HashSet<>();
+        List<KnownClient> known = new ArrayList<>();
         for (StateEntry entry : all(share.files(), CLIENTS)) {
-            byte[] value = entry.value().toByteArray();
-            if (value.length > 1 && value[0] == VERSION) {
-                owners.add(ByteString.of(Arrays.copyOfRange(value, 1, value.length)));
+            KnownClient client = ClientRecord.decode(entry.value());
+            if (client == null) {
+                LOG.warn("share {}: a client's record is not understood", share.entry().name());
+            } else {
+                known.add(client);
             }
         }
-        state().shareOpened(id, owners);
-        if (owners.isEmpty()) {
-            dropUnusedHolds(id);
+        state().shareOpened(id, known);
+        if (state().inGrace(id)) {
+            LOG.info(
+                    "share {}: of {} clients some may reclaim", share.entry().name(), known.size());
         } else {
-            LOG.info("share {}: {} clients may reclaim", share.entry().name(), owners.size());
+            dropUnusedHolds(id);
         }
     }
 
@@ -94,28 +112,60 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
         }
     }
 
-    /// Makes sure that a client that is given state in a share could reclaim it.
-    public void record(Client client, OpenShare share) {
+    /// Makes sure that a client that is given state in a share could reclaim it, and that its
+    /// session is known to the share's next owner. Blocks.
+    ///
+    /// @param opens whether it is to have opens, and not only to make changes
+    public void record(Client client, OpenShare share, boolean opens) {
+        settle(share);
         long id = share.entry().id();
-        if (!state().needsRecord(client, id)) {
+        RecordKey key = new RecordKey(client.id(), id);
+        CompletableFuture<Void> write;
+        synchronized (writing) {
+            KnownClient known = state().toRecord(client, id, opens);
+            if (known == null) {
+                write = writing.get(key);
+            } else {
+                write = share.files().changeState(List.of(recordOf(known)));
+                writing.put(key, write);
+            }
+        }
+        if (write == null) {
             return;
         }
-        byte[] owner = client.owner().toByteArray();
-        byte[] value = new byte[owner.length + 1];
-        value[0] = VERSION;
-        System.arraycopy(owner, 0, value, 1, owner.length);
         try {
-            await(
-                    share.files()
-                            .changeState(
-                                    List.of(
-                                            new StateChange(
-                                                    clientKey(client.owner()),
-                                                    ByteString.of(value)))));
+            await(write);
         } catch (RuntimeException e) {
             state().recordFailed(client, id);
             throw e;
+        } finally {
+            synchronized (writing) {
+                writing.remove(key, write);
+            }
         }
+    }
+
+    private static StateChange recordOf(KnownClient client) {
+        return new StateChange(clientKey(client.owner()), ClientRecord.encode(client));
+    }
+
+    /// Returns when clients that lost what they had in the share cannot reclaim it any more.
+    /// Blocks.
+    public void settle(OpenShare share) {
+        settle(share.entry().id());
+    }
+
+    private void settle(long share) {
+        Set<ByteString> owners = doomed.get(share);
+        FileSystem files = shares.get(share);
+        if (owners == null || files == null || owners.isEmpty()) {
+            return;
+        }
+        List<ByteString> now = owners.stream().limit(PAGE).toList();
+        await(
+                files.changeState(
+                        now.stream().map(o -> new StateChange(clientKey(o), null)).toList()));
+        now.forEach(owners::remove);
     }
 
     private static ByteString clientKey(ByteString owner) {
@@ -184,26 +234,45 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
 
     @Override
     public void forgotten(ByteString owner, Set<Long> recordedIn) {
+        recordedIn.forEach(share -> doom(share, Set.of(owner)));
+    }
+
+    private void doom(long share, Set<ByteString> owners) {
+        if (owners.isEmpty() || !shares.containsKey(share)) {
+            return;
+        }
+        doomed.computeIfAbsent(share, s -> ConcurrentHashMap.newKeySet()).addAll(owners);
+        Thread.ofVirtual()
+                .name("nfs-forget")
+                .start(() -> {
+                    try {
+                        settle(share);
+                    } catch (RuntimeException e) {
+                        LOG.info("forgetting clients failed, tried again: {}", e.getMessage());
+                    }
+                });
+    }
+
+    /// Ends what is remembered of a session's changes, in the background.
+    @Override
+    public void ended(Session session, Set<Long> recordedIn) {
         for (long share : recordedIn) {
             FileSystem files = shares.get(share);
             if (files != null) {
-                forget(files, owner);
+                files.forgetClient(Call.of(Credentials.ROOT), session.onceClient())
+                        .exceptionally(e -> {
+                            LOG.info("forgetting a session's results failed: {}", e.getMessage());
+                            return null;
+                        });
             }
         }
-    }
-
-    private static void forget(FileSystem files, ByteString owner) {
-        files.changeState(List.of(new StateChange(clientKey(owner), null)))
-                .exceptionally(e -> {
-                    LOG.info("forgetting a client failed: {}", e.getMessage());
-                    return null;
-                });
     }
 
     /// Another server owns a share now.
     @Override
     public void lost(OpenShare share) {
         shares.remove(share.entry().id(), share.files());
+        doomed.remove(share.entry().id());
         state().shareLost(share.entry().id());
     }
 
@@ -221,10 +290,7 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     @Override
     public void graceOver(long share, Set<ByteString> absent) {
         LOG.info("share {}: grace is over, {} clients did not come back", share, absent.size());
-        FileSystem files = shares.get(share);
-        if (files != null) {
-            absent.forEach(owner -> forget(files, owner));
-        }
+        doom(share, absent);
         Thread.ofVirtual().name("nfs-grace").start(() -> dropUnusedHolds(share));
     }
 

@@ -5,6 +5,7 @@ import static io.cistern.nas.share.Futures.await;
 import io.cistern.block.fs.ByteString;
 import io.cistern.block.fs.Call;
 import io.cistern.block.fs.Call.Hold;
+import io.cistern.block.fs.Call.OnceId;
 import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileId;
@@ -25,7 +26,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Takes names away while files may be open: a file that loses its last name while a client has it
 /// open is held in the file system, in the same log entry, until the last close. An open and a
-/// removal of one file exclude each other.
+/// removal of one file exclude each other. Delegations of what is changed are recalled first.
 ///
 /// Any thread; blocks.
 public final class Removals implements OpenFiles {
@@ -35,10 +36,20 @@ public final class Removals implements OpenFiles {
     private static final int STRIPES = 256;
 
     private final NfsState state;
+    private final Recaller recaller;
     private final ReentrantReadWriteLock[] stripes = new ReentrantReadWriteLock[STRIPES];
 
-    public Removals(NfsState state) {
+    /// Has delegations given back.
+    public interface Recaller {
+        /// Returns when no other client has a delegation of the file.
+        ///
+        /// @throws NfsException DELAY where that takes too long
+        void clear(FileKey file, long client);
+    }
+
+    public Removals(NfsState state, Recaller recaller) {
         this.state = state;
+        this.recaller = recaller;
         for (int i = 0; i < STRIPES; i++) {
             stripes[i] = new ReentrantReadWriteLock();
         }
@@ -64,32 +75,86 @@ public final class Removals implements OpenFiles {
     }
 
     @Override
-    public Removed remove(Access directory, ByteString name, Call call) {
-        refuseInGrace(directory);
+    public Removed remove(Access directory, ByteString name, Call call, long client) {
+        refuseInGrace(directory, call);
         FileId file = find(directory, name);
-        return guarded(
+        return changing(
                 directory,
                 file,
-                call,
-                c -> await(directory.files().remove(c, directory.file(), name)));
+                client,
+                () ->
+                        guarded(
+                                directory,
+                                file,
+                                call,
+                                c -> await(directory.files().remove(c, directory.file(), name))));
     }
 
     @Override
     public Renamed rename(
-            Access from, ByteString fromName, Access to, ByteString toName, Call call) {
-        refuseInGrace(from);
+            Access from,
+            ByteString fromName,
+            Access to,
+            ByteString toName,
+            Call call,
+            long client) {
+        refuseInGrace(from, call);
+        FileId moved = find(from, fromName);
         FileId replaced = find(to, toName);
-        return guarded(
-                to,
-                replaced,
-                call,
-                c -> await(from.files().rename(c, from.file(), fromName, to.file(), toName)));
+        return changing(
+                from,
+                moved,
+                client,
+                () ->
+                        changing(
+                                to,
+                                replaced,
+                                client,
+                                () ->
+                                        guarded(
+                                                to,
+                                                replaced,
+                                                call,
+                                                c ->
+                                                        await(
+                                                                from.files()
+                                                                        .rename(
+                                                                                c,
+                                                                                from.file(),
+                                                                                fromName,
+                                                                                to.file(),
+                                                                                toName)))));
     }
 
-    private void refuseInGrace(Access access) {
-        if (state.inGrace(access.share().entry().id())) {
+    @Override
+    public <T> T changing(Access file, long client, Supplier<T> action) {
+        return changing(file, file.file(), client, action);
+    }
+
+    private <T> T changing(Access near, @Nullable FileId file, long client, Supplier<T> action) {
+        if (file == null || file.inSnapshot()) {
+            return action.get();
+        }
+        FileKey key = keyOf(near, file);
+        state.delegations().beginChange(key);
+        try {
+            recaller.clear(key, client);
+            return action.get();
+        } finally {
+            state.delegations().endChange(key);
+        }
+    }
+
+    private void refuseInGrace(Access access, Call call) {
+        if (state.inGrace(access.share().entry().id()) && !madeBefore(access, call)) {
             throw new NfsException(NfsStatus.DELAY, "clients are reclaiming what they had open");
         }
+    }
+
+    /// Whether a change was made already, so that asking for it again gets its result.
+    public static boolean madeBefore(Access access, Call call) {
+        OnceId once = call.once();
+        return once != null && await(access.files().remembered(once));
     }
 
     /// What has the name now; null where nothing has, or it cannot be told.

@@ -14,6 +14,10 @@ import io.netty.handler.timeout.IdleStateEvent;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.ArrayDeque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -28,9 +32,17 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     private static final Logger LOG = LoggerFactory.getLogger(RpcConnection.class);
     private static final int LAST_FRAGMENT = 1 << 31;
 
+    /// Calls to the client that it has not answered.
+    private static final int MAX_CALLBACKS = 64;
+
+    /// Longest reply to one of them that is looked at.
+    private static final int MAX_CALLBACK_BYTES = 64 << 10;
+
     private final RpcServer server;
     private final RecordDecoder decoder;
     private final ArrayDeque<ByteBuf> waiting = new ArrayDeque<>();
+    private final Map<Integer, CompletableFuture<byte[]>> callbacks = new LinkedHashMap<>();
+    private int nextXid = 1;
     private @Nullable Channel channel;
     private @Nullable RpcPeer peer;
     private int inFlight;
@@ -70,9 +82,67 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     @Override
+    public CompletableFuture<byte[]> call(Callback callback) {
+        CompletableFuture<byte[]> result = new CompletableFuture<>();
+        try {
+            channel().eventLoop().execute(() -> sendCallback(callback, result));
+        } catch (RejectedExecutionException e) {
+            result.completeExceptionally(new IOException("the server is stopping", e));
+        }
+        return result;
+    }
+
+    private void sendCallback(Callback callback, CompletableFuture<byte[]> result) {
+        if (!channel().isActive() || callbacks.size() >= MAX_CALLBACKS) {
+            result.completeExceptionally(new IOException("no callback possible here now"));
+            return;
+        }
+        int xid = nextXid++;
+        callbacks.put(xid, result);
+        ByteBuf out = newFrame(256);
+        out.writeInt(xid).writeInt(RpcHeader.CALL).writeInt(RpcHeader.RPC_VERSION);
+        out.writeInt(callback.program()).writeInt(callback.version());
+        out.writeInt(callback.procedure()).writeInt(callback.flavor());
+        out.writeInt(callback.credential().length).writeBytes(callback.credential());
+        out.writeInt(Credential.FLAVOR_NONE).writeInt(0);
+        try (XdrWriter arguments = new XdrWriter(channel().alloc())) {
+            callback.arguments().accept(arguments);
+            ByteBuf bytes = arguments.take();
+            out.writeBytes(bytes);
+            bytes.release();
+        }
+        server.stats().callbacks.increment();
+        send(endFrame(out));
+    }
+
+    /// A client's answer to a callback.
+    private void callbackReply(int xid, XdrReader in) {
+        CompletableFuture<byte[]> result = callbacks.remove(xid);
+        if (result == null) {
+            return; // given up, or never asked
+        }
+        try {
+            int denied = in.readInt();
+            if (denied == 0) {
+                RpcHeader.OpaqueAuth.read(in);
+            }
+            if (denied != 0 || in.readInt() != 0 || in.remaining() > MAX_CALLBACK_BYTES) {
+                throw new RpcException(Answer.SYSTEM_ERR, "the client refused a callback");
+            }
+            result.complete(in.readFixed(in.remaining() & ~3));
+        } catch (XdrException | RpcException e) {
+            result.completeExceptionally(e);
+        }
+    }
+
+    @Override
     public void channelInactive(ChannelHandlerContext ctx) {
         waiting.forEach(ByteBuf::release);
         waiting.clear();
+        server.unparked(this);
+        List<CompletableFuture<byte[]>> unanswered = List.copyOf(callbacks.values());
+        callbacks.clear();
+        unanswered.forEach(f -> f.completeExceptionally(new IOException("connection ended")));
         if (peer != null) {
             server.disconnected(ctx.channel(), peer);
         }
@@ -82,8 +152,17 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     public void channelRead(ChannelHandlerContext ctx, Object message) {
         ByteBuf record = (ByteBuf) message;
         server.stats().receivedBytes.add(record.readableBytes());
+        if (!callbacks.isEmpty() && isReply(record)) {
+            start(record); // at once: calls that wait may wait for it
+            return;
+        }
         waiting.addLast(record);
         drain();
+    }
+
+    private static boolean isReply(ByteBuf record) {
+        return record.readableBytes() >= 8
+                && record.getInt(record.readerIndex() + 4) == RpcHeader.REPLY;
     }
 
     @Override
@@ -125,8 +204,27 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
                 && channel().isWritable();
     }
 
+    /// Whether all connections together leave room for another call; where not, this one is told
+    /// when they do.
+    private boolean serverHasRoom() {
+        if (server.hasRoom()) {
+            return true;
+        }
+        server.park(this);
+        return server.hasRoom(); // asked again: what made room may have come before the entry
+    }
+
+    /// The server has room again.
+    void unpark() {
+        try {
+            channel().eventLoop().execute(this::drain);
+        } catch (RejectedExecutionException e) {
+            LOG.debug("the server is stopping", e);
+        }
+    }
+
     private void drain() {
-        while (!waiting.isEmpty() && mayStart() && channel().isActive()) {
+        while (!waiting.isEmpty() && mayStart() && channel().isActive() && serverHasRoom()) {
             start(waiting.removeFirst());
         }
         boolean pause = !waiting.isEmpty() || !mayStart();
@@ -146,8 +244,12 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         RpcCall call;
         try {
             xid = in.readInt();
-            if (in.readInt() != RpcHeader.CALL) {
-                record.release(); // a reply: this server never calls
+            int type = in.readInt();
+            if (type != RpcHeader.CALL) {
+                if (type == RpcHeader.REPLY) {
+                    callbackReply(xid, in);
+                }
+                record.release();
                 return;
             }
         } catch (XdrException e) {
@@ -244,12 +346,14 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         int bytes = call.record().readableBytes();
         inFlight++;
         heldBytes += bytes;
+        server.took(bytes);
         try {
             server.executor().execute(() -> carryOut(program, call, bytes));
         } catch (RejectedExecutionException e) {
             call.record().release(); // the server is stopping
             inFlight--;
             heldBytes -= bytes;
+            server.gave(bytes);
             channel().close();
         }
     }
@@ -274,6 +378,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
             answer = run(program, call, result);
         } finally {
             call.record().release();
+            server.gave(bytes);
             ByteBuf toSend = answer;
             channel().eventLoop().execute(() -> finish(toSend, bytes));
         }

@@ -21,11 +21,14 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -47,6 +50,9 @@ public final class RpcServer implements AutoCloseable {
     private final AtomicLong connectionIds = new AtomicLong();
     private final Set<Channel> connections = ConcurrentHashMap.newKeySet();
     private final List<Channel> listeners = new ArrayList<>();
+    private final AtomicInteger totalInFlight = new AtomicInteger();
+    private final AtomicLong totalBytes = new AtomicLong();
+    private final Queue<RpcConnection> parked = new ConcurrentLinkedQueue<>();
 
     /// @param tls what RPC over TLS (RFC 9289) is offered with; null: not offered
     public RpcServer(
@@ -141,6 +147,49 @@ public final class RpcServer implements AutoCloseable {
 
     long nextConnectionId() {
         return connectionIds.incrementAndGet();
+    }
+
+    /// Whether all connections together may have another call under way.
+    boolean hasRoom() {
+        return totalInFlight.get() < limits.maxTotalInFlight()
+                && totalBytes.get() < limits.totalBudgetBytes();
+    }
+
+    void took(int bytes) {
+        totalInFlight.incrementAndGet();
+        totalBytes.addAndGet(bytes);
+    }
+
+    void gave(int bytes) {
+        totalInFlight.decrementAndGet();
+        totalBytes.addAndGet(-bytes);
+        while (!parked.isEmpty() && hasRoom()) {
+            RpcConnection next = parked.poll();
+            if (next != null) {
+                next.unpark();
+            }
+        }
+    }
+
+    /// Has a connection told when there is room again.
+    void park(RpcConnection connection) {
+        stats.saturated.increment();
+        if (!parked.contains(connection)) {
+            parked.add(connection);
+        }
+    }
+
+    void unparked(RpcConnection connection) {
+        parked.remove(connection);
+    }
+
+    /// Calls under way, and the bytes of their arguments.
+    public int inFlight() {
+        return totalInFlight.get();
+    }
+
+    public long heldBytes() {
+        return totalBytes.get();
     }
 
     boolean admit(Channel channel) {

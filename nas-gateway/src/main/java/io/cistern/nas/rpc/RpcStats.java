@@ -12,11 +12,15 @@ public final class RpcStats {
     final LongAdder failed = new LongAdder();
     final LongAdder accepted = new LongAdder();
     final LongAdder throttled = new LongAdder();
+    final LongAdder saturated = new LongAdder();
+    final LongAdder callbacks = new LongAdder();
 
     /// @param malformed calls whose bytes did not decode
     /// @param refused calls with an RPC error for an answer
     /// @param failed calls that an unexpected error ended
     /// @param throttled times that reading from a connection was suspended
+    /// @param saturated times that a call waited because of all connections together
+    /// @param callbacks calls to clients
     public record Snapshot(
             long calls,
             long receivedBytes,
@@ -25,7 +29,9 @@ public final class RpcStats {
             long refused,
             long failed,
             long accepted,
-            long throttled) {}
+            long throttled,
+            long saturated,
+            long callbacks) {}
 
     public Snapshot snapshot() {
         return new Snapshot(
@@ -36,6 +42,8 @@ public final class RpcStats {
                 refused.sum(),
                 failed.sum(),
                 accepted.sum(),
-                throttled.sum());
+                throttled.sum(),
+                saturated.sum(),
+                callbacks.sum());
     }
 }

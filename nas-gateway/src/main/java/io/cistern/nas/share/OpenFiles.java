@@ -4,17 +4,33 @@ import io.cistern.block.fs.ByteString;
 import io.cistern.block.fs.Call;
 import io.cistern.block.fs.FileResults.Removed;
 import io.cistern.block.fs.FileResults.Renamed;
+import java.util.function.Supplier;
 
-/// Takes names away with regard to who has files open, for all protocol versions.
+/// Changes files with regard to who has them open, or delegated, for all protocol versions. Any
+/// thread; blocks.
+///
+/// Where another client has a delegation of the file, it is recalled, and the change waits for a
+/// second at most: then the client is told to come back later.
 public interface OpenFiles {
+    /// The client id of those that have none: NFSv3's.
+    long NO_CLIENT = 0;
+
     /// Removes a name that is not a directory's. A file that a client has open stays until it is
     /// closed.
     ///
-    /// @throws NfsException DELAY while clients of an earlier owner reclaim what they had open
-    Removed remove(Access directory, ByteString name, Call call);
+    /// @param client id of the NFSv4 client, or [#NO_CLIENT]
+    /// @throws NfsException DELAY while clients of an earlier owner reclaim what they had open,
+    ///   unless this very change was made before; while a delegation is recalled
+    Removed remove(Access directory, ByteString name, Call call, long client);
 
     /// Renames; of a file that is replaced and open, the same holds.
     ///
     /// @throws NfsException as [#remove]
-    Renamed rename(Access from, ByteString fromName, Access to, ByteString toName, Call call);
+    Renamed rename(
+            Access from, ByteString fromName, Access to, ByteString toName, Call call, long client);
+
+    /// Carries out another change of a file.
+    ///
+    /// @throws NfsException DELAY while a delegation is recalled
+    <T> T changing(Access file, long client, Supplier<T> action);
 }

@@ -9,6 +9,7 @@ import io.cistern.nas.rpc.RpcCall;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -151,6 +152,35 @@ public final class Shares implements AutoCloseable {
                     listener.opened(share);
                     return share;
                 });
+    }
+
+    /// Opens the shares that this client may use and nobody else serves, one after the other until
+    /// something is found; those in which nothing was are given up again. Blocks.
+    ///
+    /// @param found whether it is found now
+    /// @param needed shares that are to be kept all the same
+    /// @return whether one of them is not to be had now
+    public boolean adoptFor(RpcCall call, BooleanSupplier found, Predicate<OpenShare> needed) {
+        catalog.refresh();
+        boolean pending = false;
+        for (ShareEntry entry : visibleTo(call)) {
+            if (open.containsKey(entry.id())) {
+                continue;
+            }
+            try {
+                OpenShare share = openShare(entry);
+                if (found.getAsBoolean()) {
+                    return false;
+                }
+                if (!needed.test(share) && open.remove(entry.id(), share)) {
+                    listener.lost(share); // as it was: its clients stay recorded there
+                    share.files().close();
+                }
+            } catch (RuntimeException e) {
+                pending |= CisternException.of(e).code() != ErrorCode.NOT_FOUND;
+            }
+        }
+        return pending;
     }
 
     private OpenShare refresh(OpenShare known, ShareEntry entry) {

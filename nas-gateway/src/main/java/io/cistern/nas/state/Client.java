@@ -1,6 +1,7 @@
 package io.cistern.nas.state;
 
 import io.cistern.block.fs.ByteString;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -24,11 +25,24 @@ public final class Client {
     volatile long seenNanos;
     int nextSession = 1;
     int lockedRanges;
+    private final Usage usage = new Usage();
     final Map<SessionId, Session> sessions = new LinkedHashMap<>();
     final Set<OpenState> opens = new HashSet<>();
+    final Set<Delegation> delegations = new HashSet<>();
+    final Set<Delegation> revoked = new HashSet<>();
 
-    /// Shares in whose state area this client is known, so that it may reclaim there.
-    final Set<Long> recordedIn = new HashSet<>();
+    /// It came with a share from the share's owner before: it has to reclaim what it had there.
+    boolean restored;
+
+    /// Changes whenever what is recorded of the client does.
+    int version = 1;
+
+    /// Shares in whose state area this client is known, so that it may reclaim there, and as what.
+    final Map<Long, Recorded> recordedIn = new HashMap<>();
+
+    /// @param version of the client
+    /// @param state whether it had opens there, and not only made changes
+    record Recorded(int version, boolean state) {}
 
     Client(long id, ByteString owner, long verifier, Principal principal, String address) {
         this.id = id;
@@ -44,6 +58,10 @@ public final class Client {
 
     public ByteString owner() {
         return owner;
+    }
+
+    public Usage usage() {
+        return usage;
     }
 
     public String address() {

@@ -22,10 +22,14 @@ final class ClientTable {
     private static final int MIN_OPERATIONS = 2;
     private static final int MAX_OPERATIONS = 128;
 
+    /// Of CREATE_SESSION: the connection is the back channel's too.
+    private static final int CONN_BACK_CHAN = 2;
+
     private final int boot;
     private final StateLimits limits;
     private final int maxMessageBytes;
     private final LongSupplier nanoTime;
+    private final Consumer<Session> onEnd;
     private final Consumer<Client> onRemove;
 
     private final Map<Long, Client> byId = new LinkedHashMap<>();
@@ -35,13 +39,16 @@ final class ClientTable {
     private int nextClient = 1;
 
     /// @param maxMessageBytes longest request and reply
+    /// @param onEnd told of sessions that ended
     /// @param onRemove takes a removed client's opens and locks away
     ClientTable(
             int boot,
             StateLimits limits,
             int maxMessageBytes,
             LongSupplier nanoTime,
+            Consumer<Session> onEnd,
             Consumer<Client> onRemove) {
+        this.onEnd = onEnd;
         this.boot = boot;
         this.limits = limits;
         this.maxMessageBytes = maxMessageBytes;
@@ -142,14 +149,54 @@ final class ClientTable {
         ChannelAttributes back = negotiate(rq.back(), 1);
         confirm(client);
         SessionId id = new SessionId(client.id(), boot, client.nextSession++);
-        Session session = new Session(id, client, fore, rq.connection());
-        client.sessions.put(id, session);
-        sessions.put(id, session);
+        Session session = new Session(id, client, fore, rq.callbacks());
+        session.bind(rq.connection());
+        enter(session);
         client.createSequence = rq.sequence();
         client.seenNanos = nanoTime.getAsLong();
-        CreatedSession created = new CreatedSession(id, rq.sequence(), 0, fore, back);
+        int flags = rq.sameConnection() ? CONN_BACK_CHAN : 0;
+        CreatedSession created = new CreatedSession(id, rq.sequence(), flags, fore, back);
         client.lastCreated = created;
         return created;
+    }
+
+    private void enter(Session session) {
+        Client client = session.client();
+        client.sessions.put(session.id(), session);
+        sessions.put(session.id(), session);
+        client.version++;
+    }
+
+    /// A client that another server knew, with its sessions.
+    Client restore(KnownClient known) {
+        Client client = byId.get(known.id());
+        if (client == null) {
+            client =
+                    new Client(
+                            known.id(),
+                            known.owner(),
+                            known.verifier(),
+                            known.principal(),
+                            known.address());
+            client.confirmed = true;
+            client.createSequence = known.createSequence();
+            byId.put(known.id(), client);
+            confirmed.put(known.owner(), client);
+        }
+        client.restored = true;
+        client.reclaimComplete = false;
+        client.nextSession = Math.max(client.nextSession, known.nextSession());
+        client.seenNanos = nanoTime.getAsLong();
+        for (KnownClient.KnownSession s : known.sessions()) {
+            if (!sessions.containsKey(s.id())) {
+                enter(Session.restored(s.id(), client, s.fore()));
+            }
+        }
+        return client;
+    }
+
+    @Nullable Client confirmedOf(ByteString owner) {
+        return confirmed.get(owner);
     }
 
     private ChannelAttributes negotiate(ChannelAttributes asked, int maxSlots) {
@@ -184,6 +231,10 @@ final class ClientTable {
         confirmed.put(client.owner(), client);
     }
 
+    @Nullable Session findSession(SessionId id) {
+        return sessions.get(id);
+    }
+
     /// @throws NfsException BADSESSION
     Session session(SessionId id) {
         Session session = sessions.get(id);
@@ -204,6 +255,16 @@ final class ClientTable {
         }
         sessions.remove(id);
         session.client().sessions.remove(id);
+        session.client().version++;
+        close(session);
+        onEnd.accept(session);
+    }
+
+    private static void close(Session session) {
+        BackChannel back = session.back();
+        if (back != null) {
+            back.close();
+        }
     }
 
     void destroyClient(long id) {
@@ -211,7 +272,9 @@ final class ClientTable {
         if (client == null) {
             throw new NfsException(Status4.STALE_CLIENTID, "no such client id");
         }
-        if (!client.sessions.isEmpty() || !client.opens.isEmpty()) {
+        if (!client.sessions.isEmpty()
+                || !client.opens.isEmpty()
+                || !client.delegations.isEmpty()) {
             throw new NfsException(Status4.CLIENTID_BUSY, "it has sessions or state");
         }
         remove(client);
@@ -233,8 +296,11 @@ final class ClientTable {
         byId.remove(client.id());
         confirmed.remove(client.owner(), client);
         unconfirmed.remove(client.owner(), client);
+        List<Session> ended = List.copyOf(client.sessions.values());
         client.sessions.keySet().forEach(sessions::remove);
         client.sessions.clear();
+        ended.forEach(ClientTable::close);
+        ended.forEach(onEnd);
         onRemove.accept(client);
     }
 
@@ -243,7 +309,9 @@ final class ClientTable {
     void sweep() {
         long now = nanoTime.getAsLong();
         for (Client client : List.copyOf(byId.values())) {
-            boolean stateless = !client.confirmed || client.opens.isEmpty();
+            client.usage().measure(now);
+            boolean stateless =
+                    !client.confirmed || (client.opens.isEmpty() && client.delegations.isEmpty());
             long allowed = stateless ? limits.leaseSeconds() : limits.courtesySeconds();
             if (now - client.seenNanos > allowed * 1_000_000_000L) {
                 remove(client);

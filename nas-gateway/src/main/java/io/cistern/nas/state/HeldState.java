@@ -1,7 +1,7 @@
 package io.cistern.nas.state;
 
 /// What a stateid names.
-public sealed interface HeldState permits OpenState, LockState {
+public sealed interface HeldState permits OpenState, LockState, Delegation {
     Client client();
 
     FileKey file();

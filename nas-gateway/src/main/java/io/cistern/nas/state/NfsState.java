@@ -21,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 /// share   --> grace: owners that had state under the owner before, until they have reclaimed it
 /// ```
 ///
+/// A share that comes from another owner brings its clients with their sessions, but not what they
+/// had open: they reclaim that (ADR 47).
+///
 /// Invariants: an open belongs to a confirmed client; a lock state belongs to an open; ranges of
 /// different lock-owners on one file are compatible; opens of one file do not deny each other's
 /// access. Everything in here lives as long as the server; what must outlive it, who may reclaim,
@@ -32,6 +35,7 @@ public final class NfsState {
     private final LongSupplier nanoTime;
     private final ClientTable clients;
     private final StateTable states;
+    private final Delegations delegations;
     private final Listener listener;
     private final Map<Long, Grace> graces = new HashMap<>();
 
@@ -44,6 +48,11 @@ public final class NfsState {
         ///
         /// @param shares in which it was recorded
         void forgotten(ByteString owner, Set<Long> shares);
+
+        /// A session has ended: what its requests came to need not be remembered any more.
+        ///
+        /// @param shares in which its client was recorded
+        void ended(Session session, Set<Long> shares);
 
         /// A share's grace is over.
         ///
@@ -64,13 +73,25 @@ public final class NfsState {
         this.nanoTime = nanoTime;
         this.listener = listener;
         this.states = new StateTable(boot, limits, listener::released);
-        this.clients = new ClientTable(boot, limits, maxMessageBytes, nanoTime, this::removed);
-        this.states.clients(clients);
+        this.clients =
+                new ClientTable(
+                        boot,
+                        limits,
+                        maxMessageBytes,
+                        nanoTime,
+                        s -> listener.ended(s, Set.copyOf(s.client().recordedIn.keySet())),
+                        this::removed);
+        this.delegations = new Delegations(mutex, states, limits, nanoTime);
+        this.states.clients(clients, delegations);
+    }
+
+    public Delegations delegations() {
+        return delegations;
     }
 
     private void removed(Client client) {
         states.release(client);
-        listener.forgotten(client.owner(), Set.copyOf(client.recordedIn));
+        listener.forgotten(client.owner(), Set.copyOf(client.recordedIn.keySet()));
         client.recordedIn.clear();
     }
 
@@ -105,15 +126,35 @@ public final class NfsState {
         }
     }
 
-    /// The session, its client's lease renewed, the connection bound to it.
-    public Session useSession(SessionId id, long connection) {
+    /// The session, its client's lease renewed, the connection bound to it; null where there is
+    /// none.
+    public @Nullable Session findSession(SessionId id, long connection) {
         Session session;
         synchronized (mutex) {
-            session = clients.session(id);
+            session = clients.findSession(id);
         }
-        session.client().seenNanos = nanoTime.getAsLong();
-        session.bind(connection);
+        if (session != null) {
+            session.client().seenNanos = nanoTime.getAsLong();
+            session.bind(connection);
+        }
         return session;
+    }
+
+    private static final int CB_PATH_DOWN = 0x1;
+    private static final int RECALLABLE_STATE_REVOKED = 0x40;
+    private static final int RESTART_RECLAIM_NEEDED = 0x100;
+    private static final int BACKCHANNEL_FAULT = 0x400;
+
+    /// What SEQUENCE tells a client about itself: SEQ4_STATUS_* (RFC 8881 section 18.46.3).
+    public int statusFlags(Session session) {
+        Client client = session.client();
+        BackChannel back = session.back();
+        synchronized (mutex) {
+            return (back != null && back.faulty() ? BACKCHANNEL_FAULT : 0)
+                    | (Delegations.unreachable(client) ? CB_PATH_DOWN : 0)
+                    | (Delegations.anyRevoked(client) ? RECALLABLE_STATE_REVOKED : 0)
+                    | (client.restored && !client.reclaimComplete ? RESTART_RECLAIM_NEEDED : 0);
+        }
     }
 
     /// DESTROY_SESSION.
@@ -141,7 +182,7 @@ public final class NfsState {
             client.reclaimComplete = true;
             graces.forEach((share, grace) -> {
                 if (grace.knows(client.owner())) {
-                    client.recordedIn.add(share);
+                    client.recordedIn.putIfAbsent(share, new Client.Recorded(0, true));
                 }
                 grace.done(client.owner());
             });
@@ -170,22 +211,24 @@ public final class NfsState {
     public void sweep() {
         synchronized (mutex) {
             clients.sweep();
+            delegations.sweep();
             endGraces();
         }
     }
 
     // ---- grace
 
-    /// This server became a share's owner, perhaps again. Clients that it knows have nothing to
-    /// reclaim: it has their state.
+    /// This server became a share's owner, perhaps again. Clients come back to life with their
+    /// sessions; those that had opens elsewhere may reclaim them. Of clients whose state in this
+    /// share is here there is nothing to reclaim.
     ///
-    /// @param known owners of clients that had state before
-    public void shareOpened(long share, Set<ByteString> known) {
+    /// @param known clients that had state before, or made changes
+    public void shareOpened(long share, List<KnownClient> known) {
         synchronized (mutex) {
-            Set<ByteString> owners = new HashSet<>(known);
-            for (Client client : clients.clients()) {
-                if (client.reclaimComplete && owners.remove(client.owner())) {
-                    client.recordedIn.add(share);
+            Set<ByteString> owners = new HashSet<>();
+            for (KnownClient k : known) {
+                if (restore(share, k)) {
+                    owners.add(k.owner());
                 }
             }
             if (owners.isEmpty()) {
@@ -195,6 +238,35 @@ public final class NfsState {
                 graces.put(share, new Grace(owners, end));
             }
         }
+    }
+
+    /// @return whether others have to wait until it has reclaimed
+    private boolean restore(long share, KnownClient known) {
+        Client client = clients.confirmedOf(known.owner());
+        if (client != null
+                && known.id() != 0
+                && client.id() != known.id()
+                && known.boot() != boot
+                && clients.expired(client)) {
+            clients.remove(client); // it has begun anew at the server that had the share since
+            client = null;
+        }
+        if (client != null && client.id() != known.id()) {
+            // It has begun anew; if it is through with reclaiming it cannot want anything back.
+            boolean waits = !client.reclaimComplete && known.state();
+            if (!waits) {
+                client.recordedIn.put(share, new Client.Recorded(0, known.state()));
+            }
+            return waits;
+        }
+        if (known.id() == 0) {
+            return known.state();
+        }
+        if (client == null || known.boot() != boot) {
+            client = clients.restore(known);
+        }
+        client.recordedIn.put(share, new Client.Recorded(client.version, known.state()));
+        return known.state() && !client.reclaimComplete;
     }
 
     /// Another server became the owner: what clients hold there is no longer ours to keep.
@@ -213,8 +285,9 @@ public final class NfsState {
         synchronized (mutex) {
             Set<ByteString> owners = new HashSet<>();
             for (Client client : clients.clients()) {
-                if (client.recordedIn.remove(share)) {
+                if (client.recordedIn.remove(share) != null) {
                     owners.add(client.owner());
+                    client.sessions.values().forEach(s -> listener.ended(s, Set.of(share)));
                 }
             }
             return owners;
@@ -253,10 +326,33 @@ public final class NfsState {
         }
     }
 
-    /// @return true the first time: the client is to be recorded in the share
-    public boolean needsRecord(Client client, long share) {
+    /// What has to be recorded of a client in a share before it is given more there.
+    ///
+    /// @param state whether it is to have opens, and not only to make changes
+    /// @return null: nothing new
+    public @Nullable KnownClient toRecord(Client client, long share, boolean state) {
         synchronized (mutex) {
-            return client.recordedIn.add(share);
+            Client.Recorded known = client.recordedIn.get(share);
+            if (known != null && known.version() == client.version && (known.state() || !state)) {
+                return null;
+            }
+            boolean had = state || (known != null && known.state());
+            client.recordedIn.put(share, new Client.Recorded(client.version, had));
+            List<KnownClient.KnownSession> sessions = new ArrayList<>();
+            client.sessions
+                    .values()
+                    .forEach(s -> sessions.add(new KnownClient.KnownSession(s.id(), s.fore())));
+            return new KnownClient(
+                    client.owner(),
+                    client.id(),
+                    boot,
+                    client.verifier,
+                    client.principal,
+                    client.address,
+                    client.createSequence,
+                    client.nextSession,
+                    had,
+                    sessions);
         }
     }
 
@@ -382,6 +478,8 @@ public final class NfsState {
     // ---- for people
 
     /// A client as the command line shows it.
+    ///
+    /// @param shares opens in each share where it is known
     public record ClientView(
             long id,
             String owner,
@@ -389,30 +487,35 @@ public final class NfsState {
             long idleMillis,
             boolean expired,
             int sessions,
-            int opens,
-            int locks) {}
+            int locks,
+            int delegations,
+            Map<Long, Integer> shares,
+            Usage.Rates rates) {}
 
     /// A locked range as the command line shows it; `last` -1 is the end of the file.
     public record LockView(FileKey file, long client, long first, long last, boolean exclusive) {}
 
     public List<ClientView> clients() {
         synchronized (mutex) {
-            long now = nanoTime.getAsLong();
-            List<ClientView> views = new ArrayList<>();
-            for (Client c : clients.clients()) {
-                views.add(
-                        new ClientView(
-                                c.id(),
-                                c.owner().toString(),
-                                c.address(),
-                                (now - c.seenNanos) / 1_000_000,
-                                clients.expired(c),
-                                c.sessions.size(),
-                                c.opens.size(),
-                                c.lockedRanges));
-            }
-            return views;
+            return clients.clients().stream().map(this::view).toList();
         }
+    }
+
+    private ClientView view(Client c) {
+        Map<Long, Integer> shares = new HashMap<>();
+        c.recordedIn.keySet().forEach(share -> shares.put(share, 0));
+        c.opens.forEach(open -> shares.merge(open.file.share(), 1, Integer::sum));
+        return new ClientView(
+                c.id(),
+                c.owner().toString(),
+                c.address(),
+                (nanoTime.getAsLong() - c.seenNanos) / 1_000_000,
+                clients.expired(c),
+                c.sessions.size(),
+                c.lockedRanges,
+                c.delegations.size(),
+                shares,
+                c.usage().rates());
     }
 
     /// At most `max` locked ranges.
@@ -438,12 +541,23 @@ public final class NfsState {
     }
 
     /// How much there is.
-    public record Counts(int clients, int sessions, int opens, int inGrace) {}
+    public record Counts(
+            int clients,
+            int sessions,
+            int opens,
+            int locks,
+            int inGrace,
+            Delegations.Counts delegations) {}
 
     public Counts counts() {
         synchronized (mutex) {
             return new Counts(
-                    clients.count(), clients.sessionCount(), states.openCount(), graces.size());
+                    clients.count(),
+                    clients.sessionCount(),
+                    states.openCount(),
+                    states.lockCount(),
+                    graces.size(),
+                    delegations.counts());
         }
     }
 }

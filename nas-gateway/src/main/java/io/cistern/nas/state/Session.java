@@ -19,9 +19,12 @@ public final class Session {
     private final ChannelAttributes fore;
     private final Slot[] slots;
     private final Set<Long> connections = new HashSet<>();
+    private final @Nullable BackChannel back;
     private int highest;
 
-    Session(SessionId id, Client client, ChannelAttributes fore, long connection) {
+    /// @param back null: the client is not called back
+    Session(SessionId id, Client client, ChannelAttributes fore, @Nullable BackChannel back) {
+        this.back = back;
         this.id = id;
         this.client = client;
         this.fore = fore;
@@ -29,7 +32,32 @@ public final class Session {
         for (int i = 0; i < slots.length; i++) {
             slots[i] = new Slot();
         }
-        connections.add(connection);
+    }
+
+    /// A session that another server made. Its slots take any sequence number first.
+    static Session restored(SessionId id, Client client, ChannelAttributes fore) {
+        Session session = new Session(id, client, fore, null);
+        for (Slot slot : session.slots) {
+            slot.unknown = true;
+        }
+        return session;
+    }
+
+    public @Nullable BackChannel back() {
+        return back;
+    }
+
+    /// What changes of names and attributes that come through this session are remembered under,
+    /// see [io.cistern.block.fs.Call.OnceId]. Positive, so that NFSv3's are others.
+    public long onceClient() {
+        long mixed = id.client() * 0x9E37_79B9_7F4A_7C15L ^ id.number() * 0xBF58_476D_1CE4_E5B9L;
+        mixed = (mixed ^ mixed >>> 32) * 0x94D0_49BB_1331_11EBL ^ id.boot();
+        return mixed >>> 1;
+    }
+
+    /// Whether the request in a slot may have been carried out by a server before.
+    public synchronized boolean mayRepeat(int slot) {
+        return slots[slot].mayRepeat;
     }
 
     public SessionId id() {
@@ -68,15 +96,18 @@ public final class Session {
             throw new NfsException(Status4.BAD_HIGH_SLOT, "no such slot");
         }
         Slot slot = slots[ask.slot];
-        if (ask.sequence == slot.sequence && slot.used) {
+        boolean unknown = slot.unknown && !slot.busy;
+        if (!unknown && ask.sequence == slot.sequence && slot.used) {
             return repetition(slot, ask);
         }
-        if (ask.sequence != slot.sequence + 1 || slot.busy) {
+        if (!unknown && (ask.sequence != slot.sequence + 1 || slot.busy)) {
             throw new NfsException(Status4.SEQ_MISORDERED, "sequence number out of order");
         }
         slot.sequence = ask.sequence;
         slot.busy = true;
         slot.used = true;
+        slot.unknown = false;
+        slot.mayRepeat = unknown;
         slot.checksum = ask.checksum;
         slot.reply = null;
         highest = Math.max(highest, ask.slot);
@@ -125,6 +156,9 @@ public final class Session {
 
     synchronized void unbind(long connection) {
         connections.remove(connection);
+        if (back != null) {
+            back.remove(connection);
+        }
     }
 
     public synchronized int connections() {

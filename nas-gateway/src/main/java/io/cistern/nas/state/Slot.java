@@ -10,4 +10,10 @@ final class Slot {
     int checksum;
     boolean used;
     byte @Nullable [] reply;
+
+    /// Its session came from another server: what its last sequence number was is not known.
+    boolean unknown;
+
+    /// The request in it may be the repetition of one that the other server carried out.
+    boolean mayRepeat;
 }

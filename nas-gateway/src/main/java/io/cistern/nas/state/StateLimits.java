@@ -11,6 +11,10 @@ package io.cistern.nas.state;
 /// @param maxCachedBytes longest reply that a slot keeps for a repetition
 /// @param maxOpens opens of one client
 /// @param maxLocks locked ranges of one client
+/// @param maxTotalOpens opens of all clients
+/// @param maxTotalLocks locked ranges of all clients
+/// @param maxClientDelegations delegations of one client, those that were revoked included
+/// @param maxDelegations delegations of all clients
 public record StateLimits(
         int leaseSeconds,
         int courtesySeconds,
@@ -20,10 +24,16 @@ public record StateLimits(
         int maxSlots,
         int maxCachedBytes,
         int maxOpens,
-        int maxLocks) {
+        int maxLocks,
+        int maxTotalOpens,
+        int maxTotalLocks,
+        int maxClientDelegations,
+        int maxDelegations) {
 
     public static final StateLimits DEFAULT =
-            new StateLimits(30, 86_400, 45, 10_000, 64, 128, 8_192, 100_000, 100_000);
+            new StateLimits(
+                    30, 86_400, 45, 10_000, 64, 128, 8_192, 100_000, 100_000, 1_000_000, 1_000_000,
+                    10_000, 100_000);
 
     public StateLimits withLease(int seconds, int grace) {
         return new StateLimits(
@@ -35,6 +45,10 @@ public record StateLimits(
                 maxSlots,
                 maxCachedBytes,
                 maxOpens,
-                maxLocks);
+                maxLocks,
+                maxTotalOpens,
+                maxTotalLocks,
+                maxClientDelegations,
+                maxDelegations);
     }
 }

@@ -23,7 +23,10 @@ final class StateTable {
     private final Map<FileKey, FileState> files = new HashMap<>();
     private final Map<Long, HeldState> states = new HashMap<>();
     private long nextSerial = 1;
+    private int totalOpens;
+    private int totalLocks;
     private @Nullable ClientTable clients;
+    private @Nullable Delegations delegations;
 
     /// @param onRelease told of a held file that nobody has open any more
     StateTable(int boot, StateLimits limits, Consumer<FileKey> onRelease) {
@@ -32,8 +35,39 @@ final class StateTable {
         this.onRelease = onRelease;
     }
 
-    void clients(ClientTable table) {
+    void clients(ClientTable table, Delegations given) {
         this.clients = table;
+        this.delegations = given;
+    }
+
+    private Delegations delegations() {
+        Delegations d = delegations;
+        if (d == null) {
+            throw new IllegalStateException("not started");
+        }
+        return d;
+    }
+
+    // ---- for delegations
+
+    long nextSerial() {
+        return nextSerial++;
+    }
+
+    void enter(Delegation d) {
+        states.put(d.serial, d);
+    }
+
+    void leave(Delegation d) {
+        states.remove(d.serial);
+    }
+
+    @Nullable FileState file(FileKey key) {
+        return files.get(key);
+    }
+
+    FileState fileOrNew(FileKey key) {
+        return files.computeIfAbsent(key, FileState::new);
     }
 
     StateId idOf(HeldState state) {
@@ -49,19 +83,22 @@ final class StateTable {
         FileState file = files.computeIfAbsent(rq.file, FileState::new);
         try {
             refuseConflict(file, rq);
+            delegations().refuseConflict(file, rq.client, rq.access, rq.deny);
         } finally {
             forgetIfUnused(file);
         }
         files.putIfAbsent(rq.file, file);
         OpenState mine = mine(file, rq);
         if (mine == null) {
-            if (rq.client.opens.size() >= limits.maxOpens()) {
+            if (rq.client.opens.size() >= limits.maxOpens()
+                    || totalOpens >= limits.maxTotalOpens()) {
                 forgetIfUnused(file);
-                throw new NfsException(NfsStatus.DELAY, "too many opens of one client");
+                throw new NfsException(NfsStatus.DELAY, "too many opens");
             }
             mine = new OpenState(nextSerial++, rq.client, rq.owner, rq.file);
             states.put(mine.serial, mine);
             file.opens.add(mine);
+            totalOpens++;
             rq.client.opens.add(mine);
         }
         mine.access |= rq.access;
@@ -92,7 +129,7 @@ final class StateTable {
     }
 
     /// Courtesy ends where somebody else needs what a silent client holds.
-    private boolean gone(Client client) {
+    boolean gone(Client client) {
         ClientTable table = clients;
         if (table == null || !table.expired(client)) {
             return false;
@@ -129,14 +166,16 @@ final class StateTable {
     void close(OpenState open) {
         open.closed = true;
         states.remove(open.serial);
-        open.client.opens.remove(open);
+        if (open.client.opens.remove(open)) {
+            totalOpens--;
+        }
         FileState file = files.get(open.file);
         for (LockState lock : open.locks) {
             lock.freed = true;
             states.remove(lock.serial);
             if (file != null) {
                 LockOwner owner = lock.lockOwner();
-                open.client.lockedRanges -= file.locks.clearAll(owner::equals);
+                count(open.client, -file.locks.clearAll(owner::equals));
             }
         }
         open.locks.clear();
@@ -146,14 +185,21 @@ final class StateTable {
         }
     }
 
-    private void forgetIfUnused(FileState file) {
-        if (file.opens.isEmpty() && files.remove(file.key, file) && file.held) {
+    private void count(Client client, int locks) {
+        client.lockedRanges += locks;
+        totalLocks += locks;
+    }
+
+    void forgetIfUnused(FileState file) {
+        if (file.unused() && files.remove(file.key, file) && file.held) {
             onRelease.accept(file.key);
         }
     }
 
     void release(Client client) {
         List.copyOf(client.opens).forEach(this::close);
+        List.copyOf(client.delegations).forEach(delegations()::end);
+        List.copyOf(client.revoked).forEach(delegations()::end);
     }
 
     /// Ends all opens and locks of a share, whose files are another server's now.
@@ -162,6 +208,7 @@ final class StateTable {
             if (file.key.share() == share) {
                 file.held = false;
                 List.copyOf(file.opens).forEach(this::close);
+                List.copyOf(file.delegations).forEach(delegations()::end);
             }
         }
     }
@@ -182,6 +229,9 @@ final class StateTable {
         HeldState state = states.get(id.serial());
         if (state == null || state.client() != client) {
             throw bad("no such state of this client");
+        }
+        if (state instanceof Delegation d && d.phase == Delegation.Phase.REVOKED) {
+            throw new NfsException(Status4.DELEG_REVOKED, "it was not given back in time");
         }
         if (file != null && !state.file().equals(file)) {
             throw bad("of another file");
@@ -250,8 +300,14 @@ final class StateTable {
     }
 
     void free(StateId id, Client client) {
+        if (states.get(id.serial()) instanceof Delegation d
+                && d.client == client
+                && d.phase == Delegation.Phase.REVOKED) {
+            delegations().end(d);
+            return;
+        }
         if (!(resolve(id, client, null) instanceof LockState lock)) {
-            throw new NfsException(Status4.LOCKS_HELD, "an open is freed by CLOSE");
+            throw new NfsException(Status4.LOCKS_HELD, "in use: it ends by CLOSE or DELEGRETURN");
         }
         FileState file = files.get(lock.file());
         if (file != null && file.locks.count(lock.lockOwner()) > 0) {
@@ -292,13 +348,13 @@ final class StateTable {
             throw new NfsException(Status4.OPENMODE, "not open for reading");
         }
         Client client = state.client();
-        if (client.lockedRanges >= limits.maxLocks()) {
-            throw new NfsException(NfsStatus.DELAY, "too many locks of one client");
+        if (client.lockedRanges >= limits.maxLocks() || totalLocks >= limits.maxTotalLocks()) {
+            throw new NfsException(NfsStatus.DELAY, "too many locks");
         }
         if (states.putIfAbsent(state.serial, state) == null) {
             state.open.locks.add(state);
         }
-        client.lockedRanges += file(state).locks.set(wanted);
+        count(client, file(state).locks.set(wanted));
         state.seqid = next(state.seqid);
         return null;
     }
@@ -319,7 +375,7 @@ final class StateTable {
     }
 
     StateId unlock(LockState state, long first, long last) {
-        state.client().lockedRanges += file(state).locks.clear(state.lockOwner(), first, last);
+        count(state.client(), file(state).locks.clear(state.lockOwner(), first, last));
         state.seqid = next(state.seqid);
         return idOf(state);
     }
@@ -335,11 +391,12 @@ final class StateTable {
     // ---- files
 
     boolean hasOpens(long share) {
-        return files.keySet().stream().anyMatch(key -> key.share() == share);
+        return files.values().stream().anyMatch(f -> f.key.share() == share && f.inUse());
     }
 
     boolean isOpen(FileKey key) {
-        return files.containsKey(key);
+        FileState file = files.get(key);
+        return file != null && file.inUse();
     }
 
     /// Remembers that the file system keeps a file for its opens.
@@ -353,11 +410,11 @@ final class StateTable {
     }
 
     int openCount() {
-        int opens = 0;
-        for (FileState file : files.values()) {
-            opens += file.opens.size();
-        }
-        return opens;
+        return totalOpens;
+    }
+
+    int lockCount() {
+        return totalLocks;
     }
 
     List<FileState> files() {

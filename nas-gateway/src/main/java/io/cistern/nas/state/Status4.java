@@ -52,6 +52,7 @@ public final class Status4 {
     public static final int WRONG_CRED = 10_082;
     public static final int WRONG_TYPE = 10_083;
     public static final int DIRDELEG_UNAVAIL = 10_084;
+    public static final int DELEG_REVOKED = 10_087;
     public static final int PARTNER_NOTSUPP = 10_088;
     public static final int UNION_NOTSUPP = 10_090;
     public static final int OFFLOAD_DENIED = 10_091;

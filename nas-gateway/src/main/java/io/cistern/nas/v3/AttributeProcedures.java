@@ -41,7 +41,16 @@ final class AttributeProcedures {
                 () -> {
                     Access a = rq.access(handle).forChange();
                     Changed changed =
-                            await(a.files().setAttributes(rq.change(a), a.file(), set, guard));
+                            rq.changing(
+                                    a,
+                                    () ->
+                                            await(
+                                                    a.files()
+                                                            .setAttributes(
+                                                                    rq.change(a),
+                                                                    a.file(),
+                                                                    set,
+                                                                    guard)));
                     return o -> Request3.wcc(o, a, changed);
                 },
                 rq.wcc(handle));

@@ -67,7 +67,16 @@ final class DataProcedures {
                     }
                     ByteBuffer bytes = data.nioBuffer();
                     Written written =
-                            await(a.files().write(Call.of(a.who()), a.file(), offset, bytes));
+                            rq.changing(
+                                    a,
+                                    () ->
+                                            await(
+                                                    a.files()
+                                                            .write(
+                                                                    Call.of(a.who()),
+                                                                    a.file(),
+                                                                    offset,
+                                                                    bytes)));
                     return o -> {
                         Request3.wcc(o, a, written.file());
                         o.writeInt(written.count()).writeInt(FILE_SYNC);

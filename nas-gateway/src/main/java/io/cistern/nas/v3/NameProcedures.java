@@ -6,6 +6,7 @@ import io.cistern.block.fs.Attributes;
 import io.cistern.block.fs.ByteString;
 import io.cistern.block.fs.Call;
 import io.cistern.block.fs.CreateMode;
+import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileResults.Created;
 import io.cistern.block.fs.FileResults.Linked;
 import io.cistern.block.fs.FileResults.Removed;
@@ -19,17 +20,12 @@ import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.xdr.XdrReader;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 
 /// CREATE, MKDIR, SYMLINK, MKNOD, REMOVE, RMDIR, RENAME and LINK (RFC 1813 sections 3.3.8 to
 /// 3.3.15).
 final class NameProcedures {
     private static final int MAX_LINK_BYTES = 8_192;
-
-    private final OpenFiles openFiles;
-
-    NameProcedures(OpenFiles openFiles) {
-        this.openFiles = openFiles;
-    }
 
     void create(Request3 rq, XdrReader in) {
         byte[] handle = rq.readHandle(in);
@@ -44,7 +40,35 @@ final class NameProcedures {
             set = Attr3.readSet(in);
         }
         SetAttributes wanted = set;
-        make(rq, handle, (a, call) -> a.files().create(call, a.file(), name, mode, wanted));
+        make(
+                rq,
+                handle,
+                (a, call) -> {
+                    Access existing = wanted.size() == null ? null : find(a, name);
+                    return existing == null
+                            ? a.files().create(call, a.file(), name, mode, wanted)
+                            : rq.changing(
+                                    existing,
+                                    () -> {
+                                        var made =
+                                                a.files()
+                                                        .create(call, a.file(), name, mode, wanted);
+                                        await(made);
+                                        return made;
+                                    });
+                });
+    }
+
+    /// The file that has a name, which a CREATE would cut off; null where there is none.
+    private static @Nullable Access find(Access directory, ByteString name) {
+        try {
+            return directory.at(
+                    await(directory.files().lookup(directory.who(), directory.file(), name))
+                            .file()
+                            .id());
+        } catch (FileException e) {
+            return null;
+        }
     }
 
     void mkdir(Request3 rq, XdrReader in) {
@@ -115,7 +139,8 @@ final class NameProcedures {
         rq.answer(
                 () -> {
                     Access a = rq.access(handle).forChange();
-                    Removed removed = openFiles.remove(a, name, rq.change(a));
+                    Removed removed =
+                            rq.openFiles().remove(a, name, rq.change(a), OpenFiles.NO_CLIENT);
                     return o -> Request3.wcc(o, a, removed.directory());
                 },
                 rq.wcc(handle));
@@ -143,7 +168,15 @@ final class NameProcedures {
                     Access from = rq.access(fromHandle).forChange();
                     Access to = rq.access(toHandle).forChange();
                     sameShare(from, to);
-                    Renamed renamed = openFiles.rename(from, fromName, to, toName, rq.change(from));
+                    Renamed renamed =
+                            rq.openFiles()
+                                    .rename(
+                                            from,
+                                            fromName,
+                                            to,
+                                            toName,
+                                            rq.change(from),
+                                            OpenFiles.NO_CLIENT);
                     return o -> {
                         Request3.wcc(o, from, renamed.from());
                         Request3.wcc(o, to, renamed.to());
@@ -165,13 +198,16 @@ final class NameProcedures {
                     Access directory = rq.access(directoryHandle).forChange();
                     sameShare(file, directory);
                     Linked linked =
-                            await(
-                                    file.files()
-                                            .link(
-                                                    rq.change(file),
-                                                    file.file(),
-                                                    directory.file(),
-                                                    name));
+                            rq.changing(
+                                    file,
+                                    () ->
+                                            await(
+                                                    file.files()
+                                                            .link(
+                                                                    rq.change(file),
+                                                                    file.file(),
+                                                                    directory.file(),
+                                                                    name)));
                     Attributes now = linked.file();
                     return o -> {
                         Request3.postOp(o, file, now);

@@ -29,14 +29,16 @@ public final class Nfs3 {
     private static final Set<Integer> ONCE = Set.of(2, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 
     private final Shares shares;
+    private final OpenFiles openFiles;
     private final ReplyCache replies;
     private final Procedure3[] procedures;
     private final AtomicLongArray calls = new AtomicLongArray(PROCEDURES);
 
     public Nfs3(Shares shares, OpenFiles openFiles, int cachedReplies) {
         this.shares = shares;
+        this.openFiles = openFiles;
         this.replies = new ReplyCache(cachedReplies);
-        NameProcedures names = new NameProcedures(openFiles);
+        NameProcedures names = new NameProcedures();
         this.procedures =
                 new Procedure3[] {
                     (request, in) -> {},
@@ -84,7 +86,7 @@ public final class Nfs3 {
     }
 
     private boolean run(RpcCall call, XdrWriter out) {
-        procedures[call.procedure()].run(new Request3(shares, call, out), call.args());
+        procedures[call.procedure()].run(new Request3(shares, openFiles, call, out), call.args());
         return true;
     }
 

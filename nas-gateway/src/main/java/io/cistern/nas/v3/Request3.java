@@ -13,6 +13,7 @@ import io.cistern.nas.share.Futures;
 import io.cistern.nas.share.HandleCodec;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.share.Shares;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
@@ -29,12 +30,14 @@ final class Request3 {
     private static final int ONCE_SLOTS = 64;
 
     private final Shares shares;
+    private final OpenFiles openFiles;
     private final RpcCall call;
     private final XdrWriter out;
     private @Nullable Access used;
 
-    Request3(Shares shares, RpcCall call, XdrWriter out) {
+    Request3(Shares shares, OpenFiles openFiles, RpcCall call, XdrWriter out) {
         this.shares = shares;
+        this.openFiles = openFiles;
         this.call = call;
         this.out = out;
     }
@@ -61,6 +64,15 @@ final class Request3 {
     byte[] encode(Access near, Attributes file) {
         return shares.handles()
                 .encode(new FileHandle.InShare(near.share().entry().id(), file.id()));
+    }
+
+    OpenFiles openFiles() {
+        return openFiles;
+    }
+
+    /// Makes a change of a file that NFSv4 clients may have a delegation of.
+    <T> T changing(Access file, Supplier<T> action) {
+        return openFiles.changing(file, OpenFiles.NO_CLIENT, action);
     }
 
     /// What goes with a change: a repetition of this call, even to another node, does not happen

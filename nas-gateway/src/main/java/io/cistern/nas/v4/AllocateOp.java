@@ -19,6 +19,7 @@ record AllocateOp(StateId id, long offset, long length) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.io(c.access(NfsStatus.ISDIR).forChange(), id, true);
         Wire4.checkExtent(offset, length);
-        await(a.files().allocate(Call.of(a.who()), a.file(), offset, length));
+        c.changing(
+                a, id, () -> await(a.files().allocate(Call.of(a.who()), a.file(), offset, length)));
     }
 }

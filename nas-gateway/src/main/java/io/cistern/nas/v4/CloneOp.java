@@ -34,6 +34,9 @@ record CloneOp(StateId from, StateId to, long fromOffset, long toOffset, long co
                 || (!toEnd && count % BLOCK_BYTES != 0)) {
             throw new NfsException(NfsStatus.INVAL, "not whole blocks");
         }
-        copying.run(fromOffset, toOffset, count, Long.MAX_VALUE);
+        c.changing(
+                copying.target(),
+                to,
+                () -> copying.run(fromOffset, toOffset, count, Long.MAX_VALUE));
     }
 }

@@ -2,7 +2,10 @@ package io.cistern.nas.v4;
 
 import static io.cistern.nas.share.Futures.await;
 
+import io.cistern.block.fs.Call;
+import io.cistern.block.fs.Call.OnceId;
 import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileSystem;
 import io.cistern.block.fs.FileType;
 import io.cistern.nas.recovery.Removals;
 import io.cistern.nas.rpc.RpcCall;
@@ -17,6 +20,7 @@ import io.cistern.nas.state.Session;
 import io.cistern.nas.state.StateId;
 import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrException;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// What the operations of one COMPOUND share: the current and the saved file handle, their
@@ -35,6 +39,9 @@ final class Compound {
 
     private @Nullable Session session;
     private int slot = -1;
+    private int sequence;
+    private int changes;
+    private boolean mayRepeat;
     private boolean slotHeld;
     private boolean keep;
     private int index;
@@ -85,9 +92,11 @@ final class Compound {
         return session().client();
     }
 
-    void enter(Session entered, int slotNumber, boolean held, boolean keepReply) {
+    void enter(Session entered, Session.Ask ask, boolean held, boolean keepReply) {
         this.session = entered;
-        this.slot = slotNumber;
+        this.slot = ask.slot();
+        this.sequence = ask.sequence();
+        this.mayRepeat = held && entered.mayRepeat(slot);
         this.slotHeld = held;
         this.keep = keepReply;
     }
@@ -255,6 +264,45 @@ final class Compound {
     Access io(Access a, StateId given, boolean write) {
         boolean opened = state().checkIo(stateid(given), client(), key(a), write);
         return opened ? a.asOpened() : a;
+    }
+
+    // ---- changes
+
+    /// What goes with a change of names or attributes: a repetition of this request does not make
+    /// it again, at the share's next owner neither. Changes of a request are told apart by their
+    /// order.
+    Call once(Access a) {
+        Call call = next(a);
+        changes++;
+        return call;
+    }
+
+    /// What [#once] will return.
+    Call next(Access a) {
+        parts.recovery().record(client(), a.share(), false);
+        return changes > FileSystem.MAX_ONCE_INDEX
+                ? Call.of(a.who())
+                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, changes));
+    }
+
+    /// Whether a change was made already, by this very request at a server before.
+    boolean madeBefore(Access a, Call change) {
+        return mayRepeat && Removals.madeBefore(a, change);
+    }
+
+    /// Whether this request may have been carried out by a server before.
+    boolean mayRepeat() {
+        return mayRepeat;
+    }
+
+    /// Makes a change of a file that others may have a delegation of.
+    <T> T changing(Access file, Supplier<T> action) {
+        return parts.removals().changing(file, client().id(), action);
+    }
+
+    /// Makes a change of a file's data: who has it open for writing is in nobody's way.
+    <T> T changing(Access file, StateId under, Supplier<T> action) {
+        return stateid(under).special() ? changing(file, action) : action.get();
     }
 
     // ---- failures

@@ -42,7 +42,11 @@ record CopyOp(
             throw new NfsException(NfsStatus.NOTSUPP, "from another server");
         }
         Copying copying = Copying.prepare(c, from, to);
-        long copied = copying.run(fromOffset, toOffset, count, MAX_BYTES);
+        long copied =
+                c.changing(
+                        copying.target(),
+                        to,
+                        () -> copying.run(fromOffset, toOffset, count, MAX_BYTES));
         out.writeInt(0).writeLong(copied).writeInt(WriteOp.FILE_SYNC);
         out.writeLong(copying.target().share().owned());
         out.writeBool(true).writeBool(true);

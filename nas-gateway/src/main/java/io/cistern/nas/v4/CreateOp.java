@@ -46,7 +46,7 @@ record CreateOp(
         Access a = c.change();
         Wire4.checkName(name);
         Settings settings = Settings.decode(attributes, false);
-        Created created = await(make(a, kind, Call.of(a.who()), settings.set()));
+        Created created = await(make(a, kind, c.once(a), settings.set()));
         Wire4.writeChange(out, created.directory());
         out.writeBitmap(attributes.mask());
         c.setFile(a, created.file().id());

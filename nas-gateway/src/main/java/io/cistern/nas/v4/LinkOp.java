@@ -20,15 +20,15 @@ record LinkOp(ByteString name) implements Operation {
         Access directory = c.change();
         Access file = c.savedAccess(directory);
         Wire4.checkName(name);
+        Call call = c.once(directory);
         Linked linked =
-                await(
-                        directory
-                                .files()
-                                .link(
-                                        Call.of(directory.who()),
-                                        file.file(),
-                                        directory.file(),
-                                        name));
+                c.changing(
+                        file,
+                        () ->
+                                await(
+                                        directory
+                                                .files()
+                                                .link(call, file.file(), directory.file(), name)));
         Wire4.writeChange(out, linked.directory());
     }
 

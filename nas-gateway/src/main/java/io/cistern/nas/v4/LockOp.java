@@ -68,6 +68,7 @@ record LockOp(
         if (granted == null) {
             throw new IllegalStateException("neither granted nor denied");
         }
+        c.parts().recovery().settle(a.share());
         c.setState(granted);
         Wire4.write(out, granted);
     }

@@ -1,14 +1,15 @@
 package io.cistern.nas.v4;
 
+import io.cistern.nas.recovery.Adoption;
+import io.cistern.nas.recovery.Recovery;
 import io.cistern.nas.recovery.Removals;
 import io.cistern.nas.rpc.RpcCall;
 import io.cistern.nas.rpc.RpcException;
 import io.cistern.nas.rpc.RpcException.Answer;
 import io.cistern.nas.rpc.RpcPeer;
 import io.cistern.nas.share.NfsStatus;
-import io.cistern.nas.share.OpenShare;
+import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.share.Shares;
-import io.cistern.nas.state.Client;
 import io.cistern.nas.state.NfsState;
 import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
@@ -17,7 +18,6 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLongArray;
-import java.util.function.BiConsumer;
 
 /// NFS version 4, minor versions 1 and 2. Any thread.
 public final class Nfs4 {
@@ -29,19 +29,36 @@ public final class Nfs4 {
 
     /// What it is built on.
     ///
-    /// @param recorder makes sure that a client that is given state could reclaim it
+    /// @param recovery makes sure that a client that is given state could reclaim it
     /// @param serverId this server's name
     /// @param scope where file handles are good
-    public record Parts(
+    record Parts(
             Shares shares,
             NfsState state,
             Removals removals,
-            BiConsumer<Client, OpenShare> recorder,
+            Recovery recovery,
+            Callbacks callbacks,
+            Adoption adoption,
             String serverId,
             String scope) {}
 
-    public Nfs4(Parts parts) {
+    private Nfs4(Parts parts) {
         this.parts = parts;
+    }
+
+    /// NFSv4 and what NFSv3 shares with it.
+    ///
+    /// @param openFiles how files are changed that NFSv4 clients may have open
+    public record Service(Nfs4 program, OpenFiles openFiles) {}
+
+    public static Service create(
+            Shares shares, NfsState state, Recovery recovery, String serverId, String scope) {
+        Callbacks callbacks = new Callbacks();
+        Removals removals = new Removals(state, new Recalls(state, callbacks));
+        Adoption adoption = new Adoption(shares, state);
+        Parts parts =
+                new Parts(shares, state, removals, recovery, callbacks, adoption, serverId, scope);
+        return new Service(new Nfs4(parts), removals);
     }
 
     /// How often each operation was called.

@@ -16,21 +16,25 @@ import io.cistern.block.fs.SetAttributes;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.state.BackChannel;
 import io.cistern.nas.state.FileKey;
 import io.cistern.nas.state.StateId;
-import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
-/// OPEN (RFC 8881 section 18.16). No delegations are given.
+/// OPEN (RFC 8881 section 18.16). Whoever opens a file only to read it may be given a read
+/// delegation.
 record OpenOp(
         int access,
         int deny,
         ByteString owner,
         @Nullable OpenHow create,
         int claim,
-        int reclaimedDelegation,
+        StateId delegation,
         ByteString name)
         implements Operation {
     private static final int CLAIM_NULL = 0;
@@ -42,6 +46,8 @@ record OpenOp(
 
     private static final int ACCESS_BITS = 3;
     private static final int WANT_MASK = 0xff00;
+    private static final int WANT_READ = 0x100;
+    private static final int WANT_ANY = 0x300;
     private static final int WANT_NO_DELEGATION = 0x400;
     private static final int WANT_CANCEL = 0x500;
     private static final int KNOWN_ACCESS_BITS = ACCESS_BITS | WANT_MASK | 0x3_0000;
@@ -49,12 +55,17 @@ record OpenOp(
     /// LOCKTYPE_POSIX and PRESERVE_UNLINKED.
     private static final int RESULT_FLAGS = 0x4 | 0x8;
 
+    private static final int READ = 1;
     private static final int DELEGATE_NONE = 0;
+    private static final int DELEGATE_READ = 1;
     private static final int DELEGATE_NONE_EXT = 3;
     private static final int WHY_NOT_WANTED = 0;
     private static final int WHY_RESOURCE = 2;
     private static final int WHY_CANCELLED = 7;
     private static final int ATTEMPTS = 16;
+
+    /// How long an OPEN waits to know whether its client can be called back.
+    private static final int PROBE_WAIT_MS = 200;
 
     static OpenOp decode(XdrReader in) {
         in.readInt(); // seqid: not used since 4.1
@@ -64,19 +75,19 @@ record OpenOp(
         ByteString owner = ByteString.of(in.readOpaque(Wire4.MAX_OWNER_BYTES, "open owner"));
         OpenHow create = in.readEnum(1, "opentype4") == 1 ? OpenHow.read(in) : null;
         int claim = in.readEnum(6, "open_claim_type4");
-        int reclaimed = 0;
+        StateId delegation = StateId.INVALID;
         ByteString name = ByteString.EMPTY;
         switch (claim) {
             case CLAIM_NULL, CLAIM_DELEGATE_PREV -> name = Wire4.readName(in);
-            case CLAIM_PREVIOUS -> reclaimed = in.readEnum(5, "open_delegation_type4");
+            case CLAIM_PREVIOUS -> in.readEnum(5, "open_delegation_type4");
             case CLAIM_DELEGATE_CUR -> {
-                Wire4.readStateId(in);
+                delegation = Wire4.readStateId(in);
                 name = Wire4.readName(in);
             }
-            case CLAIM_DELEG_CUR_FH -> Wire4.readStateId(in);
+            case CLAIM_DELEG_CUR_FH -> delegation = Wire4.readStateId(in);
             default -> {}
         }
-        return new OpenOp(access, deny, owner, create, claim, reclaimed, name);
+        return new OpenOp(access, deny, owner, create, claim, delegation, name);
     }
 
     /// What was opened, and how it came to be.
@@ -91,9 +102,10 @@ record OpenOp(
                     case CLAIM_NULL -> byName(c);
                     case CLAIM_PREVIOUS -> reclaim(c);
                     case CLAIM_FH -> byHandle(c);
-                    case CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH ->
-                            throw new NfsException(Status4.BAD_STATEID, "not a delegation");
-                    default -> throw new NfsException(NfsStatus.NOTSUPP, "no delegations");
+                    case CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH -> delegated(c);
+                    default ->
+                            throw new NfsException(
+                                    NfsStatus.NOTSUPP, "delegations are not reclaimed that way");
                 };
         c.setFile(opened.file, opened.file.file());
         c.setState(opened.id);
@@ -104,12 +116,44 @@ record OpenOp(
             Wire4.writeChange(out, opened.directory);
         }
         out.writeInt(RESULT_FLAGS).writeBitmap(opened.set);
-        writeDelegation(out);
+        writeDelegation(out, delegate(c, opened.file));
     }
 
-    private void writeDelegation(XdrWriter out) {
+    /// Gives a read delegation where that is wanted and possible.
+    private @Nullable StateId delegate(Compound c, Access file) {
         int want = access & WANT_MASK;
-        if (want == 0) {
+        BackChannel back = c.session().back();
+        if (mode() != READ
+                || deny != 0
+                || back == null
+                || !back.usable()
+                || (claim != CLAIM_NULL && claim != CLAIM_FH)
+                || (want != 0 && want != WANT_READ && want != WANT_ANY)) {
+            return null;
+        }
+        try {
+            if (!back.probed().get(PROBE_WAIT_MS, TimeUnit.MILLISECONDS)) {
+                return null;
+            }
+        } catch (ExecutionException | TimeoutException e) {
+            return null;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return null;
+        }
+        ByteString handle = ByteString.of(c.encode(file, file.file()));
+        return c.state().delegations().grant(c.client(), Compound.key(file), handle);
+    }
+
+    private void writeDelegation(XdrWriter out, @Nullable StateId given) {
+        int want = access & WANT_MASK;
+        if (given != null) {
+            out.writeInt(DELEGATE_READ);
+            Wire4.write(out, given);
+            out.writeBool(false);
+            // An entry that allows nobody anything: the client asks ACCESS for other users.
+            out.writeInt(0).writeInt(0).writeInt(0).writeInt(0);
+        } else if (want == 0) {
             out.writeInt(DELEGATE_NONE);
         } else if (want == WANT_NO_DELEGATION) {
             out.writeInt(DELEGATE_NONE_EXT).writeInt(WHY_NOT_WANTED);
@@ -153,6 +197,12 @@ record OpenOp(
         }
         Access directory = c.access();
         Wire4.checkName(name);
+        if (create != null && c.mayRepeat()) {
+            Opened before = repeated(c, directory, create);
+            if (before != null) {
+                return before;
+            }
+        }
         c.state().checkMayTake(c.client(), directory.share().entry().id());
         if (create == null) {
             Found found = lookup(directory);
@@ -166,6 +216,30 @@ record OpenOp(
             }
         }
         throw new NfsException(NfsStatus.DELAY, "the name comes and goes");
+    }
+
+    /// This request, where a server before has carried it out: the file is the one that it made.
+    private @Nullable Opened repeated(Compound c, Access directory, OpenHow how) {
+        return c.madeBefore(directory, c.next(directory))
+                ? createNew(c, directory, how, c.once(directory))
+                : null;
+    }
+
+    private Opened delegated(Compound c) {
+        Access at = c.access(NfsStatus.ISDIR);
+        c.state().checkMayTake(c.client(), at.share().entry().id());
+        Access file =
+                claim == CLAIM_DELEG_CUR_FH
+                        ? at
+                        : at.at(
+                                await(at.files().lookup(at.who(), at.file(), Wire4.checkName(name)))
+                                        .file()
+                                        .id());
+        c.state().delegations().check(delegation, c.client(), Compound.key(file));
+        Attributes now = await(file.files().attributes(file.file()));
+        Types.requireRegular(now.type());
+        checkRights(file);
+        return new Opened(file, take(c, file), null, now.change(), new int[0]);
     }
 
     private Found lookup(Access directory) {
@@ -184,7 +258,7 @@ record OpenOp(
     /// @return null where the name came or went meanwhile
     private @Nullable Opened create(Compound c, Access directory, OpenHow how) {
         if (how.exclusive()) {
-            return createNew(c, directory, how);
+            return createNew(c, directory, how, c.once(directory));
         }
         Found found;
         try {
@@ -194,7 +268,7 @@ record OpenOp(
                 throw e;
             }
             try {
-                return createNew(c, directory, how);
+                return createNew(c, directory, how, c.once(directory));
             } catch (FileException raced) {
                 if (raced.error() == FileError.EXISTS && !how.guarded()) {
                     return null;
@@ -206,10 +280,10 @@ record OpenOp(
             throw new NfsException(NfsStatus.EXIST, "exists");
         }
         Opened opened = existing(c, directory, found);
-        return how.settings().set().size() == null ? opened : truncate(opened, how);
+        return how.settings().set().size() == null ? opened : truncate(c, opened, how);
     }
 
-    private Opened truncate(Opened opened, OpenHow how) {
+    private Opened truncate(Compound c, Opened opened, OpenHow how) {
         Long size = how.settings().set().size();
         if (size == null || size != 0) {
             return opened; // a file that exists is not lengthened (RFC 8881 section 18.16.3)
@@ -219,10 +293,14 @@ record OpenOp(
                 && !file.who().superuser()) {
             throw new NfsException(NfsStatus.ACCESS, "may not be shortened");
         }
-        await(
-                file.files()
-                        .setAttributes(
-                                Call.of(file.who()), file.file(), SetAttributes.ofSize(0), null));
+        Call call = c.once(file);
+        c.changing(
+                file,
+                () ->
+                        await(
+                                file.files()
+                                        .setAttributes(
+                                                call, file.file(), SetAttributes.ofSize(0), null)));
         return new Opened(
                 file,
                 opened.id,
@@ -231,19 +309,14 @@ record OpenOp(
                 new int[] {1 << AttributeTable.SIZE.number()});
     }
 
-    private Opened createNew(Compound c, Access directory, OpenHow how) {
+    private Opened createNew(Compound c, Access directory, OpenHow how, Call call) {
         CreateMode mode =
                 how.exclusive() ? new CreateMode.Exclusive(how.verifier()) : CreateMode.GUARDED;
         Created created =
                 await(
                         directory
                                 .files()
-                                .create(
-                                        Call.of(directory.who()),
-                                        directory.file(),
-                                        name,
-                                        mode,
-                                        how.settings().set()));
+                                .create(call, directory.file(), name, mode, how.settings().set()));
         Types.requireRegular(created.file().type());
         Access file = directory.at(created.file().id());
         StateId id = take(c, file);
@@ -281,20 +354,26 @@ record OpenOp(
 
     /// Enters the open, while the file cannot lose its last name unnoticed.
     private StateId take(Compound c, Access file) {
-        c.parts().recorder().accept(c.client(), file.share());
+        c.parts().recovery().record(c.client(), file.share(), true);
         FileKey key = Compound.key(file);
-        return c.parts()
-                .removals()
-                .whileNotRemoved(
-                        key,
-                        () -> {
-                            await(file.files().attributes(file.file())); // still there?
-                            return c.state().open(c.client(), owner, key, mode(), deny);
-                        });
+        if (writes() || (deny & READ) != 0) {
+            c.changing(file, () -> 0); // whoever has a delegation gives it back
+        }
+        StateId id =
+                c.parts()
+                        .removals()
+                        .whileNotRemoved(
+                                key,
+                                () -> {
+                                    await(file.files().attributes(file.file())); // still there?
+                                    return c.state().open(c.client(), owner, key, mode(), deny);
+                                });
+        c.parts().recovery().settle(file.share());
+        return id;
     }
 
     @Override
     public int resultBytes() {
-        return 96;
+        return 128;
     }
 }

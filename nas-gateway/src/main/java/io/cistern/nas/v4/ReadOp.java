@@ -27,6 +27,7 @@ record ReadOp(StateId id, long offset, long count) implements Operation {
             return;
         }
         Data data = await(a.files().read(a.who(), a.file(), offset, length));
+        c.client().usage().read(data.bytes().remaining());
         out.writeBool(data.end()).writeOpaqueGiven(data.bytes());
     }
 }

@@ -21,15 +21,16 @@ record RemoveOp(ByteString name) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.change();
         Wire4.checkName(name);
-        Reclaiming.refuse(c, a);
+        Call call = c.once(a);
+        Reclaiming.refuse(c, a, call);
         Removed removed;
         try {
-            removed = c.parts().removals().remove(a, name, Call.of(a.who()));
+            removed = c.parts().removals().remove(a, name, call, c.client().id());
         } catch (FileException e) {
             if (e.error() != FileError.IS_DIRECTORY) {
                 throw e;
             }
-            removed = await(a.files().rmdir(Call.of(a.who()), a.file(), name));
+            removed = await(a.files().rmdir(c.once(a), a.file(), name));
         }
         Wire4.writeChange(out, removed.directory());
     }

@@ -19,7 +19,9 @@ record RemovexattrOp(ByteString name) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.access(NfsStatus.NOTSUPP).forChange();
         Xattrs.check(name);
-        Wire4.writeChange(out, await(a.files().removeXattr(Call.of(a.who()), a.file(), name)));
+        Call call = c.once(a);
+        Wire4.writeChange(
+                out, c.changing(a, () -> await(a.files().removeXattr(call, a.file(), name))));
     }
 
     @Override

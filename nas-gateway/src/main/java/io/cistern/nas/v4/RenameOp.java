@@ -19,9 +19,10 @@ record RenameOp(ByteString from, ByteString to) implements Operation {
         Access source = c.savedAccess(target);
         Wire4.checkName(from);
         Wire4.checkName(to);
-        Reclaiming.refuse(c, target);
+        Call call = c.once(target);
+        Reclaiming.refuse(c, target, call);
         Renamed renamed =
-                c.parts().removals().rename(source, from, target, to, Call.of(target.who()));
+                c.parts().removals().rename(source, from, target, to, call, c.client().id());
         Wire4.writeChange(out, renamed.from());
         Wire4.writeChange(out, renamed.to());
     }

@@ -26,7 +26,7 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
     /// @return null: carry the request out; else the reply of the first time, empty where it was
     ///   not kept
     byte @Nullable [] claim(Compound c, int checksum) {
-        Session session = c.state().useSession(id, c.call().peer().id());
+        Session session = c.parts().adoption().use(id, c.call());
         if (c.call().record().writerIndex() > session.fore().maxRequestBytes()) {
             throw new NfsException(Status4.REQ_TOO_BIG, "longer than the session allows");
         }
@@ -39,7 +39,8 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
         byte[] first =
                 session.begin(
                         new Session.Ask(ask.sequence(), ask.slot(), ask.highestSlot(), checksum));
-        c.enter(session, ask.slot(), first == null, keep);
+        session.client().usage().request();
+        c.enter(session, ask, first == null, keep);
         return first;
     }
 
@@ -48,6 +49,7 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
         int highest = c.session().slotCount() - 1;
         Wire4.write(out, id);
         out.writeInt(ask.sequence()).writeInt(ask.slot());
-        out.writeInt(highest).writeInt(highest).writeInt(0);
+        out.writeInt(highest).writeInt(highest);
+        out.writeInt(c.state().statusFlags(c.session()));
     }
 }

@@ -21,7 +21,11 @@ record SetattrOp(StateId id, Fattr4 attributes) implements Operation {
         if (settings.set().size() != null) {
             a = c.io(a, id, true);
         }
-        await(a.files().setAttributes(Call.of(a.who()), a.file(), settings.set(), null));
+        Access file = a;
+        Call call = c.once(a);
+        c.changing(
+                a,
+                () -> await(file.files().setAttributes(call, file.file(), settings.set(), null)));
         out.writeBitmap(attributes.mask());
     }
 

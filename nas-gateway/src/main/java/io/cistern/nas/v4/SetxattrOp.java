@@ -27,8 +27,10 @@ record SetxattrOp(int option, ByteString name, ByteString value) implements Oper
         Access a = c.access(NfsStatus.NOTSUPP).forChange();
         Xattrs.check(name);
         Boolean mustExist = option == CREATE ? Boolean.FALSE : option == REPLACE ? true : null;
+        Call call = c.once(a);
         Changed changed =
-                await(a.files().setXattr(Call.of(a.who()), a.file(), name, value, mustExist));
+                c.changing(
+                        a, () -> await(a.files().setXattr(call, a.file(), name, value, mustExist)));
         Wire4.writeChange(out, changed);
     }
 

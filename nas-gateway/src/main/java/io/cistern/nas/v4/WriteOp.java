@@ -31,7 +31,18 @@ record WriteOp(StateId id, long offset, ByteBuf data) implements Operation {
             throw new NfsException(NfsStatus.FBIG, "beyond the largest file");
         }
         Written written =
-                await(a.files().write(Call.of(a.who()), a.file(), offset, data.nioBuffer()));
+                c.changing(
+                        a,
+                        id,
+                        () ->
+                                await(
+                                        a.files()
+                                                .write(
+                                                        Call.of(a.who()),
+                                                        a.file(),
+                                                        offset,
+                                                        data.nioBuffer())));
+        c.client().usage().wrote(written.count());
         out.writeInt(written.count()).writeInt(FILE_SYNC).writeLong(a.share().owned());
     }
 

@@ -15,7 +15,9 @@ import java.util.zip.CRC32C;
 ///
 /// ```
 /// hello   = magic "CSTN" : 4
-///           version      : u16    1
+///           versions     : u16    newest that the sender speaks, 1, in the low byte; oldest in the
+///                                 high one, 0 where that is the same. Both go by the newest that
+///                                 both speak
 ///           service      : u8     RpcIdentity.service
 ///           status       : u8     0, or the ErrorCode of a server's refusal
 ///           text length  : u16    at most 1024
@@ -35,7 +37,6 @@ import java.util.zip.CRC32C;
 /// ```
 sealed interface Frame {
     int MAGIC = 0x4353544E;
-    int VERSION = 1;
     int HELLO_BYTES = 30;
     int MAX_TEXT_BYTES = 1024;
 
@@ -49,12 +50,12 @@ sealed interface Frame {
     int RESPONSE = 2;
     int ERROR = 3;
 
-    record Hello(int version, int service, int status, UUID clusterId, String text)
+    record Hello(int versions, int service, int status, UUID clusterId, String text)
             implements Frame {
         ByteBuf encode(ByteBufAllocator allocator) {
             byte[] bytes = cut(text);
             ByteBuf out = allocator.buffer(HELLO_BYTES + bytes.length);
-            out.writeInt(MAGIC).writeShort(version).writeByte(service).writeByte(status);
+            out.writeInt(MAGIC).writeShort(versions).writeByte(service).writeByte(status);
             out.writeShort(bytes.length);
             out.writeLong(clusterId.getMostSignificantBits());
             out.writeLong(clusterId.getLeastSignificantBits());

@@ -178,14 +178,14 @@ final class FrameDecoder extends ChannelInboundHandlerAdapter {
             throw new CisternException(ErrorCode.CORRUPT, "hello with a wrong checksum");
         }
         in.skipBytes(4);
-        int version = in.readUnsignedShort();
+        int versions = in.readUnsignedShort();
         int service = in.readUnsignedByte();
         int status = in.readUnsignedByte();
         in.skipBytes(2);
         UUID clusterId = new UUID(in.readLong(), in.readLong());
         in.skipBytes(4);
         String text = in.readCharSequence(textLength, StandardCharsets.UTF_8).toString();
-        return new Frame.Hello(version, service, status, clusterId, text);
+        return new Frame.Hello(versions, service, status, clusterId, text);
     }
 
     private static Frame message(ByteBuf in) {

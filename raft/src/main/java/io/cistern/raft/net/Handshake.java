@@ -9,12 +9,13 @@ final class Handshake {
     private Handshake() {}
 
     static Frame.Hello hello(RpcIdentity self) {
-        return new Frame.Hello(Frame.VERSION, self.service(), 0, self.clusterId(), self.node());
+        return new Frame.Hello(
+                self.versions().field(), self.service(), 0, self.clusterId(), self.node());
     }
 
     static Frame.Hello refusal(RpcIdentity self, CisternException reason) {
         return new Frame.Hello(
-                Frame.VERSION,
+                self.versions().field(),
                 self.service(),
                 reason.code().wire(),
                 self.clusterId(),
@@ -26,18 +27,20 @@ final class Handshake {
         if (peer.status() != 0) {
             return new CisternException(ErrorCode.fromWire(peer.status()), peer.text());
         }
-        if (peer.version() != Frame.VERSION) {
+        if (version(self, peer) == 0) {
             return new CisternException(
                     ErrorCode.INVALID,
                     "node "
                             + self.node()
-                            + " speaks version "
-                            + Frame.VERSION
+                            + " speaks "
+                            + self.versions()
                             + " of the protocol, node "
                             + peer.text()
-                            + " version "
-                            + peer.version()
-                            + "; run the same release on both");
+                            + " "
+                            + (Versions.valid(peer.versions())
+                                    ? Versions.of(peer.versions()).toString()
+                                    : "none that is known")
+                            + "; bring the older one up to a release that lies between them first");
         }
         if (peer.service() != self.service()) {
             return new CisternException(
@@ -66,5 +69,12 @@ final class Handshake {
                             + "; check the address");
         }
         return null;
+    }
+
+    /// The version that both go by, 0 where they have none in common.
+    static int version(RpcIdentity self, Frame.Hello peer) {
+        return Versions.valid(peer.versions())
+                ? self.versions().common(Versions.of(peer.versions()))
+                : 0;
     }
 }

@@ -34,7 +34,7 @@ import org.jspecify.annotations.Nullable;
 ///   ^---- failed: next try after 20 .. 250 ms ---'     |
 ///   ^---------------------- lost: next try at once -----'      any --close()--> CLOSED
 /// ```
-public final class RpcConnection implements AutoCloseable {
+public final class RpcConnection implements RpcChannel {
     private static final long MIN_BACKOFF_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
     private static final long MAX_BACKOFF_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
@@ -91,6 +91,7 @@ public final class RpcConnection implements AutoCloseable {
     /// @param timeout from now to the answer, connecting included; resolution 5 ms
     /// @param parts the payload is their concatenation; they belong to the connection from here on,
     ///   also where the call fails
+    @Override
     public CompletableFuture<ByteBuf> call(int opcode, Duration timeout, ByteBuf... parts) {
         long payload = Frame.bytes(parts);
         int count = inFlight.incrementAndGet();

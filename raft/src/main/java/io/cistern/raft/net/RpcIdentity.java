@@ -9,7 +9,8 @@ import java.util.UUID;
 ///   say the same, so that a mistyped port is an error and not a puzzle
 /// @param clusterId the cluster; a peer of another one is refused
 /// @param node the sender's node name, 1 to 255 bytes of UTF-8; informative, not proof
-public record RpcIdentity(int service, UUID clusterId, String node) {
+/// @param versions of the protocol that it speaks
+public record RpcIdentity(int service, UUID clusterId, String node, Versions versions) {
     /// Raft traffic between members of groups.
     public static final int SERVICE_RAFT = 1;
 
@@ -18,6 +19,11 @@ public record RpcIdentity(int service, UUID clusterId, String node) {
 
     /// Longest node name, in bytes of UTF-8.
     public static final int MAX_NODE_BYTES = 255;
+
+    /// Speaks what this release does.
+    public RpcIdentity(int service, UUID clusterId, String node) {
+        this(service, clusterId, node, Versions.CURRENT);
+    }
 
     public RpcIdentity {
         if (service < 0 || service > 255) {

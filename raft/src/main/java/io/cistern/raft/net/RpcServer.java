@@ -23,13 +23,14 @@ import org.jspecify.annotations.Nullable;
 /// Per connection it holds at most [RpcLimits#maxInFlight] requests and stops reading beyond; a
 /// peer that sends what is not a frame, another cluster's id or another service, that does not
 /// finish the handshake in time or does not read its answers, is disconnected.
-public final class RpcServer implements AutoCloseable {
+public final class RpcServer implements RpcHandlers, AutoCloseable {
     private final RpcIdentity identity;
     private final RpcLimits limits;
     private final @Nullable SslContext ssl;
     private final RpcLoops loops;
     private final AtomicReferenceArray<@Nullable RpcHandler> handlers =
             new AtomicReferenceArray<>(256);
+    private volatile boolean starting;
     private final AtomicInteger connections = new AtomicInteger();
     private final ChannelGroup channels =
             new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
@@ -45,13 +46,28 @@ public final class RpcServer implements AutoCloseable {
     }
 
     /// Sets the handler of `opcode` (0..255). May be called at any time; a request without a
-    /// handler is answered with INVALID.
+    /// handler is answered with INVALID, or, between [#starting] and [#started], with UNAVAILABLE.
     ///
     /// @throws IllegalStateException if the opcode has a handler
+    @Override
     public void register(int opcode, RpcHandler handler) {
         if (!handlers.compareAndSet(opcode, null, handler)) {
             throw new IllegalStateException("opcode " + opcode + " has a handler already");
         }
+    }
+
+    /// From now on an opcode without a handler is one that will have it: to be asked again.
+    public void starting() {
+        starting = true;
+    }
+
+    /// All handlers are there.
+    public void started() {
+        starting = false;
+    }
+
+    boolean isStarting() {
+        return starting;
     }
 
     /// Listens on `address` (port 0: any free one) and returns the address bound. May be called for

@@ -114,13 +114,13 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         Answer answer = new Answer(message.opcode(), message.correlation(), bytes);
         RpcHandler handler = server.handler(message.opcode());
         if (handler == null) {
+            String node = "node " + server.identity().node();
             answer.fail(
-                    new CisternException(
-                            ErrorCode.INVALID,
-                            "node "
-                                    + server.identity().node()
-                                    + " knows no opcode "
-                                    + message.opcode()));
+                    server.isStarting()
+                            ? new CisternException(ErrorCode.UNAVAILABLE, node + " is starting")
+                            : new CisternException(
+                                    ErrorCode.INVALID,
+                                    node + " knows no opcode " + message.opcode()));
             return;
         }
         try {

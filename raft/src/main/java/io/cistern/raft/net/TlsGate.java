@@ -43,7 +43,7 @@ final class TlsGate extends ByteToMessageDecoder {
         LOG.warn("refused {}: it does not speak TLS", ctx.channel().remoteAddress());
         Frame.Hello why =
                 new Frame.Hello(
-                        Frame.VERSION,
+                        Versions.CURRENT.field(),
                         self.service(),
                         ErrorCode.UNAUTHORIZED.wire(),
                         NOBODY,

@@ -23,6 +23,7 @@ import org.apache.ratis.server.leader.LogAppenderBase;
 import org.apache.ratis.server.protocol.TermIndex;
 import org.apache.ratis.server.raftlog.RaftLog;
 import org.apache.ratis.server.raftlog.RaftLogIOException;
+import org.apache.ratis.statemachine.SnapshotInfo;
 import org.apache.ratis.util.LifeCycle;
 import org.apache.ratis.util.Timestamp;
 import org.jspecify.annotations.Nullable;
@@ -178,6 +179,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             } catch (RaftLogIOException | RuntimeException e) {
                 LOG.warn("{}: cannot read the log for the follower", this, e);
                 errors.failed();
+                executeBlocking(this::dropUnreadable);
             }
         }
         getLeaderState().checkHealth(getFollower());
@@ -217,10 +219,22 @@ final class PipelinedLogAppender extends LogAppenderBase {
                 request = newAppendEntriesRequest(callId.getAndIncrement(), false);
             } catch (RaftLogIOException | RuntimeException e) {
                 LOG.warn("{}: cannot read the log for the follower", this, e);
+                dropUnreadable();
             }
             AppendEntriesRequestProto result = request;
             execute(() -> built(current, result));
         });
+    }
+
+    /// Log that is kept for others alone, and cannot be read, would hold the follower up for ever:
+    /// without it, it fetches the state. Blocks.
+    private void dropUnreadable() {
+        SnapshotInfo own = getServer().getStateMachine().getLatestSnapshot();
+        long next = getFollower().getNextIndex();
+        if (own != null && next <= own.getIndex() && next >= getRaftLog().getStartIndex()) {
+            LOG.warn("{}: dropping the log up to {}", this, own.getIndex());
+            getRaftLog().purge(own.getIndex());
+        }
     }
 
     private void built(long ofEra, @Nullable AppendEntriesRequestProto request) {
@@ -359,7 +373,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             case INCONSISTENCY -> {
                 if (sent.era() == era) {
                     newEra();
-                    long next = getNextIndexForInconsistency(sent.first(), reply.getNextIndex());
+                    long next = nextIndex(sent, reply);
                     LOG.debug("{}: goes on from {}", this, next);
                     follower.setNextIndex(next);
                     errors.inconsistent();
@@ -371,6 +385,15 @@ final class PipelinedLogAppender extends LogAppenderBase {
             }
         }
         getLeaderState().onAppendEntriesReply(this, reply);
+    }
+
+    /// Where an inconsistent follower goes on. What it knows to be committed is in this log as
+    /// well, so there is no looking for a common entry before that; a follower whose log a fetched
+    /// state has replaced has none to show, and each index down to this log's start would be tried.
+    private long nextIndex(Sent sent, AppendEntriesReplyProto reply) {
+        long next = getNextIndexForInconsistency(sent.first(), reply.getNextIndex());
+        long behindCommitted = reply.getFollowerCommit() + 1;
+        return Math.max(next, Math.min(behindCommitted, getRaftLog().getNextIndex()));
     }
 
     private void failed(Sent sent, CisternException failure) {

@@ -11,7 +11,9 @@ import java.util.function.BiConsumer;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto.AppendResult;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesRequestProto;
+import org.apache.ratis.proto.RaftProtos.InstallSnapshotReplyProto;
 import org.apache.ratis.proto.RaftProtos.InstallSnapshotRequestProto;
+import org.apache.ratis.proto.RaftProtos.InstallSnapshotResult;
 import org.apache.ratis.proto.RaftProtos.ReadIndexRequestProto;
 import org.apache.ratis.proto.RaftProtos.RequestVoteReplyProto;
 import org.apache.ratis.proto.RaftProtos.RequestVoteRequestProto;
@@ -22,6 +24,8 @@ import org.apache.ratis.server.DivisionInfo;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.thirdparty.com.google.protobuf.MessageLite;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// One replica as the target of requests.
 ///
@@ -32,6 +36,8 @@ import org.jspecify.annotations.Nullable;
 /// queues its entries, fewer than fill the log's queue, because the leader sends no more than
 /// [PipelinedLogAppender#MAX_IN_FLIGHT_BYTES] ahead.
 final class Replica {
+    private static final Logger LOG = LoggerFactory.getLogger(Replica.class);
+
     private final RaftServer server;
     private final RaftServer.Division division;
     private final TermGuard guard;
@@ -41,6 +47,9 @@ final class Replica {
 
     /// The largest first index any leader's request to install has named. On `control` only.
     private @Nullable TermIndexProto installFrom;
+
+    /// An install was begun, and Ratis has told no leader yet that it ended. Written on `control`.
+    private volatile boolean installUnsettled;
 
     Replica(
             RaftServer server,
@@ -116,6 +125,9 @@ final class Replica {
 
     private void answerAppend(
             AppendEntriesRequestProto request, AppendEntriesReplyProto reply, Responder responder) {
+        if (installUnsettled && reply.getResult() == AppendResult.INCONSISTENCY) {
+            control.execute(() -> settle(request));
+        }
         // The reply may still name the term before this append.
         long term =
                 reply.getResult() == AppendResult.NOT_LEADER
@@ -157,7 +169,54 @@ final class Replica {
     }
 
     void installSnapshot(InstallSnapshotRequestProto request, Responder responder) {
-        control.execute(() -> answer(responder, () -> server.installSnapshot(raised(request))));
+        control.execute(() -> answer(responder, () -> install(raised(request))));
+    }
+
+    /// On `control`.
+    private InstallSnapshotReplyProto install(InstallSnapshotRequestProto request)
+            throws IOException {
+        InstallSnapshotReplyProto reply = server.installSnapshot(request);
+        if (reply.getResult() != InstallSnapshotResult.NOT_LEADER) {
+            installUnsettled = reply.getResult() == InstallSnapshotResult.IN_PROGRESS;
+        }
+        return positioned(reply);
+    }
+
+    /// That nothing lacks here tells a leader nothing about where to go on. If an answer to it was
+    /// lost, and the entry it would send next is purged, it asks the same for ever. So it is told
+    /// how far this replica is, as one that has installed that is.
+    private InstallSnapshotReplyProto positioned(InstallSnapshotReplyProto reply) {
+        long committed = division.getRaftLog().getLastCommittedIndex();
+        if (reply.getResult() != InstallSnapshotResult.SNAPSHOT_UNAVAILABLE || committed < 0) {
+            return reply;
+        }
+        return reply.toBuilder()
+                .setResult(InstallSnapshotResult.ALREADY_INSTALLED)
+                .setSnapshotIndex(committed)
+                .build();
+    }
+
+    /// Ratis goes on behind an installed state only when a leader asks for it once more, and takes
+    /// no entry before. If the leader that asked is gone, and the log of the next one reaches back
+    /// far enough, that one has no reason to ask. So the question is put here in its name.
+    private void settle(AppendEntriesRequestProto append) {
+        TermIndexProto first = installFrom;
+        if (!installUnsettled || first == null) {
+            return;
+        }
+        InstallSnapshotRequestProto question =
+                InstallSnapshotRequestProto.newBuilder()
+                        .setServerRequest(append.getServerRequest())
+                        .setLeaderTerm(append.getLeaderTerm())
+                        .setNotification(
+                                InstallSnapshotRequestProto.NotificationProto.newBuilder()
+                                        .setFirstAvailableTermIndex(first))
+                        .build();
+        try {
+            install(question);
+        } catch (IOException | RuntimeException e) {
+            LOG.info("{}: cannot go on behind an installed state", division.getMemberId(), e);
+        }
     }
 
     /// Ratis forgets that it told the state machine to install only when the leader asks again. If

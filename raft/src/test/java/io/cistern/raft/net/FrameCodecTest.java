@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 class FrameCodecTest {
     private static final int MAX_FRAME = 4096;
     private static final Frame.Hello HELLO =
-            new Frame.Hello(Frame.VERSION, 1, 0, new UUID(1, 2), "n1");
+            new Frame.Hello(Versions.CURRENT.field(), 1, 0, new UUID(1, 2), "n1");
 
     record Sent(int kind, int opcode, long correlation, List<byte[]> parts) {
         byte[] payload() {

@@ -105,6 +105,21 @@ class RpcTest {
     }
 
     @Test
+    void whatHasNoHandlerYetIsToBeAskedAgain() throws Exception {
+        RpcServer server = server(RpcLimits.DEFAULT, null);
+        server.starting();
+        InetSocketAddress at = server.bind(loopback(0));
+        RpcClient client = client();
+        assertThat(failure(client.call(at, 9, LONG, text("a"))).code())
+                .isEqualTo(ErrorCode.UNAVAILABLE);
+        server.register(9, (request, responder) -> responder.ok(request.retain()));
+        server.started();
+        assertThat(read(client.call(at, 9, LONG, text("a")))).isEqualTo("a");
+        assertThat(failure(client.call(at, 10, LONG, text("a"))).code())
+                .isEqualTo(ErrorCode.INVALID);
+    }
+
+    @Test
     void answersCarryThePayload() throws Exception {
         InetSocketAddress at = server(RpcLimits.DEFAULT, null).bind(loopback(0));
         assertThat(read(client().call(at, ECHO, LONG, text("a"), text("b")))).isEqualTo("ab");
@@ -349,6 +364,41 @@ class RpcTest {
                 failure(client(wire, RpcLimits.DEFAULT, null).call(at, ECHO, LONG));
         assertThat(service.code()).isEqualTo(ErrorCode.INVALID);
         assertThat(service).hasMessageContaining("service");
+    }
+
+    private static RpcIdentity speaking(String node, int oldest, int newest) {
+        return new RpcIdentity(
+                RpcIdentity.SERVICE_RAFT, CLUSTER, node, new Versions(oldest, newest));
+    }
+
+    /// Two releases in one cluster, and two that are too far apart.
+    @Test
+    void endsAgreeOnAVersionThatBothSpeak() throws Exception {
+        RpcServer server = new RpcServer(speaking("server", 1, 3), RpcLimits.DEFAULT, null, loops);
+        open.add(server);
+        server.register(ECHO, (request, responder) -> responder.ok(request.retain()));
+        InetSocketAddress at = server.bind(loopback(0));
+        for (RpcIdentity near :
+                List.of(
+                        identity("one"),
+                        speaking("two", 2, 2),
+                        speaking("next", 3, 7),
+                        speaking("all", 1, 255))) {
+            RpcClient client = client(near, RpcLimits.DEFAULT, null);
+            assertThat(read(client.call(at, ECHO, LONG, text("hi")))).isEqualTo("hi");
+        }
+        CisternException far =
+                failure(
+                        client(speaking("far", 4, 5), RpcLimits.DEFAULT, null)
+                                .call(at, ECHO, LONG));
+        assertThat(far.code()).isEqualTo(ErrorCode.INVALID);
+        assertThat(far)
+                .hasMessageContaining("versions 1 to 3")
+                .hasMessageContaining("versions 4 to 5");
+        assertThat(new Versions(1, 3).common(new Versions(2, 9))).isEqualTo(3);
+        assertThat(Versions.of(new Versions(2, 9).field())).isEqualTo(new Versions(2, 9));
+        assertThat(Versions.valid(0)).isFalse();
+        assertThat(Versions.valid(0x0302)).isFalse();
     }
 
     @Test

@@ -56,6 +56,9 @@ public final class Requests {
         }
     }
 
+    /// @param done false where it goes on in the background
+    public record Removal(boolean done) {}
+
     public record JoinToken(String token) {}
 
     /// A verification: running, or done with its report or error.

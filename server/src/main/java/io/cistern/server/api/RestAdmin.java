@@ -11,6 +11,7 @@ import io.cistern.server.api.Requests.Detached;
 import io.cistern.server.api.Requests.ExportVolume;
 import io.cistern.server.api.Requests.Failure;
 import io.cistern.server.api.Requests.JoinToken;
+import io.cistern.server.api.Requests.Removal;
 import io.cistern.server.api.Requests.RolledBack;
 import io.cistern.server.api.Requests.SetName;
 import io.cistern.server.api.Requests.SetPreferredLeader;
@@ -18,6 +19,7 @@ import io.cistern.server.api.Requests.SetSize;
 import io.cistern.server.api.Requests.Verification;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
@@ -228,7 +230,7 @@ public final class RestAdmin implements ClusterAdmin {
     }
 
     @Override
-    public void removeDisk(String disk) {
+    public boolean removeDisk(String disk) {
         int slash = disk.indexOf('/');
         String path =
                 slash < 0
@@ -236,7 +238,22 @@ public final class RestAdmin implements ClusterAdmin {
                         : RestClient.encode(disk.substring(0, slash))
                                 + "/"
                                 + RestClient.encode(disk.substring(slash + 1));
-        rest.send("DELETE", "/v1/disks/" + path, null, Void.class);
+        return rest.send("DELETE", "/v1/disks/" + path, null, Removal.class).done();
+    }
+
+    @Override
+    public NodeInfo keepNode(String node) {
+        return rest.send("DELETE", nodePath(node) + "/drain", null, NodeInfo.class);
+    }
+
+    @Override
+    public ClusterPolicy policy() {
+        return rest.get("/v1/policy", ClusterPolicy.class);
+    }
+
+    @Override
+    public ClusterPolicy setPolicy(ClusterPolicy policy) {
+        return rest.send("PUT", "/v1/policy", policy, ClusterPolicy.class);
     }
 
     @Override

@@ -7,6 +7,7 @@ import io.cistern.server.api.Requests.SnapshotTogether;
 import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.ShareInfo;
 import io.cistern.volume.ShareRule;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.SnapshotName;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +49,11 @@ final class RestShares implements ShareAdmin {
     @Override
     public ShareInfo show(String name) {
         return rest.get(path(name), ShareInfo.class);
+    }
+
+    @Override
+    public ShareUse use(String name) {
+        return rest.get(path(name) + "/use", ShareUse.class);
     }
 
     @Override

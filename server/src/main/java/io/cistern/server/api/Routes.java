@@ -11,6 +11,7 @@ import io.cistern.server.api.Requests.CreateVolume;
 import io.cistern.server.api.Requests.Detached;
 import io.cistern.server.api.Requests.ExportVolume;
 import io.cistern.server.api.Requests.JoinToken;
+import io.cistern.server.api.Requests.Removal;
 import io.cistern.server.api.Requests.RolledBack;
 import io.cistern.server.api.Requests.Self;
 import io.cistern.server.api.Requests.SetName;
@@ -20,6 +21,7 @@ import io.cistern.server.api.Requests.Verification;
 import io.cistern.server.api.Route.Answer;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.SnapshotName;
@@ -53,6 +55,7 @@ final class Routes {
         iscsi();
         nodes();
         disks();
+        policy();
         checks();
         return List.copyOf(routes);
     }
@@ -309,6 +312,12 @@ final class Routes {
                 Answer.of(ClusterStatus.NodeInfo.class),
                 r -> admin.drainNode(r.part("node")));
         delete(
+                "/v1/nodes/{node}/drain",
+                "keepNode",
+                "Ends a drain: the node takes replicas again",
+                Answer.of(ClusterStatus.NodeInfo.class),
+                r -> admin.keepNode(r.part("node")));
+        delete(
                 "/v1/nodes/{node}",
                 "removeNode",
                 "Forgets a drained or lost node",
@@ -317,6 +326,23 @@ final class Routes {
                     admin.removeNode(r.part("node"));
                     return null;
                 });
+    }
+
+    private void policy() {
+        get(
+                "/v1/policy",
+                "getPolicy",
+                "How the cluster mends itself and spreads what it holds",
+                Answer.of(ClusterPolicy.class),
+                r -> admin.policy());
+        send(
+                "PUT",
+                "/v1/policy",
+                "setPolicy",
+                "Changes that, within a second",
+                ClusterPolicy.class,
+                Answer.of(ClusterPolicy.class),
+                r -> admin.setPolicy(r.body(ClusterPolicy.class)));
     }
 
     private void disks() {
@@ -342,11 +368,8 @@ final class Routes {
                 "/v1/disks/{node}/{disk}",
                 "removeDisk",
                 "Moves what a disk holds elsewhere and forgets it; a disk's id is NODE/N",
-                Answer.NONE,
-                r -> {
-                    admin.removeDisk(r.part("node") + "/" + r.part("disk"));
-                    return null;
-                });
+                Answer.of(Removal.class),
+                r -> new Removal(admin.removeDisk(r.part("node") + "/" + r.part("disk"))));
     }
 
     private void checks() {

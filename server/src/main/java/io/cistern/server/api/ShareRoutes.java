@@ -8,6 +8,7 @@ import io.cistern.server.api.Route.Answer;
 import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.ShareInfo;
 import io.cistern.volume.ShareRule;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.SnapshotName;
 import java.util.List;
 import java.util.Map;
@@ -51,6 +52,15 @@ final class ShareRoutes {
                         null,
                         Answer.of(ShareInfo.class),
                         r -> shares.get().show(r.part("share"))),
+                new Route(
+                        "GET",
+                        "/v1/shares/{share}/use",
+                        "getShareUse",
+                        "Who uses a share over NFS: clients with their rates, locked ranges",
+                        Map.of(),
+                        null,
+                        Answer.of(ShareUse.class),
+                        r -> shares.get().use(r.part("share"))),
                 new Route(
                         "PUT",
                         "/v1/shares/{share}",

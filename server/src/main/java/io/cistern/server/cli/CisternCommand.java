@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
             LocalCommands.Start.class,
             LocalCommands.Stop.class,
             StatusCommand.class,
+            ClusterCommands.class,
             NodeCommands.class,
             DiskCommands.class,
             VolumeCommands.class,

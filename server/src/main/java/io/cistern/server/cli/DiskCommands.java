@@ -71,6 +71,9 @@ final class DiskCommands extends BaseCommand.Group {
         @Parameters(paramLabel = "DISK")
         private @Nullable String disk;
 
+        @Option(names = "--wait", description = "Returns only when it is removed")
+        private boolean await;
+
         @Override
         void execute() {
             String id = given(disk);
@@ -80,8 +83,18 @@ final class DiskCommands extends BaseCommand.Group {
                                 + id
                                 + "' is not a disk: write NODE/NUMBER, as 'cistern disk list' shows it");
             }
-            admin().removeDisk(id);
-            print(Map.of("removed", id), "removed disk " + id);
+            boolean done = admin().removeDisk(id);
+            while (!done && await) {
+                done = admin().disks().stream().noneMatch(d -> d.id().equals(id));
+                LocalCommands.pause();
+            }
+            print(
+                    Map.of(done ? "removed" : "emptying", id),
+                    done
+                            ? "removed disk " + id
+                            : "emptying disk "
+                                    + id
+                                    + ", then it is removed; 'cistern status' shows how far it is");
         }
     }
 }

@@ -6,6 +6,7 @@ import io.cistern.server.NodeDaemon;
 import io.cistern.server.api.RestAdmin;
 import io.cistern.server.local.LocalCluster;
 import io.cistern.server.local.LocalHome;
+import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.ClusterStatus.NodeState;
 import io.cistern.volume.TlsFiles;
@@ -30,6 +31,7 @@ import picocli.CommandLine.Parameters;
             NodeCommands.Add.class,
             NodeCommands.Drain.class,
             NodeCommands.Remove.class,
+            RescueCommand.class,
         },
         footer = {"", "Example:", "  cistern node list"})
 final class NodeCommands extends BaseCommand.Group {
@@ -230,15 +232,62 @@ final class NodeCommands extends BaseCommand.Group {
     @Command(
             name = "drain",
             description = "Moves all replicas of a node elsewhere, in the background.",
-            footer = {"", "Example:", "  cistern node drain n3", "  cistern status"})
+            footer = {
+                "",
+                "Examples:",
+                "  cistern node drain n3 --wait",
+                "  cistern node drain n3 --cancel"
+            })
     static final class Drain extends BaseCommand {
         @Parameters(paramLabel = "NODE")
         private @Nullable String node;
 
+        @Option(
+                names = "--cancel",
+                description = "Ends a drain; what has moved does not come back by itself")
+        private boolean cancel;
+
+        @Option(names = "--wait", description = "Returns only when the node holds nothing any more")
+        private boolean await;
+
         @Override
         void execute() {
-            NodeInfo n = admin().drainNode(given(node));
-            print(n, "draining " + n.name() + "; 'cistern status' shows how far it is");
+            String name = given(node);
+            if (cancel) {
+                NodeInfo n = admin().keepNode(name);
+                print(n, n.name() + " takes replicas again");
+                return;
+            }
+            NodeInfo n = admin().drainNode(name);
+            if (await) {
+                n = awaitDrained(name);
+            }
+            print(
+                    n,
+                    n.state() == NodeState.DRAINED
+                            ? n.name() + " is drained; 'cistern node remove' forgets it"
+                            : "draining " + n.name() + "; 'cistern status' shows how far it is");
+        }
+
+        private NodeInfo awaitDrained(String name) {
+            try (ProgressLine line = new ProgressLine("drain", spec().commandLine().getErr())) {
+                while (true) {
+                    ClusterStatus status = admin().status();
+                    status.work().stream()
+                            .filter(w -> w.kind().equals("drain") && w.what().equals(name))
+                            .forEach(w -> line.report(w.done(), w.total(), w.etaMillis()));
+                    Optional<NodeInfo> now =
+                            status.nodes().stream().filter(n -> n.name().equals(name)).findFirst();
+                    if (now.isEmpty()) {
+                        throw new CisternException(
+                                ErrorCode.NOT_FOUND, "node '" + name + "' was removed meanwhile");
+                    }
+                    if (now.get().state() == NodeState.DRAINED) {
+                        return now.get();
+                    }
+                    LocalCommands.pause();
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.ClusterStatus.NodeState;
 import io.cistern.volume.ShareInfo;
 import io.cistern.volume.ShareRule;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.SnapshotName;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,8 @@ import picocli.CommandLine.Parameters;
             ShareCommands.Create.class,
             ShareCommands.ListAll.class,
             ShareCommands.Show.class,
+            ShareCommands.Clients.class,
+            ShareCommands.Locks.class,
             ShareCommands.SetShare.class,
             ShareCommands.Snapshot.class,
             ShareCommands.DeleteSnapshot.class,
@@ -145,6 +148,86 @@ final class ShareCommands extends BaseCommand.Group {
             print(
                     s,
                     table(List.of(s)) + "snapshots: " + snapshots + "\nserved by: " + owner + "\n");
+        }
+    }
+
+    @Command(
+            name = "clients",
+            description = "Lists who uses a share over NFS, from where, and how busy they are.",
+            footer = {"", "Example:", "  cistern share clients docs"})
+    static final class Clients extends BaseCommand {
+        @Parameters(paramLabel = "NAME")
+        private @Nullable String name;
+
+        @Override
+        void execute() {
+            List<ShareUse.Client> clients = admin().shares().use(given(name)).clients();
+            print(clients, text(clients));
+        }
+
+        private static String text(List<ShareUse.Client> clients) {
+            if (clients.isEmpty()) {
+                return "nobody uses the share";
+            }
+            Table table =
+                    new Table(
+                            "NODE",
+                            "CLIENT",
+                            "FROM",
+                            "STATE",
+                            "OPENS",
+                            "LOCKS",
+                            "DELEGATIONS",
+                            "REQUESTS/S",
+                            "READ/S",
+                            "WRITTEN/S");
+            for (ShareUse.Client c : clients) {
+                table.row(
+                        c.node(),
+                        c.client(),
+                        c.address(),
+                        c.expired() ? "silent" : "active",
+                        c.opens(),
+                        c.locks(),
+                        c.delegations(),
+                        Math.round(c.requestsPerSecond()),
+                        Size.format(Math.round(c.readBytesPerSecond())),
+                        Size.format(Math.round(c.writtenBytesPerSecond())));
+            }
+            return table.toString();
+        }
+    }
+
+    @Command(
+            name = "locks",
+            description =
+                    "Lists the byte ranges of a share's files that NFSv4 clients have locked.",
+            footer = {"", "Example:", "  cistern share locks docs"})
+    static final class Locks extends BaseCommand {
+        @Parameters(paramLabel = "NAME")
+        private @Nullable String name;
+
+        @Override
+        void execute() {
+            List<ShareUse.Lock> locks = admin().shares().use(given(name)).locks();
+            print(locks, text(locks));
+        }
+
+        private static String text(List<ShareUse.Lock> locks) {
+            if (locks.isEmpty()) {
+                return "nothing is locked";
+            }
+            Table table = new Table("NODE", "INODE", "CLIENT", "FIRST", "LAST", "KIND");
+            for (ShareUse.Lock l : locks) {
+                table.row(
+                        l.node(),
+                        l.inode(),
+                        l.client(),
+                        Long.toUnsignedString(l.first()),
+                        l.last() == -1 ? "end" : Long.toUnsignedString(l.last()),
+                        l.exclusive() ? "write" : "read");
+            }
+            return table.toString();
         }
     }
 

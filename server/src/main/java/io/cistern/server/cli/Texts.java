@@ -140,7 +140,7 @@ final class Texts {
                     d.path(),
                     Size.format(d.freeBytes()),
                     Size.format(d.totalBytes()),
-                    d.error());
+                    d.error() == null && d.emptying() ? "is being emptied" : d.error());
         }
         return table.toString();
     }

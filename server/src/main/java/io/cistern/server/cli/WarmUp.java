@@ -84,7 +84,7 @@ public final class WarmUp {
     }
 
     private static ClusterStatus status(VolumeInfo volume) {
-        DiskInfo disk = new DiskInfo("n0/0", "n0", "/d", 2, 1, null);
+        DiskInfo disk = new DiskInfo("n0/0", "n0", "/d", 2, 1, false, null);
         NodeInfo node =
                 new NodeInfo(
                         "n0",
@@ -98,7 +98,7 @@ public final class WarmUp {
                         null,
                         List.of("g1"),
                         List.of(disk));
-        ReplicaInfo replica = new ReplicaInfo("n0.1", "n0", ReplicaState.LEADER, 1, 0, null);
+        ReplicaInfo replica = new ReplicaInfo("n0.1", "n0", ReplicaState.LEADER, 1, 0, null, 1, 0);
         return new ClusterStatus(
                 "0",
                 Health.OK,

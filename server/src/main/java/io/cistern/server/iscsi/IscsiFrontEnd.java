@@ -6,6 +6,7 @@ import io.cistern.iscsi.PortalConfig;
 import io.cistern.iscsi.cluster.ClusterTargets;
 import io.cistern.iscsi.cluster.UnitFactory;
 import io.cistern.iscsi.login.ChapAlgorithm;
+import io.cistern.iscsi.scsi.CopyDomain;
 import io.cistern.iscsi.scsi.LogicalUnit;
 import io.cistern.iscsi.session.PortalMetrics;
 import io.cistern.iscsi.session.SessionInfo;
@@ -54,6 +55,7 @@ public final class IscsiFrontEnd implements AutoCloseable {
 
     // Set by the opener.
     private volatile @Nullable ClusterTargets targets;
+    private final CopyDomain copyDomain = new CopyDomain();
     private volatile @Nullable Portal portal;
 
     private IscsiFrontEnd(ClusterNode node, IscsiConfig config) {
@@ -78,7 +80,7 @@ public final class IscsiFrontEnd implements AutoCloseable {
     private void open() {
         try {
             int number = number();
-            ClusterTargets opened = new ClusterTargets(node, IscsiFrontEnd::unit, number);
+            ClusterTargets opened = new ClusterTargets(node, this::unit, number);
             targets = opened;
             opened.awaitOpen(OPEN_PATIENCE);
             while (portal == null) {
@@ -114,7 +116,7 @@ public final class IscsiFrontEnd implements AutoCloseable {
         }
     }
 
-    private static UnitFactory.Unit unit(UnitFactory.Parts parts) {
+    private UnitFactory.Unit unit(UnitFactory.Parts parts) {
         LogicalUnit unit =
                 new LogicalUnit(
                         new LogicalUnit.Config(
@@ -127,6 +129,7 @@ public final class IscsiFrontEnd implements AutoCloseable {
                         parts.ports(),
                         parts.space(),
                         InstantSource.system());
+        unit.join(copyDomain);
         return new UnitFactory.Unit(unit, unit);
     }
 

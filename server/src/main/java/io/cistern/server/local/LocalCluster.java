@@ -108,7 +108,7 @@ public final class LocalCluster {
             Ports ports = Ports.ofNode(base, k);
             String remedy = "choose other ports by --port-base N (now " + base + ")";
             checkPorts(
-                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
+                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi(), ports.nfs()),
                     "n" + k,
                     remedy);
         }
@@ -142,20 +142,26 @@ public final class LocalCluster {
 
     private static void checkPorts(ServerConfig config, String remedy) {
         NodeConfig node = config.node();
-        List<InetSocketAddress> ports =
-                new ArrayList<>(List.of(config.api().listen(), node.wire(), node.raft()));
+        List<InetSocketAddress> ports = List.of(config.api().listen(), node.wire(), node.raft());
         ServerConfig.IscsiConfig iscsi = config.iscsi();
+        String of = " of node " + node.name();
         if (iscsi != null) {
-            iscsi.listen().stream().filter(a -> !iscsi.optional(a)).forEach(ports::add);
+            iscsi.listen().stream()
+                    .filter(a -> !iscsi.optional(a))
+                    .forEach(a -> PortCheck.free(a, "iSCSI" + of, remedy));
+        }
+        ServerConfig.NfsConfig nfs = config.nfs();
+        if (nfs != null && !nfs.listen().isEmpty()) {
+            // Others than the first, such as the standard port, may be somebody else's.
+            PortCheck.free(nfs.listen().getFirst(), "NFS" + of, remedy);
         }
         checkPorts(ports, node.name(), remedy);
     }
 
     private static void checkPorts(List<InetSocketAddress> ports, String node, String remedy) {
-        List<String> uses = List.of("the API", "the node wire", "Raft", "iSCSI");
+        List<String> uses = List.of("the API", "the node wire", "Raft", "iSCSI", "NFS");
         for (int i = 0; i < ports.size(); i++) {
-            String use = uses.get(Math.min(i, uses.size() - 1));
-            PortCheck.free(ports.get(i), use + " of node " + node, remedy);
+            PortCheck.free(ports.get(i), uses.get(i) + " of node " + node, remedy);
         }
     }
 
@@ -217,7 +223,7 @@ public final class LocalCluster {
                                     ? last + NodeFiles.PORTS_PER_NODE
                                     : request.portBase());
             checkPorts(
-                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi()),
+                    List.of(ports.api(), ports.wire(), ports.raft(), ports.iscsi(), ports.nfs()),
                     chosen,
                     "choose others by --port-base N (now " + ports.base() + ")");
             NodeFiles.join(home, chosen, ports, request);

@@ -223,6 +223,28 @@ public enum Metric {
             Kind.GAUGE, "cistern_nfs_connections", "Connections to this node's NFS server."),
     NFS_CLIENTS(Kind.GAUGE, "cistern_nfs_clients", "NFSv4 client ids there."),
     NFS_OPENS(Kind.GAUGE, "cistern_nfs_opens", "Files that NFSv4 clients have open there."),
+    NFS_SESSIONS(Kind.GAUGE, "cistern_nfs_sessions", "NFSv4 sessions there."),
+    NFS_LOCKS(Kind.GAUGE, "cistern_nfs_locks", "Byte ranges that NFSv4 clients have locked there."),
+    NFS_DELEGATIONS(
+            Kind.GAUGE, "cistern_nfs_delegations", "Read delegations that clients hold there."),
+    NFS_DELEGATIONS_REVOKED(
+            Kind.COUNTER,
+            "cistern_nfs_delegations_revoked_total",
+            "Delegations taken away because they were not given back in time."),
+    NFS_GRACE(
+            Kind.GAUGE,
+            "cistern_nfs_shares_in_grace",
+            "Shares there whose clients are reclaiming."),
+    NFS_IN_FLIGHT(Kind.GAUGE, "cistern_nfs_calls_in_flight", "RPC calls under way there."),
+    NFS_HELD_BYTES(
+            Kind.GAUGE,
+            "cistern_nfs_held_bytes",
+            "Bytes of arguments of RPC calls under way there."),
+    NFS_CALLBACKS(Kind.COUNTER, "cistern_nfs_callbacks_total", "Calls to clients from there."),
+    NFS_THROTTLED(
+            Kind.COUNTER,
+            "cistern_nfs_throttled_total",
+            "Times that reading calls there waited for others to be carried out."),
     NFS_CALLS(Kind.COUNTER, "cistern_nfs_calls_total", "RPC calls received there."),
     NFS_RECEIVED_BYTES(
             Kind.COUNTER, "cistern_nfs_received_bytes_total", "Bytes received in RPC calls."),

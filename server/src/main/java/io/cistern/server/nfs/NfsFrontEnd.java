@@ -7,14 +7,17 @@ import io.cistern.nas.NfsServer;
 import io.cistern.nas.cluster.ClusterShares;
 import io.cistern.nas.rpc.RpcLimits;
 import io.cistern.nas.share.HandleCodec;
+import io.cistern.nas.state.NfsState;
 import io.cistern.nas.state.StateLimits;
 import io.cistern.server.config.ServerConfig;
 import io.cistern.server.metrics.Metric;
 import io.cistern.volume.ClusterNode;
 import io.cistern.volume.ClusterNode.Sample;
+import io.cistern.volume.ShareUse;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +65,7 @@ public final class NfsFrontEnd implements AutoCloseable {
         try {
             NfsServer server = listen(nfs, shares);
             log.info("NFS of node {} listens on {}", node.name(), server.addresses());
+            node.showShareUse(() -> use(node.name(), server));
             return new NfsFrontEnd(shares, server);
         } catch (RuntimeException e) {
             shares.close();
@@ -103,6 +107,51 @@ public final class NfsFrontEnd implements AutoCloseable {
         }
     }
 
+    private static ShareUse use(String node, NfsServer server) {
+        List<ShareUse.Client> clients = new ArrayList<>();
+        Map<Long, String> names = new HashMap<>();
+        for (NfsState.ClientView c : server.clients()) {
+            names.put(c.id(), c.owner());
+            c.shares()
+                    .forEach((share, opens) ->
+                            clients.add(
+                                    new ShareUse.Client(
+                                            node,
+                                            share,
+                                            c.owner(),
+                                            c.address(),
+                                            c.expired(),
+                                            c.idleMillis(),
+                                            c.sessions(),
+                                            opens,
+                                            c.locks(),
+                                            c.delegations(),
+                                            c.rates().requests(),
+                                            c.rates().readBytes(),
+                                            c.rates().writtenBytes())));
+        }
+        server.mountsByShare()
+                .forEach((share, hosts) ->
+                        hosts.forEach(host ->
+                                clients.add(
+                                        new ShareUse.Client(
+                                                node, share, "NFSv3", host, false, -1, 0, 0, 0, 0,
+                                                0, 0, 0))));
+        List<ShareUse.Lock> locks = new ArrayList<>();
+        for (NfsState.LockView l : server.locks()) {
+            locks.add(
+                    new ShareUse.Lock(
+                            node,
+                            l.file().share(),
+                            l.file().inode(),
+                            names.getOrDefault(l.client(), "?"),
+                            l.first(),
+                            l.last(),
+                            l.exclusive()));
+        }
+        return new ShareUse(clients, locks);
+    }
+
     /// For the metrics page.
     public List<Sample> metrics() {
         NfsServer.Metrics m = server.metrics();
@@ -110,6 +159,15 @@ public final class NfsFrontEnd implements AutoCloseable {
         add(samples, Metric.NFS_CONNECTIONS, m.connections());
         add(samples, Metric.NFS_CLIENTS, m.state().clients());
         add(samples, Metric.NFS_OPENS, m.state().opens());
+        add(samples, Metric.NFS_SESSIONS, m.state().sessions());
+        add(samples, Metric.NFS_LOCKS, m.state().locks());
+        add(samples, Metric.NFS_DELEGATIONS, m.state().delegations().held());
+        add(samples, Metric.NFS_DELEGATIONS_REVOKED, m.state().delegations().revoked());
+        add(samples, Metric.NFS_GRACE, m.state().inGrace());
+        add(samples, Metric.NFS_IN_FLIGHT, m.inFlight());
+        add(samples, Metric.NFS_HELD_BYTES, m.heldBytes());
+        add(samples, Metric.NFS_CALLBACKS, m.rpc().callbacks());
+        add(samples, Metric.NFS_THROTTLED, m.rpc().throttled() + m.rpc().saturated());
         add(samples, Metric.NFS_CALLS, m.rpc().calls());
         add(samples, Metric.NFS_RECEIVED_BYTES, m.rpc().receivedBytes());
         add(samples, Metric.NFS_SENT_BYTES, m.rpc().sentBytes());

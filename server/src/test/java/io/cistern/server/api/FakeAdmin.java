@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.Capacity;
 import io.cistern.volume.ClusterStatus.DiskInfo;
@@ -43,10 +44,11 @@ public final class FakeAdmin implements ClusterAdmin {
     private Health health = Health.OK;
     private List<String> mismatches = List.of();
     private long nextId = 1;
+    private ClusterPolicy policy = new ClusterPolicy(600, true, 0);
 
     public FakeAdmin() {
         for (String n : nodeNames) {
-            disks.add(new DiskInfo(n + "/0", n, "/data/" + n, 64L << 30, 32L << 30, null));
+            disks.add(new DiskInfo(n + "/0", n, "/data/" + n, 64L << 30, 32L << 30, false, null));
         }
     }
 
@@ -109,16 +111,32 @@ public final class FakeAdmin implements ClusterAdmin {
                                 4,
                                 List.of(
                                         new ReplicaInfo(
-                                                "n0.1", "n0", ReplicaState.FOLLOWER, 90, 0, null),
+                                                "n0.1",
+                                                "n0",
+                                                ReplicaState.FOLLOWER,
+                                                90,
+                                                0,
+                                                null,
+                                                1 << 20,
+                                                0),
                                         new ReplicaInfo(
-                                                "n1.1", "n1", ReplicaState.LEADER, 90, 0, null),
+                                                "n1.1",
+                                                "n1",
+                                                ReplicaState.LEADER,
+                                                90,
+                                                0,
+                                                null,
+                                                1 << 20,
+                                                0),
                                         new ReplicaInfo(
                                                 "n2.1",
                                                 "n2",
                                                 ReplicaState.CATCHING_UP,
                                                 50,
                                                 40,
-                                                0.25)),
+                                                0.25,
+                                                1 << 18,
+                                                1 << 18)),
                                 volumes.size())),
                 volumes(),
                 new Capacity(192L << 30, 96L << 30, 96L << 30, 10L << 30),
@@ -405,16 +423,34 @@ public final class FakeAdmin implements ClusterAdmin {
 
     @Override
     public synchronized DiskInfo addDisk(String node, String path, long sizeBytes) {
-        DiskInfo d = new DiskInfo(node + "/1", node, path, sizeBytes, sizeBytes, null);
+        DiskInfo d = new DiskInfo(node + "/1", node, path, sizeBytes, sizeBytes, false, null);
         disks.add(d);
         return d;
     }
 
     @Override
-    public synchronized void removeDisk(String disk) {
+    public synchronized boolean removeDisk(String disk) {
         if (!disks.removeIf(d -> d.id().equals(disk))) {
             throw new CisternException(ErrorCode.NOT_FOUND, "there is no disk " + disk);
         }
+        return true;
+    }
+
+    @Override
+    public synchronized NodeInfo keepNode(String node) {
+        log.add("keep " + node);
+        return nodes().getFirst();
+    }
+
+    @Override
+    public synchronized ClusterPolicy policy() {
+        return policy;
+    }
+
+    @Override
+    public synchronized ClusterPolicy setPolicy(ClusterPolicy changed) {
+        policy = changed;
+        return policy;
     }
 
     @Override

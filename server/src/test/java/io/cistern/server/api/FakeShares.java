@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.ShareInfo;
 import io.cistern.volume.ShareRule;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import java.util.ArrayList;
@@ -71,6 +72,28 @@ final class FakeShares implements ShareAdmin {
             throw new CisternException(ErrorCode.NOT_FOUND, "there is no share '" + name + "'");
         }
         return found;
+    }
+
+    @Override
+    public synchronized ShareUse use(String name) {
+        long id = show(name).id();
+        return new ShareUse(
+                List.of(
+                        new ShareUse.Client(
+                                "n0",
+                                id,
+                                "Linux guest",
+                                "10.0.0.7",
+                                false,
+                                1_200,
+                                1,
+                                2,
+                                1,
+                                1,
+                                12.5,
+                                4_096,
+                                0)),
+                List.of(new ShareUse.Lock("n0", id, 42, "Linux guest", 0, -1, true)));
     }
 
     @Override

@@ -176,6 +176,11 @@ class CliTest {
         assertThat(share.path("rules").get(1).asText()).isEqualTo("fd00::/8:ro");
         done("share list");
         assertThat(out).contains("docs", "10 GiB", "10.0.0.0/8 fd00::/8:ro");
+        done("share clients docs");
+        assertThat(out).contains("Linux guest", "10.0.0.7", "active");
+        done("share locks docs");
+        assertThat(out).contains("42", "write", "end");
+        assertThat(json("share clients docs").get(0).path("opens").asInt()).isEqualTo(2);
         done("share snapshot docs@monday");
         done("share clone docs@monday old");
         assertThat(json("share list")).hasSize(2);

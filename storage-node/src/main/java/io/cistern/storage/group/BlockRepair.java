@@ -107,12 +107,12 @@ final class BlockRepair {
                         corrupt.via(),
                         corrupt.row().granule(),
                         corrupt.lastIndex());
-        return parts.node()
-                .peers()
-                .ask(peer.node(), Wire.FETCH_BLOCKS, request::encode, WirePeer::granule);
+        return parts.node().ask(peer.node(), Wire.FETCH_BLOCKS, request::encode, WirePeer::granule);
     }
 
     private void awaitNewer(long index) {
-        NodePeers.await(parts.raft().awaitApplied(index, parts.node().tuning().readWait()));
+        parts.node()
+                .threads()
+                .await(parts.raft().awaitApplied(index, parts.node().tuning().readWait()));
     }
 }

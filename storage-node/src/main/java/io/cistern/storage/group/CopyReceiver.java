@@ -72,9 +72,12 @@ final class CopyReceiver {
 
     /// Copies from the replica on `source`. Blocks until the store is complete and durable.
     ///
+    /// @param least the index that the source must stand at: what was applied here, or is missing
+    ///   from the log, is not given up for something older
     /// @return the position from which to replay the log
-    /// @throws CisternException UNAVAILABLE and others: the store is left as an interrupted copy
-    LogPosition copy(String source) {
+    /// @throws CisternException STALE: the source is behind `least`; UNAVAILABLE and others. Where
+    ///   the copy had begun the store is left as an interrupted one, else as it was
+    LogPosition copy(String source, long least) {
         long startedMillis = node.clock().millis();
         long before = copiedBytes.sum();
         WireCopy.Opened opened =
@@ -83,6 +86,17 @@ final class CopyReceiver {
                         Wire.COPY_OPEN,
                         new WireRequest.Plain(group)::encode,
                         WireCopy.Opened::decode);
+        if (opened.position().index() < least) {
+            close(source, opened);
+            throw new CisternException(
+                    ErrorCode.STALE,
+                    "the replica on "
+                            + source
+                            + " stands at index "
+                            + opened.position().index()
+                            + ", before "
+                            + least);
+        }
         progress = ReplicaStatus.Progress.of(0, opened.usedBytes(), startedMillis, startedMillis);
         long changedSince = changedSince();
         log.info(
@@ -111,9 +125,13 @@ final class CopyReceiver {
             return reached;
         } finally {
             progress = null;
-            WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
-            node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
+            close(source, opened);
         }
+    }
+
+    private void close(String source, WireCopy.Opened opened) {
+        WireCopy.CloseRequest close = new WireCopy.CloseRequest(group, opened.session());
+        node.peers().call(source, Wire.COPY_CLOSE, close::encode, in -> true);
     }
 
     private long changedSince() {
@@ -134,10 +152,10 @@ final class CopyReceiver {
         long newest = stream.opened.position().index();
         long seen = 0;
         long durable = copiedBytes.sum();
-        long durableNanos = System.nanoTime();
+        long durableNanos = node.threads().nanoTime();
         while (true) {
             checkStopped();
-            long beganNanos = System.nanoTime();
+            long beganNanos = node.threads().nanoTime();
             WireCopy.PageRequest request =
                     new WireCopy.PageRequest(group, stream.opened.session(), after, changedSince);
             ExportPage page = ask(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
@@ -155,16 +173,18 @@ final class CopyReceiver {
                             Math.max(seen, stream.opened.usedBytes()),
                             stream.startedMillis,
                             node.clock().millis());
-            if (page.end()) {
+            if (page.end() && missing.isEmpty()) {
                 return newest;
             }
-            after = page.last();
+            // Rows fetched by name may show newer entries than the page that named them: it is asked
+            // once more for what follows it, and tells how far the sender is now.
+            after = page.end() ? page.rows().getLast().key() : page.last();
             long fresh = copiedBytes.sum() - durable;
             if (fresh >= DURABLE_BYTES
-                    || (fresh > 0 && System.nanoTime() - durableNanos >= DURABLE_NANOS)) {
-                NodePeers.await(store.checkpoint());
+                    || (fresh > 0 && node.threads().nanoTime() - durableNanos >= DURABLE_NANOS)) {
+                node.threads().await(store.checkpoint());
                 durable += fresh;
-                durableNanos = System.nanoTime();
+                durableNanos = node.threads().nanoTime();
             }
             throttle(received, beganNanos);
         }
@@ -177,7 +197,7 @@ final class CopyReceiver {
         long received = 0;
         while (true) {
             checkStopped();
-            long beganNanos = System.nanoTime();
+            long beganNanos = node.threads().nanoTime();
             FilePage page = files(source, opened, after, false);
             if (store.importFiles(page)) {
                 FilePage whole = files(source, opened, after, true);
@@ -264,7 +284,7 @@ final class CopyReceiver {
 
     private <T> T ask(
             String source, int opcode, Consumer<ByteBuf> request, Function<ByteBuf, T> form) {
-        return node.peers().ask(source, opcode, request, form);
+        return node.ask(source, opcode, request, form);
     }
 
     private void checkStopped() {
@@ -275,19 +295,14 @@ final class CopyReceiver {
     }
 
     private void throttle(long bytes, long beganNanos) {
-        long limit = node.tuning().catchUpBytesPerSecond();
+        long limit = node.copyBytesPerSecond();
         if (limit <= 0) {
             return;
         }
         long due = bytes * TimeUnit.SECONDS.toNanos(1) / limit;
-        long wait = due - (System.nanoTime() - beganNanos);
-        if (wait > 0) {
-            try {
-                TimeUnit.NANOSECONDS.sleep(wait);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: stopping", e);
-            }
+        long wait = due - (node.threads().nanoTime() - beganNanos);
+        if (wait > 0 && !node.threads().sleep(wait)) {
+            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: stopping");
         }
     }
 }

@@ -14,7 +14,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +37,8 @@ final class CopySource {
     private final Supplier<BlockRepair> repair;
     private final NodeParts node;
     private final ConcurrentHashMap<Long, Session> sessions = new ConcurrentHashMap<>();
+    private final IoMeter io;
+    private final CopyPace pace = new CopyPace();
 
     private static final class Session {
         final StoreExport export;
@@ -52,10 +53,22 @@ final class CopySource {
         }
     }
 
-    CopySource(Store store, Supplier<BlockRepair> repair, NodeParts node) {
+    /// @param io times what users ask of this replica
+    CopySource(Store store, Supplier<BlockRepair> repair, IoMeter io, NodeParts node) {
+        this.io = io;
         this.store = store;
         this.repair = repair;
         this.node = node;
+    }
+
+    /// How long to wait before the next page is read, see [CopyPace]. Called with every page, and
+    /// regularly while there is none.
+    long restNanos() {
+        boolean copying = sessions.values().stream().anyMatch(s -> !s.closed);
+        synchronized (pace) {
+            pace.observe(io.latencies(), node.threads().nanoTime(), copying);
+            return pace.restNanos();
+        }
     }
 
     WireCopy.Opened open() {
@@ -66,7 +79,7 @@ final class CopySource {
                     MAX_SESSIONS + " copies of group " + store.group() + " run already; wait");
         }
         Session session = new Session(store.export(), node.clock().millis());
-        long id = ThreadLocalRandom.current().nextLong();
+        long id = node.threads().freshId();
         sessions.put(id, session);
         return new WireCopy.Opened(
                 id,

@@ -6,12 +6,11 @@ import io.cistern.raft.GroupId;
 import io.cistern.raft.LogPosition;
 import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
-import io.cistern.raft.RaftHost;
-import io.cistern.raft.net.RpcServer;
+import io.cistern.raft.RaftGroups;
+import io.cistern.raft.net.RpcHandlers;
 import io.cistern.storage.Disk;
 import io.cistern.storage.Store;
 import io.cistern.storage.Usage;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -37,7 +36,7 @@ public final class GroupHost implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(GroupHost.class);
 
     private final String node;
-    private final RaftHost raft;
+    private final RaftGroups raft;
     private final GroupCluster cluster;
     private final NodeParts parts;
     private final ConcurrentHashMap<GroupId, Replica> replicas = new ConcurrentHashMap<>();
@@ -51,13 +50,17 @@ public final class GroupHost implements AutoCloseable {
     /// @param peers the way to other nodes
     /// @param halt the one given to `raft`
     public GroupHost(
-            String node, RaftHost raft, NodePeers peers, GroupTuning tuning, Cluster cluster) {
+            String node, RaftGroups raft, NodePeers peers, GroupTuning tuning, Cluster cluster) {
+        this(node, raft, cluster, new NodeParts(new PooledThreads(node), peers, tuning));
+    }
+
+    GroupHost(String node, RaftGroups raft, Cluster cluster, NodeParts parts) {
         this.node = node;
         this.raft = raft;
         this.cluster = cluster.cluster();
-        this.parts = new NodeParts(node, peers, tuning, InstantSource.system());
+        this.parts = parts;
         cluster.halt().onDamage(this::damaged);
-        long tickMillis = tuning.spaceInterval().toMillis();
+        long tickMillis = parts.tuning().spaceInterval().toMillis();
         parts.timer()
                 .scheduleWithFixedDelay(this::tick, tickMillis, tickMillis, TimeUnit.MILLISECONDS);
     }
@@ -66,7 +69,7 @@ public final class GroupHost implements AutoCloseable {
     public record Cluster(GroupCluster cluster, ReplicaHalt halt) {}
 
     /// Serves the replicas on the node wire.
-    public void register(RpcServer server) {
+    public void register(RpcHandlers server) {
         new GroupServer(this::service).register(server);
         new PeerServer(replicas::get, this::status, parts).register(server);
     }
@@ -99,10 +102,7 @@ public final class GroupHost implements AutoCloseable {
         Replica replica = new Replica(id, self, store, disk, this::damaged, parts);
         replicas.put(id, replica);
         if (store.importing()) {
-            Thread.ofPlatform()
-                    .name("resume-" + id + "-" + peerId)
-                    .daemon()
-                    .start(() -> resume(replica, members));
+            parts.threads().start("resume-" + id + "-" + peerId, () -> resume(replica, members));
         } else {
             startRaft(replica, members);
         }
@@ -145,10 +145,7 @@ public final class GroupHost implements AutoCloseable {
                     return;
                 }
             }
-            try {
-                TimeUnit.MILLISECONDS.sleep(pauseMillis);
-            } catch (InterruptedException stopping) {
-                Thread.currentThread().interrupt();
+            if (!parts.threads().sleep(TimeUnit.MILLISECONDS.toNanos(pauseMillis))) {
                 return;
             }
             pauseMillis = Math.min(5_000, pauseMillis * 2);
@@ -157,11 +154,15 @@ public final class GroupHost implements AutoCloseable {
 
     private static boolean copied(Replica replica, String source) {
         try {
-            LogPosition reached = replica.receiver().copy(source);
+            LogPosition reached =
+                    replica.receiver().copy(source, replica.store().applied().index());
             replica.machine().moved(reached);
             return true;
         } catch (CisternException e) {
             log.info("no copy of group {} from {}: {}", replica.id(), source, e.getMessage());
+            return false;
+        } catch (RuntimeException e) {
+            log.error("copying group {} from {}", replica.id(), source, e);
             return false;
         }
     }
@@ -203,13 +204,14 @@ public final class GroupHost implements AutoCloseable {
         if (replica == null || !replicas.remove(id, replica)) {
             return;
         }
-        Thread.ofPlatform()
-                .name("quarantine-" + id)
-                .daemon()
-                .start(() -> {
-                    replica.close();
-                    quarantine(id, quarantined(replica, String.valueOf(cause.getMessage())));
-                });
+        parts.threads()
+                .start(
+                        "quarantine-" + id,
+                        () -> {
+                            replica.close();
+                            quarantine(
+                                    id, quarantined(replica, String.valueOf(cause.getMessage())));
+                        });
     }
 
     private static Quarantined quarantined(Replica replica, String reason) {
@@ -225,9 +227,8 @@ public final class GroupHost implements AutoCloseable {
                 node,
                 replica.reason);
         quarantined.put(id, replica);
-        Thread.ofVirtual()
-                .name("rebuild-" + id)
-                .start(() -> cluster.rebuild(id, replica.peer, replica.reason));
+        parts.threads()
+                .start("rebuild-" + id, () -> cluster.rebuild(id, replica.peer, replica.reason));
     }
 
     // ---- use
@@ -256,6 +257,19 @@ public final class GroupHost implements AutoCloseable {
         }
         quarantined.forEach((id, replica) -> all.add(status(id, replica)));
         return all;
+    }
+
+    /// Requests of users that the replica here has had since it was opened; 0 where none is open.
+    public long requests(GroupId id) {
+        Replica replica = replicas.get(id);
+        return replica == null ? 0 : replica.userRequests();
+    }
+
+    /// Bounds each copy that this node receives, from now on.
+    ///
+    /// @param bytesPerSecond 0 for no bound
+    public void limitCopies(long bytesPerSecond) {
+        parts.limitCopies(bytesPerSecond);
     }
 
     /// What the replicas on this node do, for metrics.
@@ -315,16 +329,16 @@ public final class GroupHost implements AutoCloseable {
     /// Compares a volume, snapshots included, on all replicas of its group. Reads all of it.
     public CompletableFuture<Verifier.Report> verify(GroupId id, long volume) {
         CompletableFuture<Verifier.Report> done = new CompletableFuture<>();
-        Thread.ofPlatform()
-                .name("verify-" + id)
-                .daemon()
-                .start(() -> {
-                    try {
-                        done.complete(replica(id).running().verifier().verify(volume));
-                    } catch (Throwable e) {
-                        done.completeExceptionally(e);
-                    }
-                });
+        parts.threads()
+                .start(
+                        "verify-" + id,
+                        () -> {
+                            try {
+                                done.complete(replica(id).running().verifier().verify(volume));
+                            } catch (Throwable e) {
+                                done.completeExceptionally(e);
+                            }
+                        });
         return done;
     }
 

@@ -57,6 +57,11 @@ public final class GroupReplica implements VolumeGroup {
         return parts.machine().appliedIndex();
     }
 
+    /// Index of the newest entry any of whose effects a read here may have shown.
+    public long visibleIndex() {
+        return parts.machine().visibleIndex();
+    }
+
     @Override
     public CompletableFuture<Receipt> write(
             long volume, Origin origin, long offset, ByteBuffer data) {
@@ -69,7 +74,7 @@ public final class GroupReplica implements VolumeGroup {
     CompletableFuture<Receipt> write(
             long volume, Origin origin, int firstPiece, long offset, ByteBuffer data) {
         requests.increment();
-        long began = System.nanoTime();
+        long began = io.now();
         int bytes = data.remaining();
         try {
             return io.timed(
@@ -86,7 +91,7 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public CompletableFuture<Receipt> zero(
             long volume, Origin origin, long offset, long length, boolean unmap) {
-        long began = System.nanoTime();
+        long began = io.now();
         try {
             return io.timed(
                     volume,
@@ -204,7 +209,7 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst) {
         requests.increment();
-        long began = System.nanoTime();
+        long began = io.now();
         int bytes = dst.remaining();
         return io.timed(
                 request.volume(),
@@ -217,7 +222,7 @@ public final class GroupReplica implements VolumeGroup {
     @Override
     public boolean tryRead(ReadRequest request, long offset, ByteBuffer dst) {
         requests.increment();
-        long began = System.nanoTime();
+        long began = io.now();
         int bytes = dst.remaining();
         boolean served = reads.tryRead(request, offset, dst);
         if (served) {

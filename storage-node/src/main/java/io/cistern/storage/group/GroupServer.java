@@ -5,7 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.net.Responder;
 import io.cistern.raft.net.RpcHandler;
-import io.cistern.raft.net.RpcServer;
+import io.cistern.raft.net.RpcHandlers;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
 import io.cistern.storage.group.VolumeGroup.Receipt;
@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Answers volume clients on the node wire. A read that needs no waiting is answered at once, on
 /// the connection's event loop; everything else when its future completes. What one connection may
-/// have in flight is bounded by the [RpcServer].
+/// have in flight is bounded by the server.
 final class GroupServer {
     private final Function<GroupId, @Nullable GroupReplica> replicas;
 
@@ -28,7 +28,7 @@ final class GroupServer {
         this.replicas = replicas;
     }
 
-    void register(RpcServer server) {
+    void register(RpcHandlers server) {
         server.register(Wire.WRITE, this::write);
         server.register(Wire.READ, this::read);
         on(server, Wire.ATOMIC_WRITE, this::writeAtomic);
@@ -44,7 +44,7 @@ final class GroupServer {
     }
 
     /// Registers a handler whose malformed requests are refused with INVALID.
-    static void on(RpcServer server, int opcode, RpcHandler handler) {
+    static void on(RpcHandlers server, int opcode, RpcHandler handler) {
         server.register(
                 opcode,
                 (request, responder) -> {

@@ -6,6 +6,9 @@ import java.time.Duration;
 ///
 /// @param checkpointLogBytes a checkpoint is due after this much log
 /// @param checkpointInterval and after this time, if anything changed
+/// @param logRetentionBytes of log that each replica keeps for members that are away, beside what
+///   it needs itself; less where the file system is short of space. What a member missed while it
+///   was away reaches it from the log as far as that goes back; beyond, it copies what changed
 /// @param readWait how long a read waits for a replica that is a little behind before STALE
 /// @param peerTimeout for one question to another node
 /// @param spaceInterval how often a leader asks its members for their space
@@ -15,6 +18,7 @@ import java.time.Duration;
 public record GroupTuning(
         long checkpointLogBytes,
         Duration checkpointInterval,
+        long logRetentionBytes,
         Duration readWait,
         Duration peerTimeout,
         Duration spaceInterval,
@@ -25,6 +29,7 @@ public record GroupTuning(
             new GroupTuning(
                     64L << 20,
                     Duration.ofSeconds(60),
+                    512L << 20,
                     Duration.ofMillis(50),
                     Duration.ofSeconds(3),
                     Duration.ofSeconds(1),
@@ -36,6 +41,20 @@ public record GroupTuning(
         return new GroupTuning(
                 bytes,
                 checkpointInterval,
+                logRetentionBytes,
+                readWait,
+                peerTimeout,
+                spaceInterval,
+                catchUpBytesPerSecond,
+                scrubBytesPerSecond,
+                scrubInterval);
+    }
+
+    public GroupTuning withLogRetentionBytes(long bytes) {
+        return new GroupTuning(
+                checkpointLogBytes,
+                checkpointInterval,
+                bytes,
                 readWait,
                 peerTimeout,
                 spaceInterval,
@@ -48,6 +67,7 @@ public record GroupTuning(
         return new GroupTuning(
                 checkpointLogBytes,
                 checkpointInterval,
+                logRetentionBytes,
                 readWait,
                 peerTimeout,
                 spaceInterval,
@@ -60,6 +80,7 @@ public record GroupTuning(
         return new GroupTuning(
                 checkpointLogBytes,
                 checkpointInterval,
+                logRetentionBytes,
                 readWait,
                 peerTimeout,
                 interval,
@@ -72,6 +93,7 @@ public record GroupTuning(
         return new GroupTuning(
                 checkpointLogBytes,
                 checkpointInterval,
+                logRetentionBytes,
                 readWait,
                 peerTimeout,
                 spaceInterval,

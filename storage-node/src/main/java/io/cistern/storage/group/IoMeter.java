@@ -10,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongPredicate;
+import java.util.function.LongSupplier;
 
 /// Counts and times what users ask of a replica's volumes. Any thread; adds a few dozen nanoseconds
 /// to a request.
@@ -20,6 +21,17 @@ final class IoMeter {
     private static final int CLASSES = VolumeIo.BOUNDS_NANOS.length + 1;
 
     private final ConcurrentHashMap<Long, Counter[]> volumes = new ConcurrentHashMap<>();
+    private final LongSupplier nanos;
+
+    /// @param nanos a clock that only goes forward
+    IoMeter(LongSupplier nanos) {
+        this.nanos = nanos;
+    }
+
+    /// What [#timed] and [#done] measure from.
+    long now() {
+        return nanos.getAsLong();
+    }
 
     private static final class Counter {
         final LongAdder bytes = new LongAdder();
@@ -34,7 +46,7 @@ final class IoMeter {
 
     /// Counts a request when it is answered.
     ///
-    /// @param beganNanos [System#nanoTime] when it arrived
+    /// @param beganNanos [#now] when it arrived
     <T> CompletableFuture<T> timed(
             long volume,
             Operation operation,
@@ -52,12 +64,12 @@ final class IoMeter {
     }
 
     void done(long volume, Operation operation, long bytes, long beganNanos) {
-        long nanos = System.nanoTime() - beganNanos;
+        long took = now() - beganNanos;
         Counter counter = counter(volume, operation);
         counter.bytes.add(bytes);
-        counter.nanos.add(nanos);
+        counter.nanos.add(took);
         int at = 0;
-        while (at < VolumeIo.BOUNDS_NANOS.length && nanos > VolumeIo.BOUNDS_NANOS[at]) {
+        while (at < VolumeIo.BOUNDS_NANOS.length && took > VolumeIo.BOUNDS_NANOS[at]) {
             at++;
         }
         counter.classes[at].increment();
@@ -86,6 +98,19 @@ final class IoMeter {
     /// Forgets volumes that are gone.
     void retain(LongPredicate exists) {
         volumes.keySet().removeIf(volume -> !exists.test(volume));
+    }
+
+    /// How many requests of all kinds took how long, by [VolumeIo#BOUNDS_NANOS].
+    long[] latencies() {
+        long[] sums = new long[CLASSES];
+        for (Counter[] counters : volumes.values()) {
+            for (Counter counter : counters) {
+                for (int i = 0; i < CLASSES; i++) {
+                    sums[i] += counter.classes[i].sum();
+                }
+            }
+        }
+        return sums;
     }
 
     List<VolumeIo> snapshot() {

@@ -8,16 +8,20 @@ import io.netty.buffer.ByteBufAllocator;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// The way from this node to the others, over the node wire.
 public final class NodePeers {
-    private final RpcClient client;
-    private final Function<String, @Nullable InetSocketAddress> addresses;
+    private final Way way;
     private final Duration timeout;
+
+    /// How a question gets to another node.
+    interface Way {
+        /// @param request released by the callee
+        CompletableFuture<ByteBuf> call(String node, int opcode, Duration timeout, ByteBuf request);
+    }
 
     /// @param client with the node's own identity
     /// @param addresses where a node, by name, listens for the node wire; null if it is not known
@@ -26,8 +30,23 @@ public final class NodePeers {
             RpcClient client,
             Function<String, @Nullable InetSocketAddress> addresses,
             Duration timeout) {
-        this.client = client;
-        this.addresses = addresses;
+        this(
+                (node, opcode, limit, request) -> {
+                    InetSocketAddress address = addresses.apply(node);
+                    if (address == null) {
+                        request.release();
+                        return CompletableFuture.failedFuture(
+                                new CisternException(
+                                        ErrorCode.UNAVAILABLE,
+                                        "the address of node " + node + " is not known"));
+                    }
+                    return client.call(address, opcode, limit, request);
+                },
+                timeout);
+    }
+
+    NodePeers(Way way, Duration timeout) {
+        this.way = way;
         this.timeout = timeout;
     }
 
@@ -35,13 +54,6 @@ public final class NodePeers {
     /// what it keeps.
     <T> CompletableFuture<T> call(
             String node, int opcode, Consumer<ByteBuf> request, Function<ByteBuf, T> decode) {
-        InetSocketAddress address = addresses.apply(node);
-        if (address == null) {
-            return CompletableFuture.failedFuture(
-                    new CisternException(
-                            ErrorCode.UNAVAILABLE,
-                            "the address of node " + node + " is not known"));
-        }
         ByteBuf out = ByteBufAllocator.DEFAULT.buffer();
         try {
             request.accept(out);
@@ -49,7 +61,7 @@ public final class NodePeers {
             out.release();
             throw e;
         }
-        return client.call(address, opcode, timeout, out)
+        return way.call(node, opcode, timeout, out)
                 .thenApply(answer -> {
                     try {
                         return Wire.decode(answer, decode);
@@ -57,26 +69,5 @@ public final class NodePeers {
                         answer.release();
                     }
                 });
-    }
-
-    /// As [#call], and waits. Not for event loops.
-    ///
-    /// @throws CisternException what the other node answered, or UNAVAILABLE
-    <T> T ask(String node, int opcode, Consumer<ByteBuf> request, Function<ByteBuf, T> decode) {
-        return await(call(node, opcode, request, decode));
-    }
-
-    /// The future's value.
-    ///
-    /// @throws CisternException what it failed with; UNAVAILABLE if this thread is interrupted
-    static <T> T await(CompletableFuture<T> future) {
-        try {
-            return future.get();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: the node stops", e);
-        } catch (ExecutionException e) {
-            throw CisternException.of(e);
-        }
     }
 }

@@ -4,11 +4,12 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.net.Responder;
-import io.cistern.raft.net.RpcServer;
+import io.cistern.raft.net.RpcHandlers;
 import io.netty.buffer.ByteBuf;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -29,7 +30,7 @@ final class PeerServer {
         this.node = node;
     }
 
-    void register(RpcServer server) {
+    void register(RpcHandlers server) {
         GroupServer.on(server, Wire.SPACE, this::space);
         GroupServer.on(server, Wire.REPLICAS, this::replicas);
         GroupServer.on(server, Wire.FETCH_BLOCKS, this::fetch);
@@ -111,7 +112,22 @@ final class PeerServer {
     private void page(ByteBuf message, Responder responder) {
         WireCopy.PageRequest r = Wire.decode(message, WireCopy.PageRequest::decode);
         Replica replica = replica(r.group());
-        reply(node.workers(), responder, () -> replica.source().page(r), WireCopy::putPage);
+        // Users first: the page is read after a rest, on no thread meanwhile.
+        long rest = replica.source().restNanos();
+        if (rest == 0) {
+            reply(node.workers(), responder, () -> replica.source().page(r), WireCopy::putPage);
+            return;
+        }
+        node.timer()
+                .schedule(
+                        () ->
+                                reply(
+                                        node.workers(),
+                                        responder,
+                                        () -> replica.source().page(r),
+                                        WireCopy::putPage),
+                        rest,
+                        TimeUnit.NANOSECONDS);
     }
 
     private void rows(ByteBuf message, Responder responder) {

@@ -5,8 +5,8 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
+import io.cistern.raft.net.RpcChannel;
 import io.cistern.raft.net.RpcClient;
-import io.cistern.raft.net.RpcConnection;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Origin;
@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// A group's replica on another node, asked over the node wire. Futures complete on an event loop.
@@ -37,9 +38,9 @@ public final class RemoteVolumeGroup implements VolumeGroup, AutoCloseable {
     /// A zero request works in pieces at the leader, each of which waits for the log.
     private static final int SLOW_FACTOR = 10;
 
-    private final RpcClient client;
+    private final Supplier<? extends RpcChannel> connect;
     private final InetSocketAddress address;
-    private volatile RpcConnection connection;
+    private volatile RpcChannel connection;
     private final GroupId id;
     private final Duration timeout;
     private final Duration slowTimeout;
@@ -49,9 +50,18 @@ public final class RemoteVolumeGroup implements VolumeGroup, AutoCloseable {
     /// @param timeout for one attempt; scans and long zero requests get ten times as much
     public RemoteVolumeGroup(
             RpcClient client, InetSocketAddress address, GroupId id, Duration timeout) {
-        this.client = client;
+        this(() -> client.connect(address), address, id, timeout);
+    }
+
+    /// @param connect makes a connection to `address`
+    RemoteVolumeGroup(
+            Supplier<? extends RpcChannel> connect,
+            InetSocketAddress address,
+            GroupId id,
+            Duration timeout) {
+        this.connect = connect;
         this.address = address;
-        this.connection = client.connect(address);
+        this.connection = connect.get();
         this.id = id;
         this.timeout = timeout;
         this.slowTimeout = timeout.multipliedBy(SLOW_FACTOR);
@@ -70,10 +80,10 @@ public final class RemoteVolumeGroup implements VolumeGroup, AutoCloseable {
     /// Ends every call in flight with UNAVAILABLE: none of them touches its buffers any more once
     /// its future has completed. Later calls use a new connection.
     public void reset() {
-        RpcConnection old;
+        RpcChannel old;
         synchronized (this) {
             old = connection;
-            connection = client.connect(address);
+            connection = connect.get();
         }
         old.close();
     }

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +35,9 @@ final class Replica implements VolumeStateMachine.Listener {
 
     private static final long MAX_PAUSE_MILLIS = 5_000;
 
+    /// After how many attempts to begin a copy Raft is told, less one.
+    private static final int UNTOUCHED_ATTEMPTS = 3;
+
     private final GroupId id;
     private final Peer self;
     private final Store store;
@@ -44,7 +48,7 @@ final class Replica implements VolumeStateMachine.Listener {
     private final CopySource source;
     private final CopyReceiver receiver;
     private final LongAdder userRequests = new LongAdder();
-    private final IoMeter io = new IoMeter();
+    private final IoMeter io;
     private final CompletableFuture<Running> running = new CompletableFuture<>();
     private volatile long leaderApplied = -1;
     private volatile boolean closed;
@@ -75,12 +79,18 @@ final class Replica implements VolumeStateMachine.Listener {
         this.damaged = damaged;
         this.node = node;
         this.machine = new VolumeStateMachine(store, this, node.tuning(), node.clock());
-        this.source = new CopySource(store, () -> running().repair, node);
+        this.io = new IoMeter(() -> node.threads().nanoTime());
+        this.source = new CopySource(store, () -> running().repair, io, node);
         this.receiver = new CopyReceiver(id, store, node);
     }
 
     GroupId id() {
         return id;
+    }
+
+    /// How many requests users have made here.
+    long userRequests() {
+        return userRequests.sum();
     }
 
     Peer self() {
@@ -150,6 +160,7 @@ final class Replica implements VolumeStateMachine.Listener {
             return;
         }
         source.expire();
+        source.restNanos();
         now.writes.tidy();
         io.retain(volume -> store.volume(volume) != null);
         now.scrubber.tick();
@@ -170,7 +181,8 @@ final class Replica implements VolumeStateMachine.Listener {
 
     /// Begins a copy of this replica for another.
     WireCopy.Opened openCopy() {
-        if (!running().reads.readable()) {
+        if (!running().reads.readable() || machine.appliedIndex() < 0) {
+            // One that waits to join has applied nothing, and its state is nobody's.
             throw new CisternException(
                     ErrorCode.STALE, self.id() + " is catching up itself; copy from another");
         }
@@ -228,15 +240,13 @@ final class Replica implements VolumeStateMachine.Listener {
                 leader.id(),
                 firstAvailable);
         CompletableFuture<LogPosition> done = new CompletableFuture<>();
-        Thread.ofPlatform()
-                .name("copy-" + id + "-" + self.id())
-                .daemon()
-                .start(() -> install(leader, firstAvailable, done));
+        node.threads()
+                .start("copy-" + id + "-" + self.id(), () -> install(leader, firstAvailable, done));
         return done;
     }
 
-    /// Goes on until it succeeds or the replica is closed: once a copy has begun nothing may be
-    /// applied before it is complete. Where the leader does not answer any more, another member's
+    /// Goes on until it succeeds or the replica is closed, if a copy has begun: nothing may be
+    /// applied then before it is complete. Where none could begin it fails, and Raft asks again. Where the leader does not answer any more, another member's
     /// state will do: with the leader lost, this replica may be the one that a majority lacks, and
     /// no other leader can commit anything while it waits.
     private void install(
@@ -249,15 +259,12 @@ final class Replica implements VolumeStateMachine.Listener {
         for (int attempt = 0; ; attempt++) {
             String source = source(leader, now, attempt);
             try {
-                LogPosition reached = receiver.copy(source);
-                if (reached.index() >= firstAvailable.index() - 1) {
-                    if (now != null) {
-                        now.reads.suspend(false);
-                    }
-                    done.complete(reached);
-                    return;
+                LogPosition reached = receiver.copy(source, firstAvailable.index() - 1);
+                if (now != null) {
+                    now.reads.suspend(false);
                 }
-                log.warn("a copy of group {} reached only {}", id, reached);
+                done.complete(reached);
+                return;
             } catch (CisternException e) {
                 log.warn(
                         "copying group {} from {} to {}: {}",
@@ -268,7 +275,17 @@ final class Replica implements VolumeStateMachine.Listener {
             } catch (RuntimeException e) {
                 log.error("copying group {} from {}", id, source, e);
             }
-            if (closed || !pause(pauseMillis)) {
+            if (!store.importing() && attempt >= UNTOUCHED_ATTEMPTS) {
+                // What is here is whole: with the log it has it may be what the group needs.
+                if (now != null) {
+                    now.reads.suspend(false);
+                }
+                done.completeExceptionally(
+                        new CisternException(
+                                ErrorCode.UNAVAILABLE, "no copy of " + id + " could begin"));
+                return;
+            }
+            if (closed || !node.threads().sleep(TimeUnit.MILLISECONDS.toNanos(pauseMillis))) {
                 done.completeExceptionally(
                         new CisternException(
                                 ErrorCode.UNAVAILABLE, "the replica of " + id + " was closed"));
@@ -294,16 +311,6 @@ final class Replica implements VolumeStateMachine.Listener {
         nodes.remove(self.node());
         List<String> choice = List.copyOf(nodes);
         return choice.isEmpty() ? leader.node() : choice.get((attempt - 1) % choice.size());
-    }
-
-    private static boolean pause(long millis) {
-        try {
-            Thread.sleep(millis);
-            return true;
-        } catch (InterruptedException stopping) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
     }
 
     @Override

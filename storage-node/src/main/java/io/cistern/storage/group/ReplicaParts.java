@@ -20,9 +20,18 @@ record ReplicaParts(
         Consumer<CisternException> damaged) {
     /// The volume's state as applied here.
     ///
-    /// @throws CisternException NOT_FOUND
+    /// @throws CisternException NOT_FOUND; STALE where the replica is being copied
     VolumeState volume(long volume) {
         VolumeState state = store.volume(volume);
+        if (state == null) {
+            if (store.importing()) {
+                // Its volumes are being replaced: that one is missing says nothing.
+                throw new CisternException(
+                        ErrorCode.STALE,
+                        raft.self().id() + " is being copied; ask another replica");
+            }
+            state = store.volume(volume);
+        }
         if (state == null) {
             throw new CisternException(
                     ErrorCode.NOT_FOUND, "group " + raft.id() + " has no volume with id " + volume);

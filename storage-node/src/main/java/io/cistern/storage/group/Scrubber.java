@@ -179,11 +179,11 @@ public final class Scrubber {
                 return false;
             }
         }
-        long beganNanos = System.nanoTime();
+        long beganNanos = parts.node().threads().nanoTime();
         try {
             boolean more = read(mine);
             if (more) {
-                schedule(mine, pause(mine, System.nanoTime() - beganNanos));
+                schedule(mine, pause(mine, parts.node().threads().nanoTime() - beganNanos));
             } else {
                 end(mine);
             }

@@ -209,7 +209,7 @@ public final class Verifier {
     ///
     /// @throws CisternException STALE where it did not rest in time
     private boolean differs(Place granule, Peer member) {
-        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        long deadline = parts.node().threads().nanoTime() + PATIENCE_NANOS;
         int confirmed = 0;
         while (confirmed < CONFIRMATIONS) {
             Map<Long, Boolean> found = suspects(granule, member);
@@ -217,7 +217,7 @@ public final class Verifier {
                 return false;
             }
             confirmed += found.containsValue(true) ? 1 : 0;
-            if (System.nanoTime() - deadline >= 0) {
+            if (parts.node().threads().nanoTime() - deadline >= 0) {
                 throw new CisternException(
                         ErrorCode.STALE, "it changes all the time: nothing could be compared");
             }
@@ -228,12 +228,13 @@ public final class Verifier {
     /// The granules that differ, each with whether it stayed the same here while they were
     /// compared. Tries again for a while where the other replica is behind.
     private Map<Long, Boolean> suspects(Place place, Peer member) {
-        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        long deadline = parts.node().threads().nanoTime() + PATIENCE_NANOS;
         while (true) {
             try {
                 return round(place, member);
             } catch (CisternException e) {
-                if (e.code() != ErrorCode.STALE || System.nanoTime() - deadline >= 0) {
+                if (e.code() != ErrorCode.STALE
+                        || parts.node().threads().nanoTime() - deadline >= 0) {
                     throw e;
                 }
                 pause();
@@ -254,7 +255,6 @@ public final class Verifier {
                 new WirePeer.DigestRequest(group, view, place.first, place.count, before.index());
         WirePeer.Digests theirs =
                 parts.node()
-                        .peers()
                         .ask(member.node(), Wire.DIGESTS, there::encode, WirePeer.Digests::decode);
         if (theirs.digests().length != place.count) {
             throw Wire.malformed(theirs.digests().length + " digests, not " + place.count);
@@ -274,12 +274,9 @@ public final class Verifier {
         return found;
     }
 
-    private static void pause() {
-        try {
-            TimeUnit.MILLISECONDS.sleep(20);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: the node stops", e);
+    private void pause() {
+        if (!parts.node().threads().sleep(TimeUnit.MILLISECONDS.toNanos(20))) {
+            throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted: the node stops");
         }
     }
 
@@ -296,6 +293,8 @@ public final class Verifier {
 
     /// Gives this replica the time to apply `index`.
     private void catchUp(long index) {
-        NodePeers.await(parts.raft().awaitApplied(index, parts.node().tuning().peerTimeout()));
+        parts.node()
+                .threads()
+                .await(parts.raft().awaitApplied(index, parts.node().tuning().peerTimeout()));
     }
 }

@@ -92,6 +92,11 @@ final class VolumeStateMachine implements StateMachine {
     }
 
     @Override
+    public long retainedLogBytes() {
+        return tuning.logRetentionBytes();
+    }
+
+    @Override
     public List<@Nullable Object> apply(LogPosition position, List<ByteBuffer> commands) {
         begunIndex = position.index();
         List<@Nullable Object> outcomes = new ArrayList<>(commands.size());

@@ -59,12 +59,13 @@ final class TestCluster implements AutoCloseable {
             return new Options(nodes, capacityBytes, changed, log);
         }
 
-        /// Checkpoints and log files so small that a few MiB purge the log.
+        /// Checkpoints and log files so small that a few MiB purge the log, of which nothing is
+        /// kept for others.
         Options smallLogs() {
             return new Options(
                     nodes,
                     capacityBytes,
-                    tuning.withCheckpointLogBytes(256 << 10),
+                    tuning.withCheckpointLogBytes(256 << 10).withLogRetentionBytes(0),
                     new RaftLogLimits(256 << 10, 64 << 10, 256 << 10));
         }
     }
@@ -78,6 +79,10 @@ final class TestCluster implements AutoCloseable {
         InetSocketAddress raftAddress = loopback(0);
         InetSocketAddress wireAddress = loopback(0);
         String peer;
+
+        /// From the next start on.
+        GroupTuning tuning = options.tuning;
+
         @Nullable RaftHost raft;
         @Nullable Disk disk;
         @Nullable GroupHost host;
@@ -119,15 +124,13 @@ final class TestCluster implements AutoCloseable {
             client = startedClient;
             NodePeers peers =
                     new NodePeers(
-                            startedClient,
-                            other -> node(other).wireAddress,
-                            options.tuning.peerTimeout());
+                            startedClient, other -> node(other).wireAddress, tuning.peerTimeout());
             GroupHost startedHost =
                     new GroupHost(
                             name,
                             startedRaft,
                             peers,
-                            options.tuning,
+                            tuning,
                             new GroupHost.Cluster(new TestGroups(), halt));
             startedHost.register(startedServer);
             wireAddress = startedServer.bind(wireAddress);

@@ -19,14 +19,17 @@ import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.client.ClusterMap.Location;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// The volume client over a [ClusterMap].
@@ -40,24 +43,47 @@ public final class Client implements ClusterClient {
     private final Duration tryTimeout;
     private final Duration openTimeout;
     private final Runnable onClose;
-    private final SecureRandom random = new SecureRandom();
-    private final ScheduledThreadPoolExecutor timer;
+    private final Surroundings around;
+    private final ScheduledExecutorService timer;
     private final ConcurrentHashMap<Long, GroupRoute> routes = new ConcurrentHashMap<>();
-    private final Set<Device> devices = ConcurrentHashMap.newKeySet();
+    private final List<Device> devices = new CopyOnWriteArrayList<>();
     private long ticks;
 
     /// @param config its seeds are not used here
     /// @param onClose releases what `map` stands on
     public Client(ClusterMap map, ClientConfig config, Runnable onClose) {
+        this(map, config, onClose, Surroundings.real());
+    }
+
+    /// What a client finds around it.
+    ///
+    /// @param timer runs one task at a time
+    /// @param nanoTime as [System#nanoTime]
+    /// @param random unpredictable numbers
+    record Surroundings(
+            ScheduledExecutorService timer,
+            LongSupplier nanoTime,
+            InstantSource clock,
+            LongSupplier random) {
+        static Surroundings real() {
+            SecureRandom random = new SecureRandom();
+            ScheduledThreadPoolExecutor timer =
+                    new ScheduledThreadPoolExecutor(
+                            1, Thread.ofPlatform().daemon().name("volume-client").factory());
+            timer.setRemoveOnCancelPolicy(true);
+            return new Surroundings(
+                    timer, System::nanoTime, InstantSource.system(), random::nextLong);
+        }
+    }
+
+    Client(ClusterMap map, ClientConfig config, Runnable onClose, Surroundings around) {
+        this.around = around;
         this.map = map;
         this.requestTimeout = config.requestTimeout();
         this.tryTimeout = config.tryTimeout();
         this.openTimeout = config.openTimeout();
         this.onClose = onClose;
-        this.timer =
-                new ScheduledThreadPoolExecutor(
-                        1, Thread.ofPlatform().daemon().name("volume-client").factory());
-        timer.setRemoveOnCancelPolicy(true);
+        this.timer = around.timer;
         timer.scheduleWithFixedDelay(this::tick, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
     }
 
@@ -112,15 +138,26 @@ public final class Client implements ClusterClient {
 
     /// @param name what it is called towards people
     private Device openHead(String name, Location location, GroupRoute route, Holder holder) {
+        return Waits.get(attach(name, location, route, holder), openTimeout.multipliedBy(2));
+    }
+
+    /// Attaches a volume and opens it, without blocking.
+    CompletableFuture<? extends VolumeDevice> attach(
+            String name, Location location, AttachMode mode, String holder) {
+        return attach(name, location, route(location.group()), new Holder(mode, holder));
+    }
+
+    private CompletableFuture<Device> attach(
+            String name, Location location, GroupRoute route, Holder holder) {
         long volume = location.volume();
         Attach attach =
                 new Attach(
                         volume,
                         holder.mode,
-                        random.nextLong(),
-                        random.nextLong(),
+                        around.random.getAsLong(),
+                        around.random.getAsLong(),
                         holder.text,
-                        System.currentTimeMillis());
+                        around.clock.millis());
         return grant(name, attach, route, volume);
     }
 
@@ -135,14 +172,23 @@ public final class Client implements ClusterClient {
                         previous.key().getMostSignificantBits(),
                         previous.key().getLeastSignificantBits(),
                         holder,
-                        System.currentTimeMillis());
-        return grant(name, resume, route(location.group()), location.volume());
+                        around.clock.millis());
+        return Waits.get(
+                grant(name, resume, route(location.group()), location.volume()),
+                openTimeout.multipliedBy(2));
     }
 
     /// Executes an Attach or Resume and opens what it grants.
-    private Device grant(String name, Command command, GroupRoute route, long volume) {
-        Receipt granted = Waits.get(control(route, group -> group.execute(command)), openTimeout);
-        VolumeState state = Waits.get(control(route, group -> group.describe(volume)), openTimeout);
+    private CompletableFuture<Device> grant(
+            String name, Command command, GroupRoute route, long volume) {
+        return control(route, group -> group.execute(command))
+                .thenCompose(granted ->
+                        control(route, group -> group.describe(volume))
+                                .thenApply(state -> granted(name, volume, route, granted, state)));
+    }
+
+    private Device granted(
+            String name, long volume, GroupRoute route, Receipt granted, VolumeState state) {
         AttachMode mode =
                 state.attachments().stream()
                         .filter(a -> a.id() == granted.value())
@@ -248,16 +294,15 @@ public final class Client implements ClusterClient {
     }
 
     private GroupRoute route(long group) {
-        return routes.computeIfAbsent(
-                group, id -> new GroupRoute(id, map, timer, System::nanoTime));
+        return routes.computeIfAbsent(group, id -> new GroupRoute(id, map, timer, around.nanoTime));
     }
 
     Admission newAdmission() {
-        return new Admission(System::nanoTime, timer, requestTimeout.toNanos());
+        return new Admission(around.nanoTime, timer, requestTimeout.toNanos());
     }
 
     long nanoTime() {
-        return System.nanoTime();
+        return around.nanoTime.getAsLong();
     }
 
     /// Runs `task` later, or not at all once the client is closed.
@@ -270,7 +315,7 @@ public final class Client implements ClusterClient {
     }
 
     private void tick() {
-        long now = System.nanoTime();
+        long now = nanoTime();
         boolean poll = ++ticks % POLL_TICKS == 0;
         for (Device device : devices) {
             device.tick(now, tryTimeout.toNanos());

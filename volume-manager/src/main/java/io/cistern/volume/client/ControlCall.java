@@ -5,7 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.storage.group.VolumeGroup;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -61,19 +61,23 @@ final class ControlCall<T> {
         if (attempts != null) {
             attempts.incrementAndGet();
         }
-        call.apply(leader.group())
-                .orTimeout(PATIENCE * client.tryTimeout().toMillis(), TimeUnit.MILLISECONDS)
-                .whenComplete((value, failure) -> {
-                    if (failure == null) {
-                        result.complete(value);
-                    } else {
-                        failed(leader, failure);
-                    }
-                });
+        CompletableFuture<T> answer = call.apply(leader.group());
+        java.util.concurrent.Future<?> limit =
+                client.after(
+                        PATIENCE * client.tryTimeout().toMillis(),
+                        () -> answer.completeExceptionally(new TimeoutException()));
+        answer.whenComplete((value, failure) -> {
+            limit.cancel(false);
+            if (failure == null) {
+                result.complete(value);
+            } else {
+                failed(leader, failure);
+            }
+        });
     }
 
     private void failed(Member leader, Throwable failure) {
-        boolean slow = failure instanceof java.util.concurrent.TimeoutException;
+        boolean slow = failure instanceof TimeoutException;
         CisternException reason =
                 slow
                         ? new CisternException(

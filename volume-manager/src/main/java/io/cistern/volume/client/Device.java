@@ -130,6 +130,8 @@ final class Device implements VolumeDevice {
         if (!local.group().tryRead(readRequest(), offset, dst.duplicate())) {
             return false;
         }
+        // A follower may have applied what the leader has not yet: a later read must not go back.
+        saw(local.visibleIndex());
         counters.read(length, 0);
         return true;
     }
@@ -501,13 +503,16 @@ final class Device implements VolumeDevice {
     }
 
     void learned(Receipt receipt) {
-        long index = receipt.index();
+        saw(receipt.index());
+        if (receipt.version() > version) {
+            poll();
+        }
+    }
+
+    private void saw(long index) {
         long seen = seenIndex.get();
         while (index > seen && !seenIndex.compareAndSet(seen, index)) {
             seen = seenIndex.get();
-        }
-        if (receipt.version() > version) {
-            poll();
         }
     }
 

@@ -17,6 +17,11 @@ public interface Member {
     /// Index applied by a local replica, -1 for one elsewhere.
     long appliedIndex();
 
+    /// Index of the newest entry any of whose effects a read of a local replica may have shown.
+    default long visibleIndex() {
+        return appliedIndex();
+    }
+
     /// Ends every call in flight to this member at once, so that none of them touches its buffers
     /// any more. No effect on a local one.
     void reset();

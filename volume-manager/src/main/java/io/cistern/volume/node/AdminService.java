@@ -2,6 +2,7 @@ package io.cistern.volume.node;
 
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterAdmin;
+import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
@@ -188,8 +189,23 @@ final class AdminService implements ClusterAdmin {
     }
 
     @Override
-    public void removeDisk(String disk) {
-        nodes.removeDisk(disk);
+    public boolean removeDisk(String disk) {
+        return nodes.removeDisk(disk);
+    }
+
+    @Override
+    public NodeInfo keepNode(String node) {
+        return nodes.keep(node);
+    }
+
+    @Override
+    public ClusterPolicy policy() {
+        return nodes.policy();
+    }
+
+    @Override
+    public ClusterPolicy setPolicy(ClusterPolicy policy) {
+        return nodes.setPolicy(policy);
     }
 
     @Override

@@ -38,6 +38,7 @@ final class Caretaker {
     private final RaftHost raft;
     private final SystemParts systemParts;
     private boolean removed;
+    private boolean offered;
 
     /// This node's addresses, as bound.
     record Self(String wire, String raft) {}
@@ -69,6 +70,7 @@ final class Caretaker {
             return;
         }
         removed = false;
+        host.limitCopies(state.policy().copyBytesPerSecond());
         attempt("announce this node", () -> announce(me));
         if (config.iscsi() != null && !state.targets().numbers().containsKey(config.name())) {
             attempt("get a number for the iSCSI portal", this::number);
@@ -128,8 +130,12 @@ final class Caretaker {
     }
 
     /// Disks that the configuration lists and the cluster does not know; the first one has been
-    /// known since the node was formed.
+    /// known since the node was formed. Once in the life of the process: a disk that is removed
+    /// later stays removed.
     private void offerDisks(Node me) {
+        if (offered) {
+            return;
+        }
         for (NodeConfig.DiskSpec spec : config.disks().subList(1, config.disks().size())) {
             String path = spec.path().toAbsolutePath().toString();
             if (me.disks().stream().noneMatch(d -> d.path().equals(path))) {
@@ -140,6 +146,7 @@ final class Caretaker {
                                 Cluster.CONTROL);
             }
         }
+        offered = true;
     }
 
     private void rememberNodes(SystemState state) {

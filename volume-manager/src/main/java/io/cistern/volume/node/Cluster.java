@@ -4,6 +4,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.net.RpcClient;
 import io.cistern.volume.IscsiExport;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.client.Client;
 import io.cistern.volume.client.ClusterMap.Location;
 import io.cistern.volume.client.Waits;
@@ -93,22 +94,36 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
 
     /// Who is logged in at every node that answers in time.
     List<IscsiExport.Session> sessions() {
-        List<CompletableFuture<IscsiSessions>> asked = new ArrayList<>();
+        return everywhere(Opcodes.SESSIONS, IscsiSessions.class).stream()
+                .flatMap(s -> s.sessions().stream())
+                .toList();
+    }
+
+    /// Who uses the shares of every node that answers in time.
+    ShareUse shareUse() {
+        List<ShareUse> all = everywhere(Opcodes.SHARE_USE, ShareUse.class);
+        return new ShareUse(
+                all.stream().flatMap(u -> u.clients().stream()).toList(),
+                all.stream().flatMap(u -> u.locks().stream()).toList());
+    }
+
+    private <T> List<T> everywhere(int opcode, Class<T> type) {
+        List<CompletableFuture<T>> asked = new ArrayList<>();
         for (String node : catalog.state().nodes().keySet()) {
             InetSocketAddress address = catalog.wire(node);
             if (address != null) {
                 asked.add(
-                        rpc.call(address, Opcodes.SESSIONS, REPORT, Unpooled.EMPTY_BUFFER)
-                                .thenApply(answer -> parsed(IscsiSessions.class, answer)));
+                        rpc.call(address, opcode, REPORT, Unpooled.EMPTY_BUFFER)
+                                .thenApply(answer -> parsed(type, answer)));
             }
         }
-        List<IscsiExport.Session> all = new ArrayList<>();
-        for (CompletableFuture<IscsiSessions> answer : asked) {
+        List<T> all = new ArrayList<>();
+        for (CompletableFuture<T> answer : asked) {
             try {
-                all.addAll(Waits.get(answer, REPORT).sessions());
+                all.add(Waits.get(answer, REPORT));
             } catch (CisternException e) {
                 org.slf4j.LoggerFactory.getLogger(Cluster.class)
-                        .debug("a node did not tell its sessions: {}", e.getMessage());
+                        .debug("a node did not answer: {}", e.getMessage());
             }
         }
         return all;

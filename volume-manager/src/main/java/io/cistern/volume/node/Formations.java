@@ -13,13 +13,22 @@ import io.cistern.volume.NodeConfig.Formation.Bootstrap;
 import io.cistern.volume.NodeConfig.Formation.Join;
 import io.cistern.volume.NodeConfig.InitialNode;
 import io.cistern.volume.TlsFiles;
+import io.cistern.volume.client.Waits;
 import io.cistern.volume.node.NodeFile.LocalDisk;
 import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Disk;
+import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Settings;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.Unpooled;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,12 +37,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// How a node comes to its file: from its disk, by forming a cluster, or by joining one.
 final class Formations {
     private static final Duration JOIN = Duration.ofSeconds(20);
+    private static final Duration KNOWN = Duration.ofSeconds(2);
     private static final int SYSTEM_MEMBERS = 3;
+
+    private static final Logger log = LoggerFactory.getLogger(Formations.class);
 
     private Formations() {}
 
@@ -57,6 +72,19 @@ final class Formations {
                             + "', not to '"
                             + config.name()
                             + "'; start it under that name or choose another directory");
+        }
+        if (known != null && known.next() != null) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "the rescue of "
+                            + home
+                            + " was interrupted; run 'cistern node rescue' again to finish it");
+        }
+        if (known != null
+                && config.formation() instanceof Bootstrap b
+                && known.former() != null
+                && known.former().contains(b.clusterId())) {
+            return new Start(known, noForm(known.clusterId()), seeds(known));
         }
         if (known != null
                 && config.formation() instanceof Bootstrap b
@@ -98,7 +126,8 @@ final class Formations {
         NodeFile file = known;
         if (file == null) {
             List<LocalReplica> replicas = new ArrayList<>();
-            if (first.stream().anyMatch(n -> n.name().equals(config.name()))) {
+            boolean member = first.stream().anyMatch(n -> n.name().equals(config.name()));
+            if (member && !livedBefore(config, how)) {
                 replicas.add(
                         new LocalReplica(
                                 0,
@@ -124,6 +153,74 @@ final class Formations {
                         how.nodes().stream().map(Formations::node).toList(),
                         first.stream().map(InitialNode::name).toList());
         return new Start(file, form, seeds(file));
+    }
+
+    /// Whether the cluster knows this node as one that has held replicas: then its first disk was
+    /// wiped or replaced, and it must not take part again as who it was, since what it has voted
+    /// for and acknowledged is forgotten here. The others give it new replicas.
+    ///
+    /// Where no other node answers, the cluster is taken to be formed now.
+    private static boolean livedBefore(NodeConfig config, Bootstrap how) {
+        RpcIdentity identity =
+                new RpcIdentity(
+                        RpcIdentity.SERVICE_NODE, UUID.fromString(how.clusterId()), config.name());
+        try (RpcLoops loops = new RpcLoops("ask-" + config.name(), 1);
+                RpcClient rpc = new RpcClient(identity, RpcLimits.DEFAULT, tls(config), loops)) {
+            List<CompletableFuture<Boolean>> answers = new ArrayList<>();
+            for (InitialNode other : how.nodes()) {
+                if (!other.name().equals(config.name()) && listens(other.wire())) {
+                    answers.add(
+                            rpc.call(
+                                            other.wire(),
+                                            Opcodes.STATE,
+                                            KNOWN,
+                                            Unpooled.buffer(9).writeLong(-1).writeByte(0))
+                                    .thenApply(answer -> livedBefore(config.name(), answer)));
+                }
+            }
+            for (CompletableFuture<Boolean> answer : answers) {
+                try {
+                    if (Waits.get(answer, KNOWN)) {
+                        log.warn(
+                                "node {} was part of the cluster and its first disk is empty: it gets new replicas",
+                                config.name());
+                        return true;
+                    }
+                } catch (CisternException e) {
+                    log.debug("a node does not know: {}", e.getMessage());
+                }
+            }
+            return false;
+        }
+    }
+
+    /// Spares the first start of a cluster the time-outs of nodes that do not run yet.
+    private static boolean listens(InetSocketAddress address) {
+        try (Socket socket = new Socket()) {
+            socket.connect(
+                    new InetSocketAddress(address.getHostString(), address.getPort()),
+                    (int) KNOWN.toMillis() / 2);
+            return true;
+        } catch (IOException nobody) {
+            return false;
+        }
+    }
+
+    private static boolean livedBefore(String name, ByteBuf answer) {
+        try {
+            if (!answer.isReadable()) {
+                return false;
+            }
+            SystemState state =
+                    SystemCodec.decodeCheckpoint(ByteBufUtil.getBytes(answer), "a node's answer")
+                            .state();
+            Node known = state.nodes().get(name);
+            Group system = state.groups().get(0L);
+            boolean first = system != null && system.replica(name + ".1") != null;
+            return known != null && known.nextGeneration() > (first ? 2 : 1);
+        } finally {
+            answer.release();
+        }
     }
 
     /// A node as the others first know it: its disks follow when it says itself what it has.
@@ -162,7 +259,14 @@ final class Formations {
                 new LocalDisk(0, spec.path().toAbsolutePath().toString(), spec.sizeBytes());
         NodeFile file =
                 new NodeFile(
-                        NodeFile.FORMAT, cluster, config.name(), List.of(first), replicas, nodes);
+                        NodeFile.FORMAT,
+                        cluster,
+                        config.name(),
+                        List.of(first),
+                        replicas,
+                        nodes,
+                        null,
+                        null);
         LocalNode.format(file, first);
         file.store(home);
         return file;

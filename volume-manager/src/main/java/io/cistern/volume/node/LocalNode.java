@@ -51,6 +51,7 @@ final class LocalNode implements AutoCloseable {
         this.halt = halt;
         for (LocalDisk disk : file.disks()) {
             try {
+                requireFormatted(disk);
                 openDisk(disk);
             } catch (CisternException e) {
                 if (disk.number() == 0) {
@@ -68,6 +69,26 @@ final class LocalNode implements AutoCloseable {
         DiskConfig how = diskConfig(file, disk);
         if (!Disk.isDisk(how.directory())) {
             Disk.format(how).close();
+        }
+    }
+
+    /// A disk in the node's file was formatted before it came there. Where there is nothing now, it
+    /// is not mounted, or another was put in its place: what the file says was on it is not there,
+    /// and must not come back empty under its old identity.
+    private void requireFormatted(LocalDisk disk) {
+        if (!Disk.isDisk(diskConfig(file, disk).directory())) {
+            String id = file.name() + "/" + disk.number();
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    disk.path()
+                            + " does not hold disk "
+                            + id
+                            + ": is its file system mounted? "
+                            + (disk.number() == 0
+                                    ? "If its data is lost, empty the directory as a whole and start the node again"
+                                    : "If it was replaced, run 'cistern disk remove "
+                                            + id
+                                            + "', then 'cistern disk add'"));
         }
     }
 

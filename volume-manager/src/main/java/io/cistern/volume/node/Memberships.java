@@ -36,32 +36,48 @@ final class Memberships {
     private static final long CLOSE_ENTRIES = 1000;
 
     /// How long a replica has to be missing on a node that is up before it counts as lost.
-    private static final long MISSING_NANOS = TimeUnit.SECONDS.toNanos(30);
+    private static final long MISSING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
     private static final int SYSTEM_MEMBERS = 3;
 
     private final Cluster cluster;
+    private final Silence silence;
     private final Map<Long, NodeOrder.SetMembers> confirmed = new HashMap<>();
     private final Map<String, Long> missingSince = new HashMap<>();
 
-    Memberships(Cluster cluster) {
+    /// Replicas that were asked to give up leadership before they leave.
+    private final Set<String> handedOver = new HashSet<>();
+
+    Memberships(Cluster cluster, Silence silence) {
         this.cluster = cluster;
+        this.silence = silence;
     }
 
     /// Forgets what it has seen: this node does not lead.
     void reset() {
         confirmed.clear();
         missingSince.clear();
+        handedOver.clear();
     }
 
-    void step(SystemState state, Group group, Map<String, NodeReport> reports) {
+    /// True where a voter of the group is lost and nothing has been begun to replace it.
+    boolean lossToMend(SystemState state, Group group, Map<String, NodeReport> reports) {
+        return group.id() != 0
+                && learner(group) == null
+                && leader(group, reports) != null
+                && group.voters().stream().anyMatch(r -> lost(state, r, group, reports))
+                && place(state, reports, group, leaving(state, group, reports)) != null;
+    }
+
+    void step(SystemState state, Group group, Map<String, NodeReport> reports, Moves moves) {
         countMissing(group, reports);
         ReplicaReport leader = leader(group, reports);
         if (leader == null) {
             return;
         }
         Replica learner = learner(group);
-        if (learner != null && hopeless(group, learner, reports)) {
+        if (learner != null && hopeless(state, group, learner, reports)) {
+            log.info("{} of g{} is given up", learner.peer(), group.id());
             propose(new SystemCommand.RetireReplica(Cluster.request(), group.id(), learner.peer()));
             return;
         }
@@ -77,17 +93,66 @@ final class Memberships {
             }
         }
         if (learner == null) {
-            begin(state, group, reports);
+            begin(state, group, reports, moves);
         } else if (caughtUp(group, learner, leader, reports)) {
-            Replica replaced = replaced(state, group, learner, reports);
-            log.info("{} of g{} votes from now on", learner.peer(), group.id());
-            propose(
-                    new SystemCommand.PromoteReplica(
-                            Cluster.request(),
-                            group.id(),
-                            learner.peer(),
-                            replaced == null ? null : replaced.peer()));
+            end(state, group, reports, learner, leader);
         }
+    }
+
+    /// A learner that has what its leader has takes its place, or is found to be one too many.
+    private void end(
+            SystemState state,
+            Group group,
+            Map<String, NodeReport> reports,
+            Replica learner,
+            ReplicaReport leader) {
+        Replica replaced = replaced(state, group, learner, reports);
+        boolean grows = group.voters().size() < wanted(state, group);
+        if (replaced == null && !grows) {
+            // Who was to leave has come back.
+            log.info("{} of g{} is not needed any more", learner.peer(), group.id());
+            propose(new SystemCommand.RetireReplica(Cluster.request(), group.id(), learner.peer()));
+            return;
+        }
+        if (replaced != null && handsOver(group, replaced, leader, reports)) {
+            return;
+        }
+        log.info(
+                "{} of g{} votes from now on{}",
+                learner.peer(),
+                group.id(),
+                replaced == null ? "" : ", in the place of " + replaced.peer());
+        propose(
+                new SystemCommand.PromoteReplica(
+                        Cluster.request(),
+                        group.id(),
+                        learner.peer(),
+                        replaced == null ? null : replaced.peer()));
+    }
+
+    /// A leader that is to leave hands over first, once, so that nobody waits for an election.
+    private boolean handsOver(
+            Group group, Replica leaving, ReplicaReport leader, Map<String, NodeReport> reports) {
+        if (!leader.peer().equals(leaving.peer())
+                || !handedOver.add(leaving.peer() + "/" + group.id())) {
+            return false;
+        }
+        for (Replica voter : group.voters()) {
+            NodeReport report = reports.get(voter.node());
+            ReplicaReport other = report == null ? null : report.replica(voter.peer(), group.id());
+            if (!voter.equals(leaving) && other != null && close(other, leader)) {
+                log.info("g{}: {} hands over to {}", group.id(), leaving.peer(), voter.peer());
+                cluster.order(leaving.node(), new NodeOrder.Transfer(group.id(), voter.peer()));
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static boolean close(ReplicaReport replica, ReplicaReport leader) {
+        return !replica.catchingUp()
+                && replica.appliedIndex() >= 0
+                && leader.appliedIndex() - replica.appliedIndex() <= CLOSE_ENTRIES;
     }
 
     private void propose(SystemCommand command) {
@@ -105,21 +170,27 @@ final class Memberships {
         }
     }
 
-    private boolean lost(Replica replica, Group group, Map<String, NodeReport> reports) {
+    private boolean lost(
+            SystemState state, Replica replica, Group group, Map<String, NodeReport> reports) {
         NodeReport report = reports.get(replica.node());
         ReplicaReport mine = report == null ? null : report.replica(replica.peer(), group.id());
-        boolean quarantined = mine != null && mine.quarantined() != null;
+        return (mine != null && mine.quarantined() != null)
+                || missing(replica, group)
+                || silence.dead(state, replica.node());
+    }
+
+    private boolean missing(Replica replica, Group group) {
         Long since = missingSince.get(replica.peer() + "/" + group.id());
-        return quarantined || (since != null && System.nanoTime() - since >= MISSING_NANOS);
+        return since != null && System.nanoTime() - since >= MISSING_NANOS;
     }
 
-    private static boolean hopeless(Group group, Replica learner, Map<String, NodeReport> reports) {
-        NodeReport report = reports.get(learner.node());
-        ReplicaReport mine = report == null ? null : report.replica(learner.peer(), group.id());
-        return mine != null && mine.quarantined() != null;
+    /// A learner that will not get there, or that would have to leave again at once.
+    private boolean hopeless(
+            SystemState state, Group group, Replica learner, Map<String, NodeReport> reports) {
+        return lost(state, learner, group, reports) || drains(state, learner);
     }
 
-    private static @Nullable ReplicaReport leader(Group group, Map<String, NodeReport> reports) {
+    static @Nullable ReplicaReport leader(Group group, Map<String, NodeReport> reports) {
         ReplicaReport found = null;
         for (Replica replica : group.replicas()) {
             NodeReport report = reports.get(replica.node());
@@ -177,11 +248,7 @@ final class Memberships {
             Group group, Replica learner, ReplicaReport leader, Map<String, NodeReport> reports) {
         NodeReport report = reports.get(learner.node());
         ReplicaReport mine = report == null ? null : report.replica(learner.peer(), group.id());
-        return mine != null
-                && leader.members().contains(learner.peer())
-                && !mine.catchingUp()
-                && mine.appliedIndex() >= 0
-                && leader.appliedIndex() - mine.appliedIndex() <= CLOSE_ENTRIES;
+        return mine != null && leader.members().contains(learner.peer()) && close(mine, leader);
     }
 
     static int wanted(SystemState state, Group group) {
@@ -197,7 +264,7 @@ final class Memberships {
             SystemState state, Group group, Map<String, NodeReport> reports) {
         Replica draining = null;
         for (Replica replica : group.voters()) {
-            if (lost(replica, group, reports)) {
+            if (lost(state, replica, group, reports)) {
                 return replica;
             }
             if (drains(state, replica)) {
@@ -208,7 +275,8 @@ final class Memberships {
     }
 
     /// The voter whose place the learner takes: the one on its own node, whose files are gone since
-    /// the learner was opened there; else the one that should leave, unless the group grows.
+    /// the learner was opened there; else, unless the group grows, the one that should leave, or
+    /// the one that the group can best spare.
     private @Nullable Replica replaced(
             SystemState state, Group group, Replica learner, Map<String, NodeReport> reports) {
         for (Replica voter : group.voters()) {
@@ -216,8 +284,17 @@ final class Memberships {
                 return voter;
             }
         }
-        boolean grows = group.voters().size() < wanted(state, group);
-        return grows ? null : leaving(state, group, reports);
+        if (group.voters().size() < wanted(state, group)) {
+            return null;
+        }
+        Replica leaving = leaving(state, group, reports);
+        if (leaving != null || group.id() == 0) {
+            return leaving;
+        }
+        Balance.Layout layout = Spread.layout(state, reports);
+        String spare =
+                Balance.spare(layout, Spread.group(group, reports), learner.node()).orElse(null);
+        return group.voters().stream().filter(v -> v.node().equals(spare)).findFirst().orElse(null);
     }
 
     private static boolean drains(SystemState state, Replica replica) {
@@ -229,18 +306,29 @@ final class Memberships {
                                 .anyMatch(Disk::draining));
     }
 
-    private void begin(SystemState state, Group group, Map<String, NodeReport> reports) {
+    private @Nullable Place place(
+            SystemState state,
+            Map<String, NodeReport> reports,
+            Group group,
+            @Nullable Replica leaving) {
+        boolean ownNode = leaving != null && lost(state, leaving, group, reports);
+        Place place = Placement.forReplica(state, reports, group, ownNode ? leaving : null);
+        if (place == null && leaving != null && group.voters().size() > 1) {
+            place = Placement.forReplica(state, reports, group, leaving);
+        }
+        return place;
+    }
+
+    private void begin(
+            SystemState state, Group group, Map<String, NodeReport> reports, Moves moves) {
         Replica leaving = leaving(state, group, reports);
         boolean grows = group.voters().size() < wanted(state, group);
         if (leaving == null && !grows) {
             return;
         }
-        boolean ownNode = leaving != null && lost(leaving, group, reports);
-        Place place = Placement.forReplica(state, reports, group, ownNode ? leaving : null);
-        if (place == null && leaving != null && group.voters().size() > 1) {
-            place = Placement.forReplica(state, reports, group, leaving);
-        }
-        if (place != null) {
+        Place place = place(state, reports, group, leaving);
+        boolean loss = grows || (leaving != null && lost(state, leaving, group, reports));
+        if (place != null && moves.take(group.id(), loss)) {
             log.info(
                     "g{}: a new replica on {}{}",
                     group.id(),

@@ -2,7 +2,9 @@ package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.Size;
 import io.cistern.volume.ClusterAdmin.VerifyReport;
+import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.Progress;
@@ -11,6 +13,7 @@ import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Phase;
+import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Volume;
 import java.nio.file.Path;
@@ -19,12 +22,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /// Nodes, disks and checks, see [io.cistern.volume.ClusterAdmin].
 final class NodeAdmin {
     private static final Duration TOKEN_LIFE = Duration.ofHours(1);
     private static final Duration VERIFY = Duration.ofDays(7);
+    private static final Duration REMOVED_SOON = Duration.ofSeconds(20);
     private static final int MAX_FINDINGS = 100;
 
     private final Cluster cluster;
@@ -94,8 +100,61 @@ final class NodeAdmin {
                                 + "; add a node first");
             }
         }
+        requireRoom(state, Set.of(name), r -> r.node().equals(name), "'" + name + "'");
         propose(new SystemCommand.DrainNode(Cluster.request(), name, true));
         return node(name);
+    }
+
+    NodeInfo keep(String name) {
+        propose(new SystemCommand.DrainNode(Cluster.request(), name, false));
+        return node(name);
+    }
+
+    /// Refuses what could not be moved: the others have no room for it.
+    private void requireRoom(
+            SystemState state, Set<String> nodes, Predicate<Replica> leaves, String what) {
+        Map<String, NodeReport> reports = cluster.reports();
+        long bytes = 0;
+        for (Group group : state.groups().values()) {
+            if (group.voters().stream().anyMatch(leaves)) {
+                bytes += Spread.bytes(group, reports);
+            }
+        }
+        long free = 0;
+        for (Node other : state.nodes().values()) {
+            for (SystemState.Disk disk : other.disks()) {
+                if (!other.draining() && !nodes.contains(other.name()) && !disk.draining()) {
+                    free += Placement.free(other, disk.number(), reports);
+                }
+            }
+        }
+        if (bytes > free) {
+            throw new CisternException(
+                    ErrorCode.NO_SPACE,
+                    what
+                            + " holds "
+                            + Size.format(bytes)
+                            + ", and the other nodes have "
+                            + Size.format(free)
+                            + " free; add a node or a disk first");
+        }
+    }
+
+    ClusterPolicy policy() {
+        Policy now = cluster.fresh().policy();
+        return new ClusterPolicy(
+                now.rebuildAfterSeconds(), now.balance(), now.copyBytesPerSecond());
+    }
+
+    ClusterPolicy setPolicy(ClusterPolicy policy) {
+        propose(
+                new SystemCommand.SetPolicy(
+                        Cluster.request(),
+                        new Policy(
+                                policy.rebuildAfterSeconds(),
+                                policy.balance(),
+                                policy.copyBytesPerSecond())));
+        return policy();
     }
 
     void remove(String name) {
@@ -136,7 +195,8 @@ final class NodeAdmin {
                 "node '" + node + "' has not taken " + path + " into use yet");
     }
 
-    void removeDisk(String id) {
+    /// @return false where it is still being emptied
+    boolean removeDisk(String id) {
         int slash = id.lastIndexOf('/');
         String node = slash < 0 ? id : id.substring(0, slash);
         int number;
@@ -146,18 +206,53 @@ final class NodeAdmin {
             throw new CisternException(
                     ErrorCode.INVALID, "'" + id + "' is not a disk: write NODE/NUMBER", e);
         }
+        SystemState state = cluster.fresh();
+        requireOtherDisk(state, node, number);
         propose(new SystemCommand.DrainDisk(Cluster.request(), node, number));
-        long deadline = System.nanoTime() + Cluster.CONTROL.toNanos();
-        while (true) {
-            try {
-                propose(new SystemCommand.RemoveDisk(Cluster.request(), node, number));
-                return;
-            } catch (CisternException e) {
-                if (e.code() != ErrorCode.BUSY || System.nanoTime() - deadline >= 0) {
-                    throw e;
-                }
+        // The system leader removes it once it is empty; most often that is soon.
+        long deadline = System.nanoTime() + REMOVED_SOON.toNanos();
+        while (System.nanoTime() - deadline < 0) {
+            Node now = cluster.fresh().nodes().get(node);
+            if (now == null || now.disks().stream().noneMatch(d -> d.number() == number)) {
+                return true;
             }
             SystemClient.pause();
+        }
+        return false;
+    }
+
+    /// Refuses where what is on the disk has nowhere to go.
+    private void requireOtherDisk(SystemState state, String name, int number) {
+        Predicate<Replica> here = r -> r.node().equals(name) && r.disk() == number;
+        Map<String, NodeReport> reports = cluster.reports();
+        for (Group group : state.groups().values()) {
+            Replica leaving = group.voters().stream().filter(here).findFirst().orElse(null);
+            if (leaving == null) {
+                continue;
+            }
+            Node node = state.nodes().get(name);
+            boolean beside =
+                    node != null
+                            && !node.draining()
+                            && node.disks().stream()
+                                    .anyMatch(d ->
+                                            d.number() != number
+                                                    && !d.draining()
+                                                    && Placement.free(node, d.number(), reports)
+                                                            > Spread.bytes(group, reports));
+            if (!beside && Placement.forReplica(state, reports, group, null) == null) {
+                throw new CisternException(
+                        ErrorCode.NO_SPACE,
+                        "no other disk of '"
+                                + name
+                                + "' and no other node has room for what "
+                                + name
+                                + "/"
+                                + number
+                                + " holds of g"
+                                + group.id()
+                                + "; add a disk or a node first");
+            }
         }
     }
 

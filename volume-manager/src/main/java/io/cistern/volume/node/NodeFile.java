@@ -1,54 +1,101 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.Crc32c;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SortedMap;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// What a node knows by itself when it starts: whose it is and which replicas it holds. The file
 /// `node.json` on its first disk; replaced as a whole (temporary name, fsync, rename, fsync of the
 /// directory).
 ///
 /// Format 1, JSON: `format`, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
-/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`.
+/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`,
+/// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last `crc32c`,
+/// eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
 ///
 /// @param nodes where the cluster's nodes listen for the node wire (`host:port`), as last known
+/// @param next the cluster's id once a [Rescue] that has begun is done; absent where none has
+/// @param former ids that the cluster had before a rescue; absent where there was none
 record NodeFile(
         int format,
         String clusterId,
         String name,
         List<LocalDisk> disks,
         List<LocalReplica> replicas,
-        SortedMap<String, String> nodes) {
+        SortedMap<String, String> nodes,
+        @Nullable String next,
+        @Nullable List<String> former) {
     static final int FORMAT = 1;
     static final String FILE = "node.json";
+
+    /// What [#FILE] holds, once more: without it a flipped bit would keep the node from starting.
+    static final String COPY = "node.json.copy";
+
+    private static final Logger log = LoggerFactory.getLogger(NodeFile.class);
+    private static final String SUM_START = ",\"crc32c\":\"";
+    private static final int SUM_BYTES = SUM_START.length() + 8 + 2;
 
     record LocalDisk(int number, String path, long sizeBytes) {}
 
     record LocalReplica(long group, String peer, int disk, List<NodeOrder.Place> members) {}
 
-    /// The file in `directory`, null where there is none.
+    /// The file in `directory`, null where there is none. Where it is damaged or missing its copy
+    /// stands in, and is put in its place.
     ///
-    /// @throws CisternException CORRUPT, INVALID (too new), IO
+    /// @throws CisternException CORRUPT: neither is sound; INVALID (too new), IO
     static @Nullable NodeFile load(Path directory) {
         Path file = directory.resolve(FILE);
-        if (!Files.exists(file)) {
-            return null;
-        }
-        NodeFile loaded;
+        Path copy = directory.resolve(COPY);
         try {
-            loaded = Json.parse(NodeFile.class, Files.readAllBytes(file), file.toString());
+            byte[] stored = Files.exists(file) ? Files.readAllBytes(file) : null;
+            byte[] second = Files.exists(copy) ? Files.readAllBytes(copy) : null;
+            if (stored == null && second == null) {
+                return null;
+            }
+            NodeFile loaded = null;
+            CisternException damage = null;
+            try {
+                loaded = stored == null ? null : decode(stored, file);
+            } catch (CisternException e) {
+                damage = e;
+            }
+            if (loaded == null && second == null && damage != null) {
+                throw damage;
+            }
+            if (loaded == null && second != null) {
+                log.warn("{} is damaged or missing and restored from {}", file, copy);
+                loaded = decode(second, copy);
+                replace(directory, FILE, second);
+            } else if (stored != null && !Arrays.equals(stored, second)) {
+                replace(directory, COPY, stored);
+            }
+            return loaded;
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot read " + file + ": " + e, e);
+        }
+    }
+
+    private static NodeFile decode(byte[] bytes, Path file) {
+        NodeFile loaded;
+        try {
+            checkSum(bytes, file);
+            loaded = Json.parse(NodeFile.class, bytes, file.toString());
         } catch (CisternException e) {
             throw new CisternException(ErrorCode.CORRUPT, String.valueOf(e.getMessage()), e);
         }
@@ -60,32 +107,62 @@ record NodeFile(
         return loaded;
     }
 
+    /// Files of earlier programs have no checksum.
+    private static void checkSum(byte[] bytes, Path file) {
+        int at = bytes.length - SUM_BYTES;
+        if (at < 1 || !text(bytes, at, SUM_START.length()).equals(SUM_START)) {
+            return;
+        }
+        if (!text(bytes, at, SUM_BYTES).equals(sum(Arrays.copyOf(bytes, at)))) {
+            throw new CisternException(
+                    ErrorCode.CORRUPT, file + " is damaged: its checksum does not match");
+        }
+    }
+
+    private static String text(byte[] bytes, int from, int length) {
+        return new String(bytes, from, length, StandardCharsets.ISO_8859_1);
+    }
+
+    private static String sum(byte[] body) {
+        return String.format(Locale.ROOT, "%s%08x\"}", SUM_START, Crc32c.of(body, 0, body.length));
+    }
+
     /// Durable on return.
     ///
     /// @throws CisternException IO
     void store(Path directory) {
-        Path file = directory.resolve(FILE);
-        Path temporary = directory.resolve(FILE + ".tmp");
+        byte[] json = Json.bytes(NodeFile.class, this);
+        byte[] body = Arrays.copyOf(json, json.length - 1); // without the last brace
+        byte[] sum = sum(body).getBytes(StandardCharsets.ISO_8859_1);
+        byte[] all = Arrays.copyOf(body, body.length + sum.length);
+        System.arraycopy(sum, 0, all, body.length, sum.length);
         try {
             Files.createDirectories(directory);
-            try (FileChannel out =
-                    FileChannel.open(
-                            temporary,
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.TRUNCATE_EXISTING,
-                            StandardOpenOption.WRITE)) {
-                ByteBuffer bytes = ByteBuffer.wrap(Json.bytes(NodeFile.class, this));
-                while (bytes.hasRemaining()) {
-                    out.write(bytes);
-                }
-                out.force(true);
-            }
-            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
-            try (FileChannel parent = FileChannel.open(directory, StandardOpenOption.READ)) {
-                parent.force(true);
-            }
+            replace(directory, FILE, all);
+            replace(directory, COPY, all);
         } catch (IOException e) {
-            throw new CisternException(ErrorCode.IO, "cannot write " + file + ": " + e, e);
+            throw new CisternException(
+                    ErrorCode.IO, "cannot write " + directory.resolve(FILE) + ": " + e, e);
+        }
+    }
+
+    private static void replace(Path directory, String name, byte[] all) throws IOException {
+        Path temporary = directory.resolve(name + ".tmp");
+        try (FileChannel out =
+                FileChannel.open(
+                        temporary,
+                        StandardOpenOption.CREATE,
+                        StandardOpenOption.TRUNCATE_EXISTING,
+                        StandardOpenOption.WRITE)) {
+            ByteBuffer bytes = ByteBuffer.wrap(all);
+            while (bytes.hasRemaining()) {
+                out.write(bytes);
+            }
+            out.force(true);
+        }
+        Files.move(temporary, directory.resolve(name), StandardCopyOption.ATOMIC_MOVE);
+        try (FileChannel parent = FileChannel.open(directory, StandardOpenOption.READ)) {
+            parent.force(true);
         }
     }
 
@@ -101,7 +178,8 @@ record NodeFile(
     NodeFile with(LocalReplica added) {
         List<LocalReplica> changed = new ArrayList<>(replicas);
         changed.add(added);
-        return new NodeFile(format, clusterId, name, disks, List.copyOf(changed), nodes);
+        return new NodeFile(
+                format, clusterId, name, disks, List.copyOf(changed), nodes, next, former);
     }
 
     NodeFile without(String peer) {
@@ -111,14 +189,21 @@ record NodeFile(
                 name,
                 disks,
                 replicas.stream().filter(r -> !r.peer.equals(peer)).toList(),
-                nodes);
+                nodes,
+                next,
+                former);
     }
 
     NodeFile withDisks(List<LocalDisk> changed) {
-        return new NodeFile(format, clusterId, name, List.copyOf(changed), replicas, nodes);
+        return new NodeFile(
+                format, clusterId, name, List.copyOf(changed), replicas, nodes, next, former);
     }
 
     NodeFile withNodes(SortedMap<String, String> changed) {
-        return new NodeFile(format, clusterId, name, disks, replicas, changed);
+        return new NodeFile(format, clusterId, name, disks, replicas, changed, next, former);
+    }
+
+    NodeFile withNext(String id) {
+        return new NodeFile(format, clusterId, name, disks, replicas, nodes, id, former);
     }
 }

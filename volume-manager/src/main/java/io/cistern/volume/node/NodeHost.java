@@ -27,6 +27,7 @@ import io.cistern.volume.Images;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.NodeConfig;
 import io.cistern.volume.NodeConfig.InitialNode;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.client.Client;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.image.ImageService;
@@ -72,6 +73,7 @@ public final class NodeHost implements ClusterNode {
     private final SystemClient systemClient;
     private final Client client;
     private final Cluster cluster;
+    private final Work work;
     private final Reporter reporter;
     private final WireService service;
     private final AdminService admin;
@@ -133,13 +135,14 @@ public final class NodeHost implements ClusterNode {
             this.host = opened(newHost(halt));
             this.server =
                     opened(new RpcServer(wire.identity(), RpcLimits.DEFAULT, wire.tls(), loops));
+            server.starting();
             InetSocketAddress bound = server.bind(config.wire());
             this.self =
                     new InitialNode(
                             config.name(), config.zone(), bound, raft.address(), config.api());
             this.client = opened(newClient(wire));
             this.cluster = new Cluster(catalog, systemClient, rpc, client);
-            Work work = new Work(config.name());
+            this.work = new Work(config.name());
             this.reporter = new Reporter(local, host, catalog, work);
             this.service = opened(new WireService(local, host, work, reporter::report));
             this.admin = new AdminService(cluster, clusterId, work::run);
@@ -212,10 +215,11 @@ public final class NodeHost implements ClusterNode {
         // has lost it.
         host.register(server);
         service.register(server);
+        server.started();
         catalog.start();
         Caretaker caretaker =
                 new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));
-        Reconciler reconciler = new Reconciler(local, cluster, start.form());
+        Reconciler reconciler = new Reconciler(local, cluster, work, start.form());
         regularly("caretaker", () -> caretaker.step(catalog.state()));
         Orphans orphans = new Orphans(host, cluster);
         regularly("reconciler", reconciler::step);
@@ -353,6 +357,11 @@ public final class NodeHost implements ClusterNode {
     @Override
     public void showSessions(Supplier<List<IscsiExport.Session>> sessions) {
         service.show(sessions);
+    }
+
+    @Override
+    public void showShareUse(Supplier<ShareUse> use) {
+        service.showShareUse(use);
     }
 
     @Override

@@ -194,6 +194,12 @@ final class NodeLinks implements ClusterMap, AutoCloseable {
         }
 
         @Override
+        public long visibleIndex() {
+            GroupReplica replica = here();
+            return replica == null ? -1 : replica.visibleIndex();
+        }
+
+        @Override
         public void reset() {
             link.reset();
         }

@@ -38,7 +38,23 @@ record NodeReport(
             @Nullable Double catchUp,
             @Nullable String quarantined,
             long damagedBlocks,
-            long repairedBlocks) {}
+            long repairedBlocks,
+            Amounts amounts) {
+        long usedBytes() {
+            return amounts.usedBytes;
+        }
+
+        long requests() {
+            return amounts.requests;
+        }
+    }
+
+    /// @param usedBytes of data that the replica holds
+    /// @param requests of users since it was opened
+    /// @param copiedBytes received by copies since then
+    record Amounts(long usedBytes, long requests, long copiedBytes) {
+        static final Amounts NONE = new Amounts(0, 0, 0);
+    }
 
     @Nullable ReplicaReport replica(String peer, long group) {
         for (ReplicaReport replica : replicas) {

@@ -18,5 +18,8 @@ final class Opcodes {
     /// Nothing -> JSON IscsiSessions.
     static final int SESSIONS = 68;
 
+    /// Nothing -> JSON ShareUse.
+    static final int SHARE_USE = 69;
+
     private Opcodes() {}
 }

@@ -19,6 +19,9 @@ import org.jspecify.annotations.Nullable;
 /// Chooses nodes and disks for replicas: distinct nodes that are up and not draining; zones not yet
 /// used first, then fewer replicas, then more free space. Pure functions.
 final class Placement {
+    /// Of what a replica holds, to be free beside it.
+    private static final int RESERVE_PERCENT = 5;
+
     private Placement() {}
 
     /// Places for a new group, or null where there are too few nodes.
@@ -27,7 +30,7 @@ final class Placement {
         List<Place> places = new ArrayList<>();
         Set<String> nodes = new HashSet<>();
         while (places.size() < wanted) {
-            Place next = best(state, reports, nodes);
+            Place next = best(state, reports, nodes, 0);
             if (next == null) {
                 return null;
             }
@@ -52,11 +55,11 @@ final class Placement {
                 taken.add(replica.node());
             }
         }
-        return best(state, reports, taken);
+        return best(state, reports, taken, Spread.bytes(group, reports));
     }
 
     private static @Nullable Place best(
-            SystemState state, Map<String, NodeReport> reports, Set<String> taken) {
+            SystemState state, Map<String, NodeReport> reports, Set<String> taken, long bytes) {
         Set<String> zones = new HashSet<>();
         taken.forEach(name -> {
             Node node = state.nodes().get(name);
@@ -69,6 +72,7 @@ final class Placement {
                 .filter(node -> !taken.contains(node.name()) && !node.draining())
                 .filter(node -> reports.containsKey(node.name()))
                 .filter(node -> disk(node, reports) >= 0)
+                .filter(node -> fits(node, reports, bytes))
                 .min(
                         Comparator.comparing((Node node) -> zones.contains(node.zone()))
                                 .thenComparing(node -> load.getOrDefault(node.name(), 0L))
@@ -90,8 +94,12 @@ final class Placement {
         return load;
     }
 
+    private static boolean fits(Node node, Map<String, NodeReport> reports, long bytes) {
+        return free(node, disk(node, reports), reports) - bytes > bytes / 100 * RESERVE_PERCENT;
+    }
+
     /// The node's usable disk with the most free space, -1 if there is none.
-    private static int disk(Node node, Map<String, NodeReport> reports) {
+    static int disk(Node node, Map<String, NodeReport> reports) {
         return node.disks().stream()
                 .filter(disk -> !disk.draining() && free(node, disk.number(), reports) > 0)
                 .max(Comparator.comparing(disk -> free(node, disk.number(), reports)))

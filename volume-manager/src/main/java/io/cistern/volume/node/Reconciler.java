@@ -1,10 +1,14 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemState;
+import io.cistern.volume.system.SystemState.Disk;
 import io.cistern.volume.system.SystemState.Group;
+import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Volume;
 import java.util.HashMap;
@@ -29,15 +33,20 @@ final class Reconciler {
     private final Volumes volumes;
     private final Memberships memberships;
     private final Leftovers leftovers;
+    private final Silence silence = new Silence(System::nanoTime);
+    private final Spread spread;
+    private final Journeys journeys;
     private final Map<Long, Long> unfinishedSince = new HashMap<>();
 
     /// @param form what to propose where the cluster is not formed yet
-    Reconciler(LocalNode local, Cluster cluster, SystemCommand.Form form) {
+    Reconciler(LocalNode local, Cluster cluster, Work work, SystemCommand.Form form) {
         this.local = local;
         this.cluster = cluster;
         this.form = form;
         this.volumes = new Volumes(cluster);
-        this.memberships = new Memberships(cluster);
+        this.memberships = new Memberships(cluster, silence);
+        this.spread = new Spread(cluster, System::nanoTime);
+        this.journeys = new Journeys(work, silence, System::currentTimeMillis);
         this.leftovers = new Leftovers(cluster);
     }
 
@@ -49,6 +58,9 @@ final class Reconciler {
             unfinishedSince.clear();
             memberships.reset();
             leftovers.reset();
+            silence.reset();
+            spread.reset();
+            journeys.reset();
             return;
         }
         SystemState state = system.machine().state();
@@ -58,13 +70,32 @@ final class Reconciler {
             }
             return;
         }
-        Map<String, NodeReport> reports = cluster.reports();
-        attempt("make groups", () -> makeGroups(state, reports));
-        for (Group group : state.groups().values()) {
-            attempt("look after g" + group.id(), () -> lookAfter(state, group, reports));
+        if (!state.clusterId().equals(local.file().clusterId())) {
+            attempt("give up the lost nodes", () -> giveUpOthers(system));
+            return;
         }
+        Map<String, NodeReport> reports = cluster.reports();
+        silence.heard(state, reports);
+        attempt("make groups", () -> makeGroups(state, reports));
+        Moves moves = moves(state, reports);
+        for (Group group : state.groups().values()) {
+            attempt("look after g" + group.id(), () -> lookAfter(state, group, reports, moves));
+        }
+        attempt("spread replicas and leaders", () -> spread.step(state, reports));
+        attempt("forget emptied disks", () -> forgetDisks(state));
+        journeys.step(state, reports);
         finishVolumes(state);
         leftovers.step(state, reports, Leftovers.PATIENCE_NANOS);
+    }
+
+    /// This node alone makes a cluster anew, see [Rescue]. The others, whom the state still names,
+    /// are not asked.
+    private void giveUpOthers(SystemGroup system) {
+        SystemCommand command =
+                new SystemCommand.GiveUp(
+                        Cluster.request(), local.file().clusterId(), local.file().name());
+        log.warn("giving up all nodes but {}", local.file().name());
+        Waits.get(system.propose(SystemCodec.encode(command)), Cluster.CONTROL);
     }
 
     private static void attempt(String what, Runnable step) {
@@ -83,7 +114,11 @@ final class Reconciler {
 
     /// The replicas of volumes that ask for nothing special.
     static int defaultReplicas(SystemState state) {
-        return state.nodes().size() >= 3 ? 3 : 1;
+        boolean usual =
+                state.nodes().size() >= 3
+                        || state.groups().values().stream()
+                                .anyMatch(g -> g.id() != 0 && g.wanted() >= 3);
+        return usual ? 3 : 1;
     }
 
     /// How many groups with `replicas` voters the cluster should have.
@@ -111,9 +146,36 @@ final class Reconciler {
         }
     }
 
-    private void lookAfter(SystemState state, Group group, Map<String, NodeReport> reports) {
+    private Moves moves(SystemState state, Map<String, NodeReport> reports) {
+        return new Moves(
+                state,
+                state.groups().values().stream()
+                        .anyMatch(g -> memberships.lossToMend(state, g, reports)));
+    }
+
+    /// Disks that were to be emptied and are: whoever asked need not have waited.
+    private void forgetDisks(SystemState state) {
+        for (Node node : state.nodes().values()) {
+            for (Disk disk : node.disks()) {
+                boolean used =
+                        state.groups().values().stream()
+                                .flatMap(g -> g.replicas().stream())
+                                .anyMatch(r ->
+                                        r.node().equals(node.name()) && r.disk() == disk.number());
+                if (disk.draining() && !used) {
+                    log.info("disk {}/{} is empty and leaves", node.name(), disk.number());
+                    propose(
+                            new SystemCommand.RemoveDisk(
+                                    Cluster.request(), node.name(), disk.number()));
+                }
+            }
+        }
+    }
+
+    private void lookAfter(
+            SystemState state, Group group, Map<String, NodeReport> reports, Moves moves) {
         if (group.ready()) {
-            memberships.step(state, group, reports);
+            memberships.step(state, group, reports, moves);
             return;
         }
         boolean open =

@@ -92,7 +92,8 @@ final class Reporter {
                             null,
                             null,
                             0,
-                            0));
+                            0,
+                            NodeReport.Amounts.NONE));
         } else if (mine != null) {
             replicas.add(closed(0, mine.peer(), local.systemQuarantine()));
         }
@@ -116,7 +117,20 @@ final class Reporter {
     private static ReplicaReport closed(long group, String peer, @Nullable String quarantined) {
         boolean opening = quarantined == null;
         return new ReplicaReport(
-                group, peer, false, null, 0, -1, -1, List.of(), opening, null, quarantined, 0, 0);
+                group,
+                peer,
+                false,
+                null,
+                0,
+                -1,
+                -1,
+                List.of(),
+                opening,
+                null,
+                quarantined,
+                0,
+                0,
+                NodeReport.Amounts.NONE);
     }
 
     private static List<String> ids(@Nullable RaftGroup raft) {
@@ -145,7 +159,11 @@ final class Reporter {
                 share,
                 s.quarantined(),
                 s.repairs().damagedBlocks(),
-                s.repairs().repairedBlocks());
+                s.repairs().repairedBlocks(),
+                new NodeReport.Amounts(
+                        s.usage().usedBytes(),
+                        host.requests(s.group()),
+                        s.repairs().copiedBytes()));
     }
 
     private void addWork(

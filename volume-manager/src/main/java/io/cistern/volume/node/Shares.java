@@ -18,6 +18,7 @@ import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.ShareAdmin;
 import io.cistern.volume.ShareInfo;
 import io.cistern.volume.ShareRule;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.client.ShareNames;
@@ -194,6 +195,11 @@ final class Shares implements ShareAdmin {
     private static List<String> rules(Reply space) {
         String text = StandardCharsets.UTF_8.decode(space.data().duplicate()).toString();
         return text.isEmpty() ? List.of() : List.of(text.split("\n"));
+    }
+
+    @Override
+    public ShareUse use(String name) {
+        return cluster.shareUse().of(volume(name).id());
     }
 
     @Override

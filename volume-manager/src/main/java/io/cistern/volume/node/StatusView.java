@@ -68,7 +68,7 @@ final class StatusView {
                 groups,
                 all,
                 capacity(nodes, all),
-                work(state, groups, reports));
+                work(state, reports));
     }
 
     List<NodeInfo> nodes(SystemState state, Map<String, NodeReport> reports) {
@@ -132,6 +132,7 @@ final class StatusView {
                             found == null || found.path().isEmpty() ? disk.path() : found.path(),
                             found == null ? 0 : found.totalBytes(),
                             found == null ? 0 : found.freeBytes(),
+                            disk.draining(),
                             found == null ? null : found.error()));
         }
         return disks;
@@ -197,7 +198,9 @@ final class StatusView {
                 replicaState(replica, report, nodeUp, behind),
                 applied,
                 behind,
-                report == null ? null : report.catchUp());
+                report == null ? null : report.catchUp(),
+                report == null ? 0 : report.usedBytes(),
+                report == null ? 0 : report.amounts().copiedBytes());
     }
 
     private static ReplicaState replicaState(
@@ -293,8 +296,7 @@ final class StatusView {
         return new Capacity(total, free, Math.max(0, total - free), provisioned);
     }
 
-    private static List<WorkInfo> work(
-            SystemState state, List<GroupInfo> groups, Map<String, NodeReport> reports) {
+    private static List<WorkInfo> work(SystemState state, Map<String, NodeReport> reports) {
         List<WorkInfo> work = new ArrayList<>();
         reports.values().forEach(r -> work.addAll(r.work()));
         for (Group group : state.groups().values()) {
@@ -310,25 +312,19 @@ final class StatusView {
                 if (replica.role() != Role.LEARNER || copying) {
                     continue; // a copy says more
                 }
-                double share = 0;
-                for (GroupInfo info : groups) {
-                    for (ReplicaInfo r : info.replicas()) {
-                        if (info.id().equals("g" + group.id())
-                                && r.peer().equals(replica.peer())
-                                && r.catchUp() != null) {
-                            share = r.catchUp();
-                        }
-                    }
-                }
+                NodeReport report = reports.get(replica.node());
+                ReplicaReport mine =
+                        report == null ? null : report.replica(replica.peer(), group.id());
+                long total = Spread.bytes(group, reports);
                 work.add(
                         new WorkInfo(
                                 "move-g" + group.id() + "-" + replica.peer(),
                                 "move",
                                 "g" + group.id() + " to " + replica.node(),
                                 replica.node(),
-                                Math.round(share * 100),
-                                100,
-                                "percent",
+                                mine == null ? 0 : Math.min(total, mine.usedBytes()),
+                                total,
+                                "bytes",
                                 0,
                                 -1));
             }

@@ -11,6 +11,7 @@ import io.cistern.storage.Outcome;
 import io.cistern.storage.group.GroupHost;
 import io.cistern.storage.group.Verifier;
 import io.cistern.volume.IscsiExport;
+import io.cistern.volume.ShareUse;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
@@ -43,6 +44,8 @@ final class WireService implements AutoCloseable {
 
     private volatile Supplier<List<IscsiExport.Session>> sessions = List::of;
 
+    private volatile Supplier<ShareUse> shareUse = () -> new ShareUse(List.of(), List.of());
+
     WireService(LocalNode local, GroupHost host, Work work, Supplier<NodeReport> report) {
         this.work = work;
         this.local = local;
@@ -55,6 +58,11 @@ final class WireService implements AutoCloseable {
         sessions = shown;
     }
 
+    /// Tells others who uses this node's shares.
+    void showShareUse(Supplier<ShareUse> shown) {
+        shareUse = shown;
+    }
+
     void register(RpcServer server) {
         server.register(Opcodes.PROPOSE, this::propose);
         server.register(Opcodes.STATE, this::state);
@@ -63,6 +71,10 @@ final class WireService implements AutoCloseable {
                 (request, responder) ->
                         later(responder, () -> Json.buffer(NodeReport.class, report.get())));
         server.register(Opcodes.ORDER, this::order);
+        server.register(
+                Opcodes.SHARE_USE,
+                (request, responder) ->
+                        later(responder, () -> Json.buffer(ShareUse.class, shareUse.get())));
         server.register(
                 Opcodes.SESSIONS,
                 (request, responder) ->

@@ -35,6 +35,19 @@ final class Work {
         return all;
     }
 
+    String node() {
+        return node;
+    }
+
+    /// Lists work until it is shown anew or hidden.
+    void show(WorkInfo work) {
+        running.put(work.id(), work);
+    }
+
+    void hide(String id) {
+        running.remove(id);
+    }
+
     /// Lists what a program elsewhere does, until it says nothing for [#HEARD_NANOS].
     void heard(WorkInfo work, boolean ended) {
         synchronized (heard) {

@@ -6,6 +6,7 @@ import io.cistern.volume.system.SystemRules.Step;
 import io.cistern.volume.system.SystemState.Disk;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Role;
 import io.cistern.volume.system.SystemState.Token;
@@ -173,6 +174,57 @@ final class NodeRules {
         List<Disk> disks = new ArrayList<>(node.disks());
         disks.remove(disk);
         return Step.done(s.withNode(node.withDisks(node.nextDisk(), disks)));
+    }
+
+    static Step giveUp(SystemState s, SystemCommand.GiveUp c) {
+        Node left = node(s, c.node());
+        if (s.clusterId().equals(c.clusterId())) {
+            return Step.done(s);
+        }
+        SystemState changed = s.withIdentity(c.clusterId(), s.settings());
+        for (String name : s.nodes().keySet()) {
+            if (!name.equals(c.node())) {
+                changed = changed.withTargets(changed.targets().withoutNumber(name));
+            }
+        }
+        SortedMap<String, Node> nodes = new TreeMap<>();
+        nodes.put(left.name(), left.withDraining(false));
+        SortedMap<Long, Group> groups = new TreeMap<>();
+        for (Group group : s.groups().values()) {
+            List<Replica> here =
+                    group.voters().stream().filter(r -> r.node().equals(c.node())).toList();
+            if (!here.isEmpty()) {
+                int wanted = group.id() == 0 ? 1 : group.wanted();
+                groups.put(group.id(), new Group(group.id(), wanted, group.ready(), here));
+            }
+        }
+        for (SystemState.Volume volume : s.volumes().values()) {
+            if (!groups.containsKey(volume.group())) {
+                changed =
+                        changed.withTargets(changed.targets().without(volume.id()))
+                                .withoutVolume(volume.id());
+            }
+        }
+        return Step.done(changed.withNodes(nodes).withGroups(groups).withTokens(new TreeMap<>()));
+    }
+
+    static Step setPolicy(SystemState s, SystemCommand.SetPolicy c) {
+        Policy policy = c.policy();
+        if (policy.rebuildAfterSeconds() < Policy.MIN_REBUILD_SECONDS
+                || policy.rebuildAfterSeconds() > Policy.MAX_REBUILD_SECONDS) {
+            throw new Refused(
+                    ErrorCode.INVALID,
+                    "replicas of a silent node are rebuilt after "
+                            + Policy.MIN_REBUILD_SECONDS
+                            + " s to "
+                            + Policy.MAX_REBUILD_SECONDS
+                            + " s, not "
+                            + policy.rebuildAfterSeconds());
+        }
+        if (policy.copyBytesPerSecond() < 0) {
+            throw new Refused(ErrorCode.INVALID, "a bandwidth is not negative; 0 is no bound");
+        }
+        return Step.done(s.withPolicy(policy));
     }
 
     static Node node(SystemState s, String name) {

@@ -25,7 +25,8 @@ import java.util.Arrays;
 /// A command, in the log and between nodes:
 ///
 /// ```
-/// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume
+/// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume; 3 for SetPolicy and
+///                 GiveUp
 /// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
 /// ```
 ///
@@ -33,7 +34,8 @@ import java.util.Arrays;
 ///
 /// ```
 /// magic     8 bytes  "CISTSYS\n"
-/// version   u32      1 where nothing was ever exported (the body has no "targets"), else 2
+/// version   u32      1 where nothing was ever exported (the body has no "targets"), 2 where no
+///                    policy was ever set (it has no "policy"), else 3
 /// term      u64      position up to which the state holds everything
 /// index     i64
 /// length    u32      of the body
@@ -43,7 +45,7 @@ import java.util.Arrays;
 ///
 /// A newer version is refused as such (too new), anything else that does not fit as corrupt.
 public final class SystemCodec {
-    public static final int VERSION = 2;
+    public static final int VERSION = 3;
 
     /// Longest checkpoint, in bytes.
     public static final int MAX_CHECKPOINT_BYTES = 256 << 20;
@@ -55,8 +57,12 @@ public final class SystemCodec {
     private interface Typed {}
 
     /// What version 1 does not have.
-    @JsonIgnoreProperties("targets")
+    @JsonIgnoreProperties({"targets", "policy"})
     private interface First {}
+
+    /// What version 2 does not have.
+    @JsonIgnoreProperties("policy")
+    private interface Second {}
 
     /// An outcome of the system group has no reply.
     @JsonIgnoreProperties("reply")
@@ -70,8 +76,10 @@ public final class SystemCodec {
     }
 
     private static final String TARGETS = "targets";
+    private static final String POLICY = "policy";
     private static final ObjectMapper JSON = mapper();
     private static final ObjectMapper FIRST = mapper().addMixIn(SystemState.class, First.class);
+    private static final ObjectMapper SECOND = mapper().addMixIn(SystemState.class, Second.class);
 
     private SystemCodec() {}
 
@@ -98,11 +106,18 @@ public final class SystemCodec {
             throw new CisternException(
                     ErrorCode.LIMIT, "a change of " + body.length + " bytes is too large");
         }
-        boolean second =
-                command instanceof SystemCommand.NumberNode
-                        || command instanceof SystemCommand.ExportVolume
-                        || command instanceof SystemCommand.UnexportVolume;
-        return ByteBuffer.allocate(body.length + 1).put((byte) (second ? 2 : 1)).put(body).flip();
+        return ByteBuffer.allocate(body.length + 1).put(version(command)).put(body).flip();
+    }
+
+    private static byte version(SystemCommand command) {
+        return switch (command) {
+            case SystemCommand.SetPolicy c -> 3;
+            case SystemCommand.GiveUp c -> 3;
+            case SystemCommand.NumberNode c -> 2;
+            case SystemCommand.ExportVolume c -> 2;
+            case SystemCommand.UnexportVolume c -> 2;
+            default -> 1;
+        };
     }
 
     /// @throws CisternException INVALID (too new), CORRUPT
@@ -126,14 +141,23 @@ public final class SystemCodec {
     public record Checkpoint(LogPosition position, SystemState state) {}
 
     public static byte[] encode(Checkpoint checkpoint) {
-        boolean first = checkpoint.state.targets().equals(SystemState.Targets.NONE);
-        byte[] body = json(first ? FIRST : JSON, SystemState.class, checkpoint.state);
+        int version = version(checkpoint.state);
+        ObjectMapper mapper = version == 1 ? FIRST : version == 2 ? SECOND : JSON;
+        byte[] body = json(mapper, SystemState.class, checkpoint.state);
         ByteBuffer out = ByteBuffer.allocate(HEADER_BYTES + body.length + 4);
-        out.put(MAGIC).putInt(first ? 1 : 2);
+        out.put(MAGIC).putInt(version);
         out.putLong(checkpoint.position.term()).putLong(checkpoint.position.index());
         out.putInt(body.length).put(body);
         out.putInt(Crc32c.of(out.array(), 0, out.position()));
         return out.array();
+    }
+
+    /// The oldest version that can say all of `state`.
+    private static int version(SystemState state) {
+        if (!state.policy().equals(SystemState.Policy.DEFAULT)) {
+            return 3;
+        }
+        return state.targets().equals(SystemState.Targets.NONE) ? 1 : 2;
     }
 
     /// @param source what `encoded` is, for messages
@@ -158,23 +182,32 @@ public final class SystemCodec {
         }
         byte[] body = new byte[length];
         in.get(body);
-        return new Checkpoint(position, version == 1 ? first(body, source) : state(body, source));
+        return new Checkpoint(position, state(version, body, source));
     }
 
-    private static SystemState state(byte[] body, String source) {
-        return parse(SystemState.class, body, source);
-    }
-
-    private static SystemState first(byte[] body, String source) {
+    private static SystemState state(int version, byte[] body, String source) {
         try {
-            if (!(JSON.readTree(body) instanceof ObjectNode tree) || tree.has(TARGETS)) {
+            if (!(JSON.readTree(body) instanceof ObjectNode tree)) {
                 throw corrupt(source, null);
             }
-            tree.set(TARGETS, JSON.valueToTree(SystemState.Targets.NONE));
+            if (version < 2) {
+                add(tree, TARGETS, SystemState.Targets.NONE, source);
+            }
+            if (version < 3) {
+                add(tree, POLICY, SystemState.Policy.DEFAULT, source);
+            }
             return JSON.treeToValue(tree, SystemState.class);
         } catch (IOException e) {
             throw corrupt(source, e);
         }
+    }
+
+    /// Adds what an older version does not have.
+    private static void add(ObjectNode tree, String name, Object value, String source) {
+        if (tree.has(name)) {
+            throw corrupt(source, null);
+        }
+        tree.set(name, JSON.valueToTree(value));
     }
 
     private static byte[] json(Class<?> type, Object value) {

@@ -3,6 +3,7 @@ package io.cistern.volume.system;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.system.SystemState.Export;
 import io.cistern.volume.system.SystemState.Node;
+import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Settings;
 import io.cistern.volume.system.SystemState.Source;
 import java.util.List;
@@ -119,4 +120,12 @@ public sealed interface SystemCommand {
 
     /// No error where it is not offered.
     record UnexportVolume(String request, long volume) implements SystemCommand {}
+
+    /// Everything that is not on `node` is lost for good: other nodes, their replicas, groups that
+    /// have no voter here and the volumes in them are forgotten, and the cluster has another id
+    /// from now on. No effect where it has it.
+    record GiveUp(String request, String clusterId, String node) implements SystemCommand {}
+
+    /// INVALID where a value is out of its bounds.
+    record SetPolicy(String request, Policy policy) implements SystemCommand {}
 }

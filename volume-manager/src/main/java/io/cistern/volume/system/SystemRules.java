@@ -63,6 +63,8 @@ public final class SystemRules {
             case SystemCommand.NumberNode c -> ExportRules.number(s, c);
             case SystemCommand.ExportVolume c -> ExportRules.export(s, c);
             case SystemCommand.UnexportVolume c -> ExportRules.unexport(s, c);
+            case SystemCommand.GiveUp c -> NodeRules.giveUp(s, c);
+            case SystemCommand.SetPolicy c -> NodeRules.setPolicy(s, c);
         };
     }
 

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 /// @param clusterId empty until the cluster is formed
 /// @param tokens join tokens by the SHA-256 of their secret, in hex
 /// @param targets what is exported over iSCSI
+/// @param policy how it mends and grows
 /// @param recent outcomes of the last commands by their request ids, oldest first, so that a
 ///   repeated request has one effect
 public record SystemState(
@@ -34,6 +35,7 @@ public record SystemState(
         SortedMap<Long, Volume> volumes,
         SortedMap<String, Token> tokens,
         Targets targets,
+        Policy policy,
         SequencedMap<String, Outcome> recent) {
 
     /// How many outcomes [#recent] keeps.
@@ -57,11 +59,25 @@ public record SystemState(
                     Collections.emptySortedMap(),
                     Collections.emptySortedMap(),
                     Targets.NONE,
+                    Policy.DEFAULT,
                     new LinkedHashMap<>());
 
     /// @param nodesPerGroup one data group is wanted for each so many nodes, rounded up
     public record Settings(int nodesPerGroup) {
         public static final Settings DEFAULT = new Settings(3);
+    }
+
+    /// How the cluster mends itself and spreads what it holds; can be set while it runs.
+    ///
+    /// @param rebuildAfterSeconds how long a node may be silent before its replicas are built anew
+    ///   elsewhere, [#MIN_REBUILD_SECONDS] to [#MAX_REBUILD_SECONDS]
+    /// @param balance replicas and leaders are spread over the nodes
+    /// @param copyBytesPerSecond most that one copy of a replica may send, 0 for no bound; copies
+    ///   yield to users all the same
+    public record Policy(int rebuildAfterSeconds, boolean balance, long copyBytesPerSecond) {
+        public static final int MIN_REBUILD_SECONDS = 5;
+        public static final int MAX_REBUILD_SECONDS = 30 * 24 * 3600;
+        public static final Policy DEFAULT = new Policy(600, true, 0);
     }
 
     /// @param wire `host:port`; `raft` likewise
@@ -265,6 +281,7 @@ public record SystemState(
                 volumes,
                 tokens,
                 targets,
+                policy,
                 recent);
     }
 
@@ -284,6 +301,7 @@ public record SystemState(
                 volumes,
                 tokens,
                 targets,
+                policy,
                 recent);
     }
 
@@ -299,6 +317,23 @@ public record SystemState(
                 volumes,
                 tokens,
                 targets,
+                policy,
+                recent);
+    }
+
+    SystemState withGroups(SortedMap<Long, Group> changed) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                changed,
+                volumes,
+                tokens,
+                targets,
+                policy,
                 recent);
     }
 
@@ -314,6 +349,7 @@ public record SystemState(
                 put(volumes, volume.id, volume),
                 tokens,
                 targets,
+                policy,
                 recent);
     }
 
@@ -331,6 +367,7 @@ public record SystemState(
                 changed,
                 tokens,
                 targets,
+                policy,
                 recent);
     }
 
@@ -346,6 +383,7 @@ public record SystemState(
                 volumes,
                 changed,
                 targets,
+                policy,
                 recent);
     }
 
@@ -360,6 +398,23 @@ public record SystemState(
                 groups,
                 volumes,
                 tokens,
+                changed,
+                policy,
+                recent);
+    }
+
+    SystemState withPolicy(Policy changed) {
+        return new SystemState(
+                version,
+                clusterId,
+                nextVolume,
+                nextGroup,
+                settings,
+                nodes,
+                groups,
+                volumes,
+                tokens,
+                targets,
                 changed,
                 recent);
     }
@@ -382,6 +437,7 @@ public record SystemState(
                 volumes,
                 tokens,
                 targets,
+                policy,
                 changed);
     }
 

@@ -233,6 +233,22 @@ class ClientTest {
         assertThat(read(device, 0, 512)).containsOnly(4);
     }
 
+    /// A follower may have applied an entry that its leader is only about to.
+    @Test
+    void aReadShowsWhatOneFromMemoryHasShown() {
+        FakeGroup.Server local = group.servers.get(2);
+        local.local = true;
+        local.ahead = 3;
+        VolumeDevice device = open(AttachMode.EXCLUSIVE);
+        device.write(0, bytes(512, 4)).join();
+        assertThat(device.tryRead(0, ByteBuffer.allocate(512))).isTrue();
+        long shown = local.visibleIndex();
+        local.local = false;
+        assertThat(read(device, 0, 512)).containsOnly(4);
+        assertThat(group.servers.stream().mapToLong(server -> server.asked).max())
+                .hasValue(shown);
+    }
+
     @Test
     void aClosedDeviceRefusesAndDetaches() {
         VolumeDevice device = open(AttachMode.EXCLUSIVE);

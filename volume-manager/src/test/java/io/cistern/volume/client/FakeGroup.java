@@ -140,6 +140,12 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
         volatile boolean frozen;
         volatile boolean local;
         volatile boolean stale;
+
+        /// Entries that this replica has applied and the leader has not.
+        volatile int ahead;
+
+        /// What the last read had to show.
+        volatile long asked = -1;
         private final Set<CompletableFuture<?>> pending = ConcurrentHashMap.newKeySet();
 
         Server(int number) {
@@ -171,6 +177,11 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
             synchronized (FakeGroup.this) {
                 return local && !stale ? index : -1;
             }
+        }
+
+        @Override
+        public long visibleIndex() {
+            return appliedIndex() + ahead;
         }
 
         @Override
@@ -354,6 +365,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
 
         @Override
         public CompletableFuture<Receipt> read(ReadRequest request, long offset, ByteBuffer dst) {
+            asked = request.minIndex();
             if (stale) {
                 return CompletableFuture.failedFuture(
                         new CisternException(ErrorCode.STALE, "behind"));

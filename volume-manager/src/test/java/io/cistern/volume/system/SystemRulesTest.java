@@ -16,6 +16,7 @@ import io.cistern.volume.system.SystemState.Export;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Phase;
+import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Role;
 import io.cistern.volume.system.SystemState.Settings;
 import io.cistern.volume.system.SystemState.Source;
@@ -67,7 +68,7 @@ class SystemRulesTest {
         long group = r.nextInt(4);
         String peer = node + "." + r.nextInt(12);
         long volume = r.nextInt(12);
-        return switch (r.nextInt(22)) {
+        return switch (r.nextInt(24)) {
             case 0 -> new SystemCommand.CreateGroup(request, places(r));
             case 1 -> new SystemCommand.GroupReady(request, group);
             case 2 -> new SystemCommand.AddReplica(request, group, new Place(node, r.nextInt(2)));
@@ -94,6 +95,13 @@ class SystemRulesTest {
             case 17, 18 -> new SystemCommand.ExportVolume(request, volume, export(i));
             case 19 -> new SystemCommand.UnexportVolume(request, volume);
             case 20 -> new SystemCommand.NumberNode(request, node);
+            case 22 ->
+                    r.nextInt(5) == 0
+                            ? new SystemCommand.GiveUp(request, "c" + i, node)
+                            : new SystemCommand.UnexportVolume(request, volume);
+            case 21 ->
+                    new SystemCommand.SetPolicy(
+                            request, new Policy(r.nextInt(1000), r.nextBoolean(), r.nextInt(5)));
             default -> new SystemCommand.RemoveNode(request, node);
         };
     }
@@ -272,6 +280,48 @@ class SystemRulesTest {
             byte[] golden = in.readAllBytes();
             assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(now);
             assertThat(SystemCodec.encode(now)).isEqualTo(golden);
+        }
+    }
+
+    /// With a policy, the third version.
+    @Test
+    void readsAndWritesTheThirdGoldenCheckpoint() throws IOException {
+        SystemState state =
+                apply(sample().state(), new SystemCommand.SetPolicy("p", new Policy(30, false, 7)));
+        assertThat(refusal(state, new SystemCommand.SetPolicy("q", new Policy(1, true, 0))))
+                .isEqualTo(ErrorCode.INVALID);
+        Checkpoint now = new Checkpoint(new LogPosition(4, 1241), state);
+        String write = System.getProperty("cistern.golden");
+        if (write != null) {
+            java.nio.file.Files.write(
+                    java.nio.file.Path.of(write, "system-v3.ckpt"), SystemCodec.encode(now));
+        }
+        try (InputStream in =
+                Objects.requireNonNull(
+                        SystemRulesTest.class.getResourceAsStream("system-v3.ckpt"))) {
+            byte[] golden = in.readAllBytes();
+            assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(now);
+            assertThat(SystemCodec.encode(now)).isEqualTo(golden);
+        }
+    }
+
+    @Test
+    void aCommandThatLacksAPartIsRefusedAndStopsNobody() {
+        SystemState state = SystemRules.apply(SystemState.EMPTY, form()).state();
+        for (String body :
+                List.of(
+                        "{\"type\":\"DrainNode\",\"request\":\"a\",\"node\":null,\"on\":true}",
+                        "{\"type\":\"CreateGroup\",\"request\":\"b\",\"places\":null}",
+                        "{\"type\":\"DrainNode\",\"request\":null,\"node\":\"n0\",\"on\":true}")) {
+            byte[] json = body.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+            ByteBuffer encoded = ByteBuffer.allocate(1 + json.length).put((byte) 1).put(json);
+            Step step = SystemRules.apply(state, SystemCodec.decode(encoded.flip()));
+            assertThat(step.outcome().error()).as(body).isEqualTo(ErrorCode.INVALID);
+            assertThat(step.state().nodes()).isEqualTo(state.nodes());
+            byte[] checkpoint =
+                    SystemCodec.encode(new Checkpoint(new LogPosition(1, 1), step.state()));
+            assertThat(SystemCodec.decodeCheckpoint(checkpoint, "it").state())
+                    .isEqualTo(step.state());
         }
     }
 

@@ -480,6 +480,11 @@ public abstract class EngineFileSystem implements FileSystem {
                 .thenApply(r -> entries(r.data()));
     }
 
+    @Override
+    public CompletableFuture<Boolean> remembered(OnceId once) {
+        return query(new FileQuery.Once(Credentials.ROOT, once)).thenApply(r -> r.value(0) == 1);
+    }
+
     private static List<StateEntry> entries(ByteBuffer data) {
         ByteReader in = new ByteReader(data, "list of state", ErrorCode.INVALID);
         List<StateEntry> entries = new ArrayList<>();

@@ -2,6 +2,7 @@ package io.cistern.block.fs.engine;
 
 import io.cistern.block.ErrorCode;
 import io.cistern.block.fs.ByteString;
+import io.cistern.block.fs.Call.OnceId;
 import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileSystem;
@@ -65,6 +66,9 @@ public sealed interface FileQuery {
     record States(Credentials who, ByteString prefix, ByteString after, int max)
             implements FileQuery {}
 
+    /// Reply: [found].
+    record Once(Credentials who, OnceId id) implements FileQuery {}
+
     int VERSION = 1;
 
     default ByteBuffer encode() {
@@ -86,6 +90,8 @@ public sealed interface FileQuery {
             case Snapshots q -> {}
             case State q -> out.bytes(q.key);
             case States q -> out.bytes(q.prefix).bytes(q.after).i32(q.max);
+            case Once q ->
+                    out.i64(q.id.client()).i32(q.id.slot()).i32(q.id.sequence()).i32(q.id.index());
         }
         return out.buffer();
     }
@@ -105,6 +111,7 @@ public sealed interface FileQuery {
             case Snapshots q -> 11;
             case State q -> 12;
             case States q -> 13;
+            case Once q -> 14;
         };
     }
 
@@ -147,6 +154,7 @@ public sealed interface FileQuery {
                             in.bytes(FileSystem.MAX_STATE_KEY_BYTES),
                             in.bytes(FileSystem.MAX_STATE_KEY_BYTES),
                             in.count(FileSystem.MAX_LISTED));
+            case 14 -> new Once(who, new OnceId(in.i64(), in.i32(), in.i32(), in.i32()));
             default -> throw in.bad("kind " + code);
         };
     }

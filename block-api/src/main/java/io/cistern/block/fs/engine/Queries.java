@@ -3,6 +3,7 @@ package io.cistern.block.fs.engine;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.fs.Attributes;
 import io.cistern.block.fs.ByteString;
+import io.cistern.block.fs.Call;
 import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileError;
 import io.cistern.block.fs.FileException;
@@ -55,6 +56,7 @@ public final class Queries {
             case FileQuery.Snapshots q -> Reply.DONE.with(snapshotEntries());
             case FileQuery.State q -> state(q);
             case FileQuery.States q -> states(q);
+            case FileQuery.Once q -> once(q);
             case FileQuery.Read q -> throw new IllegalStateException("read apart");
         };
     }
@@ -314,6 +316,11 @@ public final class Queries {
         return value == null
                 ? Reply.of(List.of(0L))
                 : Reply.of(List.of(1L)).with(ByteBuffer.wrap(value));
+    }
+
+    private Reply once(FileQuery.Once q) {
+        boolean found = StateOps.first(views.rows(0), Call.of(q.who(), q.id())) != null;
+        return Reply.of(List.of(found ? 1L : 0L));
     }
 
     private Reply states(FileQuery.States q) {

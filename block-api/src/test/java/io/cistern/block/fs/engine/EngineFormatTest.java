@@ -171,6 +171,25 @@ class EngineFormatTest {
         return now;
     }
 
+    /// Came after the golden file.
+    @Test
+    void theQueryForARememberedResultIsReadAsItIsWritten() {
+        FileQuery query = new FileQuery.Once(Credentials.ROOT, new OnceId(1L << 40, 2, -3, 4));
+        ByteBuffer bytes = query.encode();
+        byte[] tail = new byte[20];
+        bytes.duplicate().position(bytes.limit() - 20).get(tail);
+        assertThat(bytes.get(1)).isEqualTo((byte) 14);
+        assertThat(tail)
+                .isEqualTo(
+                        ByteBuffer.allocate(20)
+                                .putLong(1L << 40)
+                                .putInt(2)
+                                .putInt(-3)
+                                .putInt(4)
+                                .array());
+        assertThat(FileQuery.decode(bytes)).isEqualTo(query);
+    }
+
     @Test
     void theCommittedBytesAreReadAndWrittenAgain() throws IOException {
         byte[] golden = golden(all());

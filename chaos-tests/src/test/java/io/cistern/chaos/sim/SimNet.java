@@ -1,0 +1,273 @@
+package io.cistern.chaos.sim;
+
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
+import io.cistern.raft.net.Responder;
+import io.cistern.raft.net.RpcChannel;
+import io.cistern.raft.net.RpcHandler;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/// The network: messages between hosts take time, are lost, doubled and overtake each other; ways
+/// may be cut in one direction. Calls ride on connections, whose messages keep their order and are
+/// lost only with the connection or a cut; what a caller gave up may still arrive.
+public final class SimNet {
+    private static final long RESET_NANOS = 2_000_000;
+
+    private final Sim sim;
+    private final Set<String> cuts = new HashSet<>();
+    private final Map<String, Service> services = new HashMap<>();
+    private long leastDelay = 30_000;
+    private long mostDelay = 400_000;
+    private double loss;
+    private double doubled;
+    private long sent;
+    private long lost;
+
+    /// What listens at a host.
+    private record Service(Machine machine, Map<Integer, RpcHandler> handlers) {}
+
+    public SimNet(Sim sim) {
+        this.sim = sim;
+    }
+
+    public long sent() {
+        return sent;
+    }
+
+    public long lost() {
+        return lost;
+    }
+
+    /// How messages fare from now on.
+    ///
+    /// @param loss of messages that are on their own, and of connections per call
+    public void weather(long leastDelay, long mostDelay, double loss, double doubled) {
+        this.leastDelay = leastDelay;
+        this.mostDelay = mostDelay;
+        this.loss = loss;
+        this.doubled = doubled;
+    }
+
+    public void cut(String from, String to) {
+        cuts.add(from + ">" + to);
+    }
+
+    public void mend(String from, String to) {
+        cuts.remove(from + ">" + to);
+    }
+
+    public void mendAll() {
+        cuts.clear();
+    }
+
+    private boolean cutOff(String from, String to) {
+        return !from.equals(to) && cuts.contains(from + ">" + to);
+    }
+
+    private long delay(String from, String to) {
+        if (from.equals(to)) {
+            return sim.between(1_000, 50_000);
+        }
+        long usual = sim.between(leastDelay, mostDelay);
+        return sim.chance(0.005) ? usual * 20 : usual;
+    }
+
+    /// A message on its own: `arrives` runs in `target`, or never, or twice. Who lives at the host
+    /// when it arrives gets it.
+    public void message(
+            String from, String to, Supplier<@Nullable Machine> target, Runnable arrives) {
+        sent++;
+        if (cutOff(from, to) || (!from.equals(to) && sim.chance(loss))) {
+            lost++;
+            return;
+        }
+        deliver(from, to, target, arrives);
+        if (!from.equals(to) && sim.chance(doubled)) {
+            deliver(from, to, target, arrives);
+        }
+    }
+
+    private void deliver(
+            String from, String to, Supplier<@Nullable Machine> target, Runnable arrives) {
+        sim.after(
+                sim.harness(),
+                delay(from, to),
+                () -> {
+                    Machine machine = target.get();
+                    if (machine != null && !machine.dead()) {
+                        sim.after(machine, 0, arrives);
+                    }
+                });
+    }
+
+    public void listen(String host, Machine machine, Map<Integer, RpcHandler> handlers) {
+        services.put(host, new Service(machine, handlers));
+    }
+
+    /// A connection from a process at `from` to `to`.
+    public RpcChannel connect(String from, Machine caller, String to) {
+        return new Channel(from, caller, to);
+    }
+
+    private final class Channel implements RpcChannel {
+        private final String from;
+        private final Machine caller;
+        private final String to;
+        private final Set<CompletableFuture<ByteBuf>> open = new java.util.LinkedHashSet<>();
+        private @Nullable Machine connected;
+        private long lastThere;
+        private long lastBack;
+
+        Channel(String from, Machine caller, String to) {
+            this.from = from;
+            this.caller = caller;
+            this.to = to;
+        }
+
+        @Override
+        public CompletableFuture<ByteBuf> call(int opcode, Duration timeout, ByteBuf... parts) {
+            byte[] request = bytes(parts);
+            sim.note(request.length * 31L + opcode);
+            CompletableFuture<ByteBuf> answer = new CompletableFuture<>();
+            open.add(answer);
+            sim.afterOwn(caller, timeout.toNanos(), () -> fail(answer, "no answer in time"));
+            sent++;
+            if (cutOff(from, to)) {
+                lost++;
+            } else if (!from.equals(to) && sim.chance(loss / 4)) {
+                lost++;
+                sim.after(caller, RESET_NANOS, this::reset);
+            } else {
+                lastThere = Math.max(lastThere + 1, sim.now() + delay(from, to));
+                sim.after(
+                        sim.harness(),
+                        lastThere - sim.now(),
+                        () -> arrive(opcode, request, answer));
+            }
+            return answer;
+        }
+
+        private void reset() {
+            close();
+        }
+
+        private void arrive(int opcode, byte[] request, CompletableFuture<ByteBuf> answer) {
+            Service service = services.get(to);
+            if (service == null || service.machine.dead()) {
+                sim.after(caller, RESET_NANOS, () -> fail(answer, to + " is down"));
+                return;
+            }
+            if (connected != service.machine) {
+                boolean first = connected == null;
+                connected = service.machine;
+                if (!first) {
+                    // The process that was connected is gone.
+                    sim.after(caller, RESET_NANOS, this::reset);
+                    return;
+                }
+            }
+            sim.after(service.machine, 0, () -> serve(service, opcode, request, answer));
+        }
+
+        private void serve(
+                Service service, int opcode, byte[] request, CompletableFuture<ByteBuf> answer) {
+            Responder responder =
+                    new Responder() {
+                        private boolean answered;
+
+                        private void once() {
+                            if (answered) {
+                                throw new IllegalStateException("answered twice");
+                            }
+                            answered = true;
+                        }
+
+                        @Override
+                        public void ok(ByteBuf... parts) {
+                            once();
+                            byte[] reply = bytes(parts);
+                            back(() -> done(answer, reply));
+                        }
+
+                        @Override
+                        public void fail(CisternException failure) {
+                            once();
+                            back(() -> failed(answer, failure));
+                        }
+
+                        @Override
+                        public String peer() {
+                            return from;
+                        }
+                    };
+            RpcHandler handler = service.handlers.get(opcode);
+            if (handler == null) {
+                responder.fail(new CisternException(ErrorCode.INVALID, "opcode " + opcode));
+                return;
+            }
+            ByteBuf message = Unpooled.wrappedBuffer(request);
+            try {
+                handler.handle(message, responder);
+            } catch (RuntimeException e) {
+                responder.fail(CisternException.of(e));
+            }
+        }
+
+        private void back(Runnable arrives) {
+            sent++;
+            if (cutOff(to, from)) {
+                lost++;
+                return;
+            }
+            if (!from.equals(to) && sim.chance(loss / 4)) {
+                lost++;
+                sim.after(caller, RESET_NANOS, this::reset);
+                return;
+            }
+            lastBack = Math.max(lastBack + 1, sim.now() + delay(to, from));
+            sim.after(caller, lastBack - sim.now(), arrives);
+        }
+
+        private void done(CompletableFuture<ByteBuf> answer, byte[] reply) {
+            sim.note(reply.length);
+            open.remove(answer);
+            answer.complete(Unpooled.wrappedBuffer(reply));
+        }
+
+        private void failed(CompletableFuture<ByteBuf> answer, CisternException failure) {
+            sim.note(failure.code().ordinal());
+            open.remove(answer);
+            answer.completeExceptionally(
+                    new CisternException(failure.code(), String.valueOf(failure.getMessage())));
+        }
+
+        private void fail(CompletableFuture<ByteBuf> answer, String why) {
+            open.remove(answer);
+            answer.completeExceptionally(new CisternException(ErrorCode.UNAVAILABLE, why));
+        }
+
+        @Override
+        public void close() {
+            for (CompletableFuture<ByteBuf> answer : java.util.List.copyOf(open)) {
+                fail(answer, "the connection to " + to + " was reset");
+            }
+        }
+
+        private static byte[] bytes(ByteBuf... parts) {
+            ByteBuf all = Unpooled.wrappedBuffer(parts);
+            byte[] bytes = new byte[all.readableBytes()];
+            all.readBytes(bytes);
+            all.release();
+            return bytes;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+package io.cistern.nas;
+
+import static io.cistern.nas.V4TestClient.*;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.cistern.nas.V4TestClient.Op;
+import io.cistern.nas.V4TestClient.Opened;
+import io.cistern.nas.state.StateLimits;
+import io.cistern.nas.xdr.XdrReader;
+import java.util.List;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/// A share that goes from one server to another with its clients.
+class TakeoverTest {
+    private static final int RECLAIM_NEEDED = 0x100;
+    private static final StateLimits LONG = StateLimits.DEFAULT.withLease(60, 60);
+
+    private final TestServer first = new TestServer();
+    private final TestServer next = new TestServer(first.shares, c -> c.withState(LONG));
+    private final V4TestClient a = V4TestClient.started(first.address(), 2, "a");
+
+    @AfterEach
+    void stop() {
+        a.close();
+        first.close();
+        next.close();
+    }
+
+    private static Op create(String name, int how) {
+        return op(
+                OPEN,
+                o -> {
+                    o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString("o");
+                    o.writeBool(true).writeInt(how).writeBitmap(0, 1 << 1).writeInt(4);
+                    o.writeInt(0644).writeInt(0).writeString(name);
+                });
+    }
+
+    private static Op mkdir(String name) {
+        return op(
+                CREATE,
+                o ->
+                        o.writeInt(2)
+                                .writeString(name)
+                                .writeBitmap(0, 1 << 1)
+                                .writeInt(4)
+                                .writeInt(0755));
+    }
+
+    private static Op remove(String name) {
+        return op(REMOVE, o -> o.writeString(name));
+    }
+
+    private static Op rename(String from, String to) {
+        return op(RENAME, o -> o.writeString(from).writeString(to));
+    }
+
+    /// Requests of which a second execution would come to something else.
+    private static List<Op[]> requests() {
+        return List.of(
+                new Op[] {root(), lookup("share"), mkdir("d")},
+                new Op[] {root(), lookup("share"), create("guarded", 1)},
+                new Op[] {root(), lookup("share"), op(SAVEFH), rename("d", "e")},
+                new Op[] {
+                    root(),
+                    lookup("share"),
+                    lookup("guarded"),
+                    op(SAVEFH),
+                    root(),
+                    lookup("share"),
+                    op(LINK, o -> o.writeString("second"))
+                },
+                new Op[] {root(), lookup("share"), remove("e")},
+                new Op[] {root(), lookup("share"), remove("second"), remove("guarded")});
+    }
+
+    @Test
+    void aRequestThatIsRepeatedAtTheNextOwnerHappensOnce() {
+        TestServer now = first;
+        TestServer other = next;
+        for (Op[] request : requests()) {
+            a.ok(request);
+            a.moveTo(other.address());
+            a.again();
+            assertThat(a.lastStatus()).as("status of the repetition").isZero();
+            assertThat(a.lastFlags() & RECLAIM_NEEDED).isNotZero();
+            a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            a.ok(root());
+            assertThat(a.lastFlags() & RECLAIM_NEEDED).isZero();
+            TestServer swap = now;
+            now = other;
+            other = swap;
+            other.close();
+            other = new TestServer(first.shares, c -> c.withState(LONG));
+        }
+        now.close();
+        other.close();
+    }
+
+    @Test
+    void whatWasNotCarriedOutIsWhenItIsRepeatedAndTheNextRequestIsNew() {
+        a.ok(root(), lookup("share"), mkdir("d"));
+        a.moveTo(next.address());
+        assertThat(a.status(root(), lookup("share"), mkdir("d"))).as("EXIST").isEqualTo(17);
+        assertThat(a.status(root(), lookup("share"), mkdir("f"))).isZero();
+        a.again();
+        assertThat(a.lastStatus()).as("from the slot").isZero();
+        a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+        assertThat(a.status(root(), lookup("share"), create("f", 1))).as("EXIST").isEqualTo(17);
+    }
+
+    @Test
+    void theGraceEndsWhenAllClientsThatHadFilesOpenHaveReclaimed() {
+        try (V4TestClient b = V4TestClient.started(first.address(), 1, "b");
+                V4TestClient noOpens = V4TestClient.started(first.address(), 1, "c")) {
+            Opened f = a.open("share", "o", "f", 3, 0, true);
+            Opened g = b.open("share", "o", "g", 3, 0, true);
+            noOpens.ok(root(), lookup("share"), mkdir("d"));
+            a.moveTo(next.address());
+            b.moveTo(next.address());
+            noOpens.moveTo(next.address());
+            noOpens.ok(root());
+            assertThat(noOpens.lastFlags() & RECLAIM_NEEDED).isNotZero();
+            noOpens.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            Op[] take = {root(), lookup("share"), open("x", "f", 1, 0, false)};
+            assertThat(noOpens.status(take)).as("GRACE").isEqualTo(10_013);
+            assertThat(a.status(putfh(f.handle()), read(f.stateid(), 0, 1)))
+                    .as("STALE_STATEID")
+                    .isEqualTo(10_023);
+            a.ok(putfh(f.handle()), reclaim("o"));
+            a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            assertThat(noOpens.status(take)).as("GRACE").isEqualTo(10_013);
+            b.ok(putfh(g.handle()), reclaim("o"));
+            b.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            assertThat(noOpens.status(take)).as("grace is over").isZero();
+        }
+    }
+
+    @Test
+    void aClientThatLostItsStateCannotReclaimItAtTheNextOwner() {
+        StateLimits brief = StateLimits.DEFAULT.withLease(1, 60);
+        try (TestServer s =
+                        new TestServer(
+                                TestServer.withRoots(
+                                        new MemoryShares().add("share", MemoryShares.open())),
+                                c -> c.withState(brief));
+                TestServer after = new TestServer(s.shares, c -> c.withState(LONG));
+                V4TestClient quiet = V4TestClient.started(s.address(), 1, "quiet");
+                V4TestClient busy = V4TestClient.started(s.address(), 1, "busy")) {
+            Opened f = quiet.open("share", "o", "f", 3, 3, true);
+            Op[] take = {root(), lookup("share"), open("o", "f", 3, 3, false)};
+            Awaitility.await().untilAsserted(() -> assertThat(busy.status(take)).isZero());
+            quiet.moveTo(after.address());
+            quiet.compound(root());
+            assertThat(quiet.lastStatus()).as("BADSESSION").isEqualTo(10_052);
+            quiet.start("quiet", 1);
+            assertThat(quiet.status(putfh(f.handle()), reclaim("o")))
+                    .as("RECLAIM_BAD")
+                    .isEqualTo(10_034);
+            busy.moveTo(after.address());
+            assertThat(busy.status(putfh(f.handle()), reclaim("o"))).isZero();
+        }
+    }
+
+    @Test
+    void theSessionOfAClientThatChangedNothingIsGone() {
+        a.ok(root(), lookup("share"));
+        a.moveTo(next.address());
+        a.compound(root());
+        assertThat(a.lastStatus()).as("BADSESSION").isEqualTo(10_052);
+    }
+
+    @Test
+    void repetitionsOfVersionThreeAreAnsweredWhileOthersReclaim() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        try (RpcTestClient old = first.client();
+                V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
+            XdrReader r = b.ok(root(), lookup("share"), op(GETFH));
+            result(r, PUTROOTFH);
+            result(r, LOOKUP);
+            result(r, GETFH);
+            byte[] root = r.readOpaque(128, "handle");
+            b.open("share", "o", "g", 3, 0, true);
+            assertThat(old.call(RpcTestClient.NFS, 3, 12, o -> removal(o, root, "g")).readInt())
+                    .isZero();
+            old.moveTo(next.address());
+            assertThat(old.repeat(RpcTestClient.NFS, 3, 12, o -> removal(o, root, "g")).readInt())
+                    .isZero();
+            assertThat(old.call(RpcTestClient.NFS, 3, 12, o -> removal(o, root, "f")).readInt())
+                    .as("JUKEBOX")
+                    .isEqualTo(10_008);
+        }
+        assertThat(f.handle()).isNotEmpty();
+    }
+
+    private static void removal(io.cistern.nas.xdr.XdrWriter o, byte[] directory, String name) {
+        o.writeOpaque(directory).writeString(name);
+    }
+}

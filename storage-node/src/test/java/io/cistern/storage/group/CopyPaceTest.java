@@ -1,0 +1,78 @@
+package io.cistern.storage.group;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/// When a copy makes way.
+class CopyPaceTest {
+    private final CopyPace pace = new CopyPace();
+    private final long[] classes = new long[VolumeIo.BOUNDS_NANOS.length + 1];
+    private long now = 5;
+
+    /// An interval with so many requests of up to `millis` each.
+    private void interval(long requests, double millis, boolean copying) {
+        int at = 0;
+        while (at < VolumeIo.BOUNDS_NANOS.length && VolumeIo.BOUNDS_NANOS[at] < millis * 1e6) {
+            at++;
+        }
+        classes[at] += requests;
+        now += CopyPace.INTERVAL_NANOS;
+        pace.observe(classes, now, copying);
+    }
+
+    private void quiet() {
+        pace.observe(classes, now, false);
+        interval(1000, 2.5, false);
+    }
+
+    @Test
+    void aCopyThatDisturbsNobodyIsNotSlowed() {
+        quiet();
+        for (int i = 0; i < 20; i++) {
+            interval(1000, 5, true);
+            assertThat(pace.restNanos()).isZero();
+        }
+    }
+
+    @Test
+    void aCopyMakesWayWhileUsersWaitAndComesBackAfterwards() {
+        quiet();
+        long before = 0;
+        for (int i = 0; i < 5; i++) {
+            classes[0] += 980; // two in a hundred are slow
+            interval(20, 25, true);
+            assertThat(pace.restNanos()).isGreaterThan(before);
+            before = pace.restNanos();
+        }
+        for (int i = 0; i < 40; i++) {
+            classes[0] += 980;
+            interval(20, 100, true);
+        }
+        assertThat(pace.restNanos()).isEqualTo(CopyPace.MOST_REST_NANOS);
+        for (int i = 0; i < 40; i++) {
+            interval(1000, 2.5, true);
+        }
+        assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
+    void nobodyIsWaitedFor() {
+        quiet();
+        interval(1000, 250, true);
+        assertThat(pace.restNanos()).isPositive();
+        interval(0, 1, true);
+        assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
+    void aFewRequestsAreNoMeasure() {
+        quiet();
+        interval(5, 1000, true);
+        assertThat(pace.restNanos()).isZero();
+        interval(CopyPace.ENOUGH_REQUESTS, 1000, true);
+        assertThat(pace.restNanos()).isPositive();
+        assertThat(TimeUnit.NANOSECONDS.toMillis(pace.restNanos())).isLessThan(10);
+    }
+}
