@@ -286,9 +286,7 @@ public final class NfsBench {
                         long round = n / files;
                         String from = (round == 0 ? "f" : "g" + round + "-") + n % files;
                         String to = "g" + (round + 1) + "-" + n % files;
-                        nfs(
-                                14,
-                                new Out().opaque(directory).text(from).opaque(directory).text(to));
+                        nfs(14, new Out().opaque(directory).text(from).opaque(directory).text(to));
                         renamed.incrementAndGet();
                     });
             List<String> left = list(directory);

@@ -102,13 +102,14 @@ class Chaos {
             seeds.add(seed, scenario());
         }
         seeds.sums()
-                .forEach((s, sum) -> row(
-                        "simulated: " + s,
-                        sum.runs,
-                        sum.faults,
-                        sum.operations,
-                        sum.stallNanos,
-                        sum.bad == 0 ? "clean" : sum.bad + " FAILED"));
+                .forEach((s, sum) ->
+                        row(
+                                "simulated: " + s,
+                                sum.runs,
+                                sum.faults,
+                                sum.operations,
+                                sum.stallNanos,
+                                sum.bad == 0 ? "clean" : sum.bad + " FAILED"));
         failures.addAll(seeds.failures());
     }
 

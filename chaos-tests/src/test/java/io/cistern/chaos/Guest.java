@@ -55,8 +55,8 @@ final class Guest implements AutoCloseable {
         return ready(start(dir, "disk", disk), dir);
     }
 
-    /// Boots a guest with open-iscsi and dm-multipath, and a network card. Its loopback interface is
-    /// down: what it sends to 127.0.0.1 reaches the portals of the host.
+    /// Boots a guest with open-iscsi and dm-multipath, and a network card. Its loopback interface
+    /// is down: what it sends to 127.0.0.1 reaches the portals of the host.
     static Guest bootInitiator(Path dir) throws IOException, InterruptedException {
         List<String> card =
                 List.of("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=");

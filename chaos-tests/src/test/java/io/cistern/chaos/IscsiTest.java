@@ -156,9 +156,10 @@ class IscsiTest {
         cluster.cistern("iscsi", "unexport", "secret");
     }
 
-    /// A Debian host with CHAP in both directions and digests, with a file system over the portals of
-    /// two nodes. The node of the path that it uses is killed and comes back: to the host that is a
-    /// short stall and no error. `-Dcistern.multipath.kills=N` does it N times, and prints each.
+    /// A Debian host with CHAP in both directions and digests, with a file system over the portals
+    /// of two nodes. The node of the path that it uses is killed and comes back: to the host that
+    /// is a short stall and no error. `-Dcistern.multipath.kills=N` does it N times, and prints
+    /// each.
     @Test
     void aHostWithTwoPathsSeesAKilledNodeAsAShortStall(@TempDir Path guestDir) throws Exception {
         cluster.cistern("volume", "create", "san", "256MiB");

@@ -103,7 +103,10 @@ final class MultipathHost implements AutoCloseable {
 
     /// Finds the volume at one node's portal, which tells of every node's, and logs in at some.
     void logIn(int discoveredAt, List<Integer> nodes) throws IOException {
-        sh("iscsiadm -m discovery -t sendtargets -p " + cluster.portal(discoveredAt) + " > /run/found");
+        sh(
+                "iscsiadm -m discovery -t sendtargets -p "
+                        + cluster.portal(discoveredAt)
+                        + " > /run/found");
         assertThat(sh("cat /run/found").lines()).hasSize(LocalCluster.NODES);
         for (int node : nodes) {
             sh("iscsiadm -m node -T " + target + " -p " + cluster.portal(node) + " -l");
@@ -115,7 +118,8 @@ final class MultipathHost implements AutoCloseable {
 
     /// Makes and mounts a file system on the multipath device.
     void mount() throws IOException {
-        sh("/bin/mke2fs -q -t ext4 -E nodiscard /dev/mapper/3* && mkdir -p /mnt && mount /dev/mapper/3* /mnt");
+        sh(
+                "/bin/mke2fs -q -t ext4 -E nodiscard /dev/mapper/3* && mkdir -p /mnt && mount /dev/mapper/3* /mnt");
     }
 
     /// Unmounts it, checks it, and that the kernel has told no error of the device.
@@ -179,7 +183,8 @@ final class MultipathHost implements AutoCloseable {
                 for s in /sys/class/iscsi_session/*; do
                     ls -d $s/device/target*/*/block/$disk > /dev/null 2>&1 || continue
                     cat /sys/class/iscsi_connection/connection${s##*/session}:0/persistent_port
-                done""")
+                done\
+                """)
                         .strip();
         for (int node = 0; node < LocalCluster.NODES; node++) {
             if (cluster.portal(node).endsWith(":" + port)) {

@@ -70,7 +70,8 @@ class NfsGuestTest {
                 cluster.kill("n0");
                 address.moveTo(second);
                 String longest = work.get(LONG.toSeconds(), TimeUnit.SECONDS).succeeded().output();
-                System.out.println("longest round of work, the takeover's: " + longest.strip() + " s");
+                System.out.println(
+                        "longest round of work, the takeover's: " + longest.strip() + " s");
 
                 assertThat(cluster.cistern("share", "clients", "home")).contains("Linux NFSv4");
                 comesBackFromASnapshot(cluster, guest);

@@ -73,9 +73,8 @@ final class RealScenarios implements AutoCloseable {
                     for (int i = 0; i < 2; i++) {
                         String leader = cluster.leaderOf(volume);
                         List<String> others =
-                                new ArrayList<>(List.of("n0", "n1", "n2")).stream()
-                                        .filter(n -> !n.equals(leader))
-                                        .toList();
+                                new ArrayList<>(List.of("n0", "n1", "n2"))
+                                        .stream().filter(n -> !n.equals(leader)).toList();
                         long away = cluster.pid(others.getFirst());
                         cluster.freeze(away);
                         cluster.kill(others.getLast());
@@ -115,7 +114,8 @@ final class RealScenarios implements AutoCloseable {
         cluster.cistern("verify", volume);
         cluster.cistern("detach", volume);
         cluster.cistern("volume", "delete", volume);
-        JsonNode jobNode = JSON.readTree(output.substring(output.indexOf('{'))).path("jobs").path(0);
+        JsonNode jobNode =
+                JSON.readTree(output.substring(output.indexOf('{'))).path("jobs").path(0);
         long writes = jobNode.path("write").path("total_ios").asLong();
         long reads = jobNode.path("read").path("total_ios").asLong();
         assertThat(writes).isPositive();

@@ -48,7 +48,7 @@ public final class SimDisk {
     }
 
     private final class Content {
-        final byte[] bytes;
+        byte[] bytes;
         final TreeMap<Integer, byte[]> unsynced = new TreeMap<>();
 
         Content(int size) {
@@ -364,6 +364,16 @@ public final class SimDisk {
             }
             read(offset, dst);
             return true;
+        }
+
+        @Override
+        public void extend(long from, long bytes) throws IOException {
+            if (troubles.failWrites) {
+                throw new IOException("pwrite: errno 5, Input/output error");
+            }
+            byte[] longer = new byte[(int) bytes];
+            System.arraycopy(content.bytes, 0, longer, 0, (int) from);
+            content.bytes = longer;
         }
 
         @Override

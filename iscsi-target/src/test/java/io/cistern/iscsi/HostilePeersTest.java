@@ -41,8 +41,8 @@ class HostilePeersTest {
         assertThat(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start)).isLessThan(4);
     }
 
-    /// A session with another target that works without a pause while others attack, and how long it
-    /// had to wait.
+    /// A session with another target that works without a pause while others attack, and how long
+    /// it had to wait.
     private final class Bystander implements AutoCloseable {
         private static final long LONGEST_NS = 2_000_000_000L;
 

@@ -385,8 +385,7 @@ class LogInspectorTest {
         }
         List<Path> synced = new ArrayList<>();
         LogInspector.inspect(log, -1, synced::add);
-        assertThat(synced)
-                .contains(log.resolve(closed.name()), log.resolve(open.name()), log);
+        assertThat(synced).contains(log.resolve(closed.name()), log.resolve(open.name()), log);
         assertThat(LogInspector.inspect(log, -1).lastIndex()).isEqualTo(1);
     }
 }

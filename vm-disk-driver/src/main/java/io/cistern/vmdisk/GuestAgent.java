@@ -20,8 +20,9 @@ import java.util.concurrent.TimeUnit;
 /// QEMU's guest agent behind a Unix socket: it freezes the guest's file systems for a snapshot. For
 /// one thread. A guest that does not answer within the patience given is not waited for.
 ///
-/// The agent cannot tell its clients apart: an answer to an earlier one may still be in the channel.
-/// So each connection begins with `guest-sync`, and passes over whatever comes before its answer.
+/// The agent cannot tell its clients apart: an answer to an earlier one may still be in the
+/// channel. So each connection begins with `guest-sync`, and passes over whatever comes before its
+/// answer.
 public final class GuestAgent implements AutoCloseable {
     private static final int MAX_LINE_BYTES = 1 << 20;
 

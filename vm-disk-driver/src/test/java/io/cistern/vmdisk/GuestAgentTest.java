@@ -75,8 +75,7 @@ class GuestAgentTest {
             assertThat(agent.freeze()).isEqualTo(2);
             assertThat(agent.thaw()).isEqualTo(2);
         }
-        assertThat(asked)
-                .startsWith("guest-sync", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw");
+        assertThat(asked).startsWith("guest-sync", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw");
     }
 
     @Test

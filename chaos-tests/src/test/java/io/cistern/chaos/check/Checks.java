@@ -99,8 +99,8 @@ public final class Checks {
     /// @param disk bytes of slots its disk has given out
     /// @param reopened the same, counted anew from the map after a restart
     ///
-    /// Between replicas they may differ by some slots: when garbage is collected decides whether a
-    /// zeroed range keeps its slot, and each collects when it likes.
+    ///   Between replicas they may differ by some slots: when garbage is collected decides whether
+    ///   a zeroed range keeps its slot, and each collects when it likes.
     public record Books(String replica, long rows, long held, long disk, long reopened) {}
 
     public static List<String> booksEqual(List<Books> all) {

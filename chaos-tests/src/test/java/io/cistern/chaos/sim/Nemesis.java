@@ -162,7 +162,10 @@ final class Nemesis {
         later(
                 fault.nanos() / 2,
                 () -> {
-                    if (node.machine() == null && !cluster.rebuilding() && !over && (beyond || cluster.othersServe(node))) {
+                    if (node.machine() == null
+                            && !cluster.rebuilding()
+                            && !over
+                            && (beyond || cluster.othersServe(node))) {
                         damage.run();
                     }
                 });

@@ -193,9 +193,15 @@ public final class Seeds {
                 }
             }
         }
-        seeds.sums.forEach((s, sum) -> System.out.printf(
-                "%-12s runs %d bad %d faults %d operations %d stall %d ms%n",
-                s, sum.runs, sum.bad, sum.faults, sum.operations, sum.stallNanos / 1_000_000));
+        seeds.sums.forEach((s, sum) ->
+                System.out.printf(
+                        "%-12s runs %d bad %d faults %d operations %d stall %d ms%n",
+                        s,
+                        sum.runs,
+                        sum.bad,
+                        sum.faults,
+                        sum.operations,
+                        sum.stallNanos / 1_000_000));
         System.out.printf(
                 "%d seeds, %d bad, %.1f s%n",
                 done, seeds.failures.size(), (System.nanoTime() - began) / 1e9);

@@ -229,6 +229,7 @@ public final class SimCluster implements AutoCloseable {
         return new GroupTuning(
                 options.checkpointBytes,
                 Duration.ofSeconds(2),
+                0,
                 Duration.ofMillis(50),
                 Duration.ofSeconds(1),
                 Duration.ofMillis(200),

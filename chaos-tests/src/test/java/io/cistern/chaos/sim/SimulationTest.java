@@ -31,8 +31,7 @@ class SimulationTest {
     @ValueSource(longs = {67, 104})
     void whatWasFoundOnceStaysMended(long seed) {
         Plan plan = Plan.of(seed, null);
-        Plan unrestricted =
-                new Plan(seed, plan.scenario(), plan.faults(), plan.operations(), true);
+        Plan unrestricted = new Plan(seed, plan.scenario(), plan.faults(), plan.operations(), true);
         Result result = Seeds.run(unrestricted);
         assertThat(result.wrong()).as(Seeds.report(unrestricted)).isEmpty();
     }

@@ -103,8 +103,7 @@ record CopyList(
         list.get(at + 8, bytes);
         int codeSet = list.get(at + 4) & 0x0f;
         int type = list.get(at + 5) & 0x3f;
-        LuNexus found =
-                nexus.unit().copyDomain().find(nexus, new Designator(codeSet, type, bytes));
+        LuNexus found = nexus.unit().copyDomain().find(nexus, new Designator(codeSet, type, bytes));
         if (found == null) {
             throw Refusal.of(Condition.COPY_TARGET_NOT_REACHABLE);
         }

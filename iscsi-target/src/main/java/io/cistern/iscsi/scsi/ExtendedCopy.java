@@ -4,8 +4,8 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
-/// EXTENDED COPY (LID1) (SPC-4 6.4): block to block, within this logical unit and between those
-/// of a [CopyDomain]. Copies of a range onto itself move the bytes as if all were read before any is
+/// EXTENDED COPY (LID1) (SPC-4 6.4): block to block, within this logical unit and between those of
+/// a [CopyDomain]. Copies of a range onto itself move the bytes as if all were read before any is
 /// written.
 final class ExtendedCopy implements Operation {
     private static final int CHUNK_BYTES = 1 << 20;
@@ -54,8 +54,7 @@ final class ExtendedCopy implements Operation {
     }
 
     /// A segment of two ranges that lie within their units.
-    private record Copy(
-            GuardedIo source, GuardedIo destination, long from, long to, long bytes) {
+    private record Copy(GuardedIo source, GuardedIo destination, long from, long to, long bytes) {
         CompletableFuture<Void> run() {
             // From its end where it writes over what is still to be read.
             boolean backwards =

@@ -176,7 +176,8 @@ final class CopyReceiver {
             if (page.end() && missing.isEmpty()) {
                 return newest;
             }
-            // Rows fetched by name may show newer entries than the page that named them: it is asked
+            // Rows fetched by name may show newer entries than the page that named them: it is
+            // asked
             // once more for what follows it, and tells how far the sender is now.
             after = page.end() ? page.rows().getLast().key() : page.last();
             long fresh = copiedBytes.sum() - durable;

@@ -246,9 +246,10 @@ final class Replica implements VolumeStateMachine.Listener {
     }
 
     /// Goes on until it succeeds or the replica is closed, if a copy has begun: nothing may be
-    /// applied then before it is complete. Where none could begin it fails, and Raft asks again. Where the leader does not answer any more, another member's
-    /// state will do: with the leader lost, this replica may be the one that a majority lacks, and
-    /// no other leader can commit anything while it waits.
+    /// applied then before it is complete. Where none could begin it fails, and Raft asks again.
+    /// Where the leader does not answer any more, another member's state will do: with the leader
+    /// lost, this replica may be the one that a majority lacks, and no other leader can commit
+    /// anything while it waits.
     private void install(
             Peer leader, LogPosition firstAvailable, CompletableFuture<LogPosition> done) {
         Running now = running.getNow(null);

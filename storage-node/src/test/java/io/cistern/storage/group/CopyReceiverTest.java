@@ -21,7 +21,6 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -75,13 +74,14 @@ class CopyReceiverTest {
             InetSocketAddress[] address = new InetSocketAddress[1];
             NodePeers peers = new NodePeers(client, node -> address[0], Duration.ofSeconds(5));
             try (NodeParts parts =
-                    new NodeParts("n2", peers, GroupTuning.DEFAULT, InstantSource.system())) {
+                    new NodeParts(new PooledThreads("n2"), peers, GroupTuning.DEFAULT)) {
                 CopySource copies =
                         new CopySource(
                                 source,
                                 () -> {
                                     throw new AssertionError("nothing is damaged");
                                 },
+                                new IoMeter(System::nanoTime),
                                 parts);
                 server.register(
                         Wire.COPY_OPEN,
@@ -130,7 +130,7 @@ class CopyReceiverTest {
                 Store target = to.openStore(1);
                 // As after a copy that was interrupted: rows are named, and asked for by name.
                 target.importBegin();
-                long position = new CopyReceiver(GROUP, target, parts).copy("n1").index();
+                long position = new CopyReceiver(GROUP, target, parts).copy("n1", 0).index();
                 assertThat(newest.get()).isGreaterThan(position);
                 assertThat(target.readableFrom()).isGreaterThanOrEqualTo(newest.get());
                 copies.closeAll();

@@ -26,8 +26,8 @@ import org.slf4j.LoggerFactory;
 ///
 /// Format 1, JSON: `format`, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
 /// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`,
-/// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last `crc32c`,
-/// eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
+/// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last
+/// `crc32c`, eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
 ///
 /// @param nodes where the cluster's nodes listen for the node wire (`host:port`), as last known
 /// @param next the cluster's id once a [Rescue] that has begun is done; absent where none has

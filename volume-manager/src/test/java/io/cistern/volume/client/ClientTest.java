@@ -245,8 +245,7 @@ class ClientTest {
         long shown = local.visibleIndex();
         local.local = false;
         assertThat(read(device, 0, 512)).containsOnly(4);
-        assertThat(group.servers.stream().mapToLong(server -> server.asked).max())
-                .hasValue(shown);
+        assertThat(group.servers.stream().mapToLong(server -> server.asked).max()).hasValue(shown);
     }
 
     @Test

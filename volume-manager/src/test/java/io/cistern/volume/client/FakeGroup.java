@@ -146,6 +146,7 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
 
         /// What the last read had to show.
         volatile long asked = -1;
+
         private final Set<CompletableFuture<?>> pending = ConcurrentHashMap.newKeySet();
 
         Server(int number) {

@@ -30,7 +30,9 @@ class NodeFileTest {
                 List.of(
                         new LocalReplica(
                                 1, "n1.2", 0, List.of(new NodeOrder.Place("n1.2", "n1", "h:1")))),
-                new TreeMap<>(Map.of("n1", "h:2")));
+                new TreeMap<>(Map.of("n1", "h:2")),
+                null,
+                null);
     }
 
     @Test
