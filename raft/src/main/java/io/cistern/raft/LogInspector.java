@@ -62,12 +62,14 @@ final class LogInspector {
     record Segment(Path path, long start, long end, boolean open) {}
 
     private final Path directory;
+    private final boolean mayDrop;
     private final Sync sync;
     private long next;
     private long term;
 
-    private LogInspector(Path directory, Sync sync) {
+    private LogInspector(Path directory, boolean mayDrop, Sync sync) {
         this.directory = directory;
+        this.mayDrop = mayDrop;
         this.sync = sync;
     }
 
@@ -81,7 +83,7 @@ final class LogInspector {
     ///
     /// @throws LogDamagedException saying what is damaged and where
     static Result inspectWhole(Path directory) throws IOException, LogDamagedException {
-        return new LogInspector(directory, false).inspect(Long.MAX_VALUE - 1);
+        return new LogInspector(directory, false, LogInspector::force).inspect(Long.MAX_VALUE - 1);
     }
 
     /// Checks the segments in `directory` and cuts a torn end off. Damage in closed segments that
@@ -96,7 +98,7 @@ final class LogInspector {
 
     static Result inspect(Path directory, long checkpoint, Sync sync)
             throws IOException, LogDamagedException {
-        return new LogInspector(directory, sync).inspect(checkpoint);
+        return new LogInspector(directory, true, sync).inspect(checkpoint);
     }
 
     private static void force(Path path) throws IOException {
