@@ -19,6 +19,7 @@ import org.slf4j.LoggerFactory;
 ///
 /// ```
 /// replica                     whose log it is, see ReplicaFile
+/// committed                   how far it must reach, see CommittedFile
 /// <uuid>/current/raft-meta       Ratis: term and vote, as text
 /// <uuid>/current/raft-meta.conf  Ratis: the last applied configuration entry
 /// <uuid>/current/log_…           Ratis: the log
@@ -41,6 +42,7 @@ final class ReplicaStore {
     private final GroupId group;
 
     private long lastIndexAtOpen = -1;
+    private long committed = -1;
     private ReplicaFile file;
 
     private ReplicaStore(Path directory, ReplicaFile file) {
@@ -102,7 +104,8 @@ final class ReplicaStore {
             throw new LogDamagedException(current.resolve(META) + " is missing");
         }
         checkVote();
-        LogInspector.Result found = LogInspector.inspect(current, checkpoint.index());
+        committed = CommittedFile.read(directory);
+        LogInspector.Result found = LogInspector.inspect(current, checkpoint.index(), committed);
         lastIndexAtOpen = Math.max(found.lastIndex(), checkpoint.index());
         restoreMembers();
         log.info(
@@ -181,6 +184,14 @@ final class ReplicaStore {
             }
         } catch (LogDamagedException e) {
             throw new IOException(e.getMessage(), e);
+        }
+    }
+
+    /// All up to `index` is committed, and durable here.
+    synchronized void committed(long index) throws IOException {
+        if (index > committed) {
+            CommittedFile.write(directory, index);
+            committed = index;
         }
     }
 

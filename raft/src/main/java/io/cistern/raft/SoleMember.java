@@ -109,6 +109,8 @@ public final class SoleMember {
                             file.term(),
                             file.vote(),
                             entry);
+            // What is there counts, also where it is known to have been more.
+            Files.deleteIfExists(replica.resolve(CommittedFile.NAME));
             changed.write(replica);
         } catch (LogDamagedException e) {
             throw damaged(replica, e);
