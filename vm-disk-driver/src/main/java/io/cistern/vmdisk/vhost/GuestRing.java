@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 
-/// One ring and its requests: request `slot` has its descriptors in an indirect table of its
-/// own, or, where indirect descriptors were not negotiated, three entries of the ring.
+/// One ring and its requests: request `slot` has its descriptors in an indirect table of its own,
+/// or, where indirect descriptors were not negotiated, three entries of the ring.
 ///
 /// ```
 /// ring    := descriptors available used          each aligned

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// The requests of a ring that runs: taken from it, started on the device, answered. For whoever holds
-/// the set-up's lock.
+/// The requests of a ring that runs: taken from it, started on the device, answered. For whoever
+/// holds the set-up's lock.
 ///
 /// ```
 /// in the ring --take--> in flight --start--> with the device --answer--> in the batch --publish--> seen
