@@ -201,8 +201,7 @@ public final class VhostBench {
         }
     }
 
-    private static Score measure(
-            GuestRing ring, Load load, long deviceBytes, long pid, int seconds)
+    private static Score measure(GuestRing ring, Load load, long deviceBytes, long pid, int seconds)
             throws IOException {
         int type = load.rw().equals("randread") ? READ : WRITE;
         int bytes =
