@@ -67,6 +67,10 @@ final class SimReplica implements RaftGroup {
     private long commit;
     private long applied;
     private boolean applying;
+
+    /// The state machine has an entry, and may wait.
+    private boolean busy;
+
     private boolean installing;
     private boolean failed;
     private boolean closed;
@@ -585,7 +589,7 @@ final class SimReplica implements RaftGroup {
             return;
         }
         follow(from, term);
-        if (installing) {
+        if (installing || busy) {
             return;
         }
         if (first.index() - 1 <= applied) {
@@ -672,6 +676,7 @@ final class SimReplica implements RaftGroup {
         LogPosition position = new LogPosition(entry.term(), index);
         List<@Nullable Object> results = List.of();
         applying = true;
+        busy = true;
         try {
             if (entry.members() != null || entry.first()) {
                 target.advance(position);
@@ -692,6 +697,7 @@ final class SimReplica implements RaftGroup {
             return;
         } finally {
             applying = false;
+            busy = false;
         }
         applied = index;
         waiters.advanceTo(index);

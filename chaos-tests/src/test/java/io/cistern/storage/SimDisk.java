@@ -42,6 +42,10 @@ public final class SimDisk {
         /// The process ends in the next checkpoint, at this step.
         Probe.@Nullable Step crashAt;
 
+        public void crashNowhere() {
+            crashAt = null;
+        }
+
         public void crashInCheckpoint(int step) {
             crashAt = Probe.Step.values()[step % Probe.Step.values().length];
         }
@@ -313,20 +317,33 @@ public final class SimDisk {
             }
             Content content = new Content((int) bytes);
             files.put(path.toString(), content);
-            return new SimFile(content);
+            return new SimFile(path, content);
         }
 
         @Override
         public DataFile open(Path path) {
-            return new SimFile(java.util.Objects.requireNonNull(files.get(path.toString())));
+            return new SimFile(path, java.util.Objects.requireNonNull(files.get(path.toString())));
         }
     }
 
     private final class SimFile implements DataFile {
+        private final Path path;
         private final Content content;
 
-        SimFile(Content content) {
+        SimFile(Path path, Content content) {
+            this.path = path;
             this.content = content;
+        }
+
+        @Override
+        public void extend(long from, long bytes) throws IOException {
+            if (troubles.failWrites) {
+                throw new IOException("extend " + path + ": errno 5, Input/output error");
+            }
+            try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
+                file.setLength(bytes);
+            }
+            content.bytes = Arrays.copyOf(content.bytes, (int) bytes);
         }
 
         @Override
@@ -364,16 +381,6 @@ public final class SimDisk {
             }
             read(offset, dst);
             return true;
-        }
-
-        @Override
-        public void extend(long from, long bytes) throws IOException {
-            if (troubles.failWrites) {
-                throw new IOException("pwrite: errno 5, Input/output error");
-            }
-            byte[] longer = new byte[(int) bytes];
-            System.arraycopy(content.bytes, 0, longer, 0, (int) from);
-            content.bytes = longer;
         }
 
         @Override

@@ -90,7 +90,13 @@ final class Nemesis {
             case BAD_NET -> {
                 cluster.event("the network is bad");
                 cluster.net().weather(50_000, 40_000_000, 0.15, 0.05);
-                later(fault.nanos(), () -> cluster.net().weather(30_000, 400_000, 0, 0));
+                later(
+                        fault.nanos(),
+                        () -> {
+                            if (!over) {
+                                cluster.net().weather(30_000, 400_000, 0, 0);
+                            }
+                        });
             }
             case ROT -> {
                 for (int i = 0; i < 3; i++) {
@@ -131,7 +137,9 @@ final class Nemesis {
         cluster.event(
                 node.name() + (in ? " hears nobody" : "") + (out ? " is heard by nobody" : ""));
         List<String> others =
-                List.of("n0", "n1", "n2", "c0", "c1", "c2", "c3", "admin", "dependent");
+                sim.chance(0.5)
+                        ? List.of("n0", "n1", "n2")
+                        : List.of("n0", "n1", "n2", "c0", "c1", "c2", "c3", "admin", "dependent");
         for (String other : others) {
             if (!other.equals(node.name())) {
                 if (in) {

@@ -327,8 +327,7 @@ public final class SimCluster implements AutoCloseable {
 
     /// Starts what is down at once, and lets everything go on.
     public void heal() {
-        net.mendAll();
-        net.weather(30_000, 400_000, 0, 0);
+        net.calm();
         for (Node node : nodes) {
             node.downUntil = 0;
             Machine machine = node.machine;
@@ -339,6 +338,7 @@ public final class SimCluster implements AutoCloseable {
             }
             node.disk.troubles().failWrites = false;
             node.disk.troubles().failSyncs = false;
+            node.disk.troubles().crashNowhere();
             node.disk.troubles().lostWrite = 0;
             node.disk.troubles().misdirectedWrite = 0;
         }

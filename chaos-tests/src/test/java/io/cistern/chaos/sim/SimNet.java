@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
 /// lost only with the connection or a cut; what a caller gave up may still arrive.
 public final class SimNet {
     private static final long RESET_NANOS = 2_000_000;
+    private static final long FIRST_RESEND_NANOS = 200_000_000;
+    private static final long MOST_RESEND_NANOS = 3_200_000_000L;
 
     private final Sim sim;
     private final Set<String> cuts = new HashSet<>();
@@ -28,6 +30,7 @@ public final class SimNet {
     private long leastDelay = 30_000;
     private long mostDelay = 400_000;
     private double loss;
+    private double resets = 0.005;
     private double doubled;
     private long sent;
     private long lost;
@@ -49,12 +52,22 @@ public final class SimNet {
 
     /// How messages fare from now on.
     ///
-    /// @param loss of messages that are on their own, and of connections per call
+    /// Connections break now and then in any weather, with what is on its way back.
+    ///
+    /// @param loss of messages that are on their own
     public void weather(long leastDelay, long mostDelay, double loss, double doubled) {
         this.leastDelay = leastDelay;
         this.mostDelay = mostDelay;
         this.loss = loss;
         this.doubled = doubled;
+        this.resets = loss > 0 ? 0.04 : 0.005;
+    }
+
+    /// Nothing goes wrong any more.
+    public void calm() {
+        weather(30_000, 400_000, 0, 0);
+        resets = 0;
+        cuts.clear();
     }
 
     public void cut(String from, String to) {
@@ -63,10 +76,6 @@ public final class SimNet {
 
     public void mend(String from, String to) {
         cuts.remove(from + ">" + to);
-    }
-
-    public void mendAll() {
-        cuts.clear();
     }
 
     private boolean cutOff(String from, String to) {
@@ -141,19 +150,25 @@ public final class SimNet {
             open.add(answer);
             sim.afterOwn(caller, timeout.toNanos(), () -> fail(answer, "no answer in time"));
             sent++;
-            if (cutOff(from, to)) {
-                lost++;
-            } else if (!from.equals(to) && sim.chance(loss / 4)) {
+            if (!from.equals(to) && sim.chance(resets)) {
                 lost++;
                 sim.after(caller, RESET_NANOS, this::reset);
             } else {
-                lastThere = Math.max(lastThere + 1, sim.now() + delay(from, to));
-                sim.after(
-                        sim.harness(),
-                        lastThere - sim.now(),
-                        () -> arrive(opcode, request, answer));
+                there(opcode, request, answer, FIRST_RESEND_NANOS);
             }
             return answer;
+        }
+
+        /// Through a cut nothing arrives, but it is sent again until the cut is mended.
+        private void there(
+                int opcode, byte[] request, CompletableFuture<ByteBuf> answer, long resend) {
+            if (cutOff(from, to)) {
+                long next = Math.min(MOST_RESEND_NANOS, 2 * resend);
+                sim.after(sim.harness(), resend, () -> there(opcode, request, answer, next));
+                return;
+            }
+            lastThere = Math.max(lastThere + 1, sim.now() + delay(from, to));
+            sim.after(sim.harness(), lastThere - sim.now(), () -> arrive(opcode, request, answer));
         }
 
         private void reset() {
@@ -224,11 +239,16 @@ public final class SimNet {
 
         private void back(Runnable arrives) {
             sent++;
+            back(arrives, FIRST_RESEND_NANOS);
+        }
+
+        private void back(Runnable arrives, long resend) {
             if (cutOff(to, from)) {
-                lost++;
+                long next = Math.min(MOST_RESEND_NANOS, 2 * resend);
+                sim.after(sim.harness(), resend, () -> back(arrives, next));
                 return;
             }
-            if (!from.equals(to) && sim.chance(loss / 4)) {
+            if (!from.equals(to) && sim.chance(resets)) {
                 lost++;
                 sim.after(caller, RESET_NANOS, this::reset);
                 return;

@@ -54,6 +54,7 @@ public final class Workload {
         final String client;
         final int volume;
         final @Nullable Machine machine;
+        long attachment;
         long endsAt = Op.NEVER;
 
         Tenure(String client, int volume, @Nullable Machine machine) {
@@ -70,7 +71,7 @@ public final class Workload {
     private final Plan plan;
     private final SimClient admin;
     private final List<Entry> entries = new ArrayList<>();
-    private final Map<Integer, Tenure> holders = new TreeMap<>();
+    private final List<Tenure> holders = new ArrayList<>();
     private final Map<Recording, Recorder> open = new LinkedHashMap<>();
     private final long[] lastCell = new long[3];
     private final List<Snapshots.Taken> snapshots = new ArrayList<>();
@@ -131,7 +132,7 @@ public final class Workload {
             CompletableFuture<?> made =
                     admin.execute(
                             new Command.CreateVolume(volume, VOLUME_BYTES, Command.Limits.NONE, 1));
-            if (!sim.run(60_000_000_000L, made::isDone) || made.isCompletedExceptionally()) {
+            if (!sim.run(60_000_000_000L, made::isDone) || failed(made)) {
                 throw new IllegalStateException("no volume could be made: " + made);
             }
         }
@@ -145,6 +146,12 @@ public final class Workload {
         if (plan.mode == AttachMode.SHARED) {
             depend();
         }
+    }
+
+    /// An answer may be lost, and the command sent once more.
+    private static boolean failed(CompletableFuture<?> made) {
+        return made.isCompletedExceptionally()
+                && CisternException.of(made.exceptionNow()).code() != ErrorCode.ALREADY_EXISTS;
     }
 
     /// A client within a node, from now until the node's process ends; then another one.
@@ -204,10 +211,7 @@ public final class Workload {
                         return;
                     }
                     if (plan.mode == AttachMode.EXCLUSIVE) {
-                        Tenure before = holders.put(volume, tenure);
-                        if (before != null) {
-                            before.endsAt = Math.min(before.endsAt, sim.now());
-                        }
+                        hold(tenure, device.attachment());
                     }
                     int depth = 1 + sim.random().nextInt(4);
                     int[] budget = {left};
@@ -216,6 +220,19 @@ public final class Workload {
                     }
                     takeOverAgain(client, machine, device, tenure, budget);
                 });
+    }
+
+    /// Attachments end those before them; their answers may come in another order.
+    private void hold(Tenure tenure, long attachment) {
+        tenure.attachment = attachment;
+        for (Tenure other : holders) {
+            if (other.volume == tenure.volume && other.attachment < attachment) {
+                other.endsAt = Math.min(other.endsAt, sim.now());
+            } else if (other.volume == tenure.volume) {
+                tenure.endsAt = Math.min(tenure.endsAt, sim.now());
+            }
+        }
+        holders.add(tenure);
     }
 
     /// Who was fenced off comes back after a while, and fences the other one off.
