@@ -23,6 +23,7 @@ import org.apache.ratis.proto.RaftProtos.TermIndexProto;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.server.DivisionInfo;
 import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.statemachine.SnapshotInfo;
 import org.apache.ratis.thirdparty.com.google.protobuf.MessageLite;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -208,6 +209,15 @@ final class Replica {
 
     void startElection(StartLeaderElectionRequestProto request, Responder responder) {
         control.execute(() -> answer(responder, () -> server.startLeaderElection(request)));
+    }
+
+    /// True from the moment at which a state has been installed until Ratis' log is told of it, see
+    /// [#settle]. Others would vote for this replica by what its state holds; as a leader it would
+    /// then append behind the old end of its log, and never get anywhere. Nothing is lost by not
+    /// standing: what the state holds is committed, so a majority of the others has it in its log.
+    boolean logEndsBeforeState() {
+        SnapshotInfo state = division.getStateMachine().getLatestSnapshot();
+        return state != null && division.getRaftLog().getNextIndex() <= state.getIndex();
     }
 
     void installSnapshot(InstallSnapshotRequestProto request, Responder responder) {
