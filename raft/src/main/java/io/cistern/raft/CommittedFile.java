@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
 import io.cistern.block.Crc32c;
+import io.cistern.block.DurableFiles;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -68,6 +69,6 @@ final class CommittedFile {
 
     /// Replaces the file, durably.
     static void write(Path directory, long index) throws IOException {
-        ReplicaFile.replace(directory.resolve(NAME), encode(index));
+        DurableFiles.replace(directory.resolve(NAME), encode(index));
     }
 }

@@ -1,5 +1,6 @@
 package io.cistern.raft;
 
+import io.cistern.block.DurableFiles;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -86,7 +87,7 @@ final class LogInspector {
     ///
     /// @throws LogDamagedException saying what is damaged and where
     static Result inspectWhole(Path directory) throws IOException, LogDamagedException {
-        return new LogInspector(directory, false, -1, LogInspector::force)
+        return new LogInspector(directory, false, -1, DurableFiles::sync)
                 .inspect(Long.MAX_VALUE - 1);
     }
 
@@ -100,8 +101,7 @@ final class LogInspector {
     static Result inspect(Path directory, long checkpoint, long committed)
             throws IOException, LogDamagedException {
         long mustReach = committed > checkpoint ? committed : -1;
-        return new LogInspector(directory, true, mustReach, LogInspector::force)
-                .inspect(checkpoint);
+        return new LogInspector(directory, true, mustReach, DurableFiles::sync).inspect(checkpoint);
     }
 
     static Result inspect(Path directory, long checkpoint) throws IOException, LogDamagedException {
@@ -111,12 +111,6 @@ final class LogInspector {
     static Result inspect(Path directory, long checkpoint, Sync sync)
             throws IOException, LogDamagedException {
         return new LogInspector(directory, true, -1, sync).inspect(checkpoint);
-    }
-
-    private static void force(Path path) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            channel.force(true);
-        }
     }
 
     private Result inspect(long checkpoint) throws IOException, LogDamagedException {

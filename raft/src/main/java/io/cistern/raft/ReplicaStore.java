@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.io.StringReader;
@@ -71,8 +72,7 @@ final class ReplicaStore {
                     directory.resolve(ReplicaFile.NAME) + " is missing beside a log");
         }
         if (found == null) {
-            ReplicaFile.syncDirectory(
-                    Objects.requireNonNull(directory.toAbsolutePath().getParent()));
+            DurableFiles.sync(Objects.requireNonNull(directory.toAbsolutePath().getParent()));
             wanted.write(directory);
             return new ReplicaStore(directory, wanted);
         }
@@ -144,7 +144,7 @@ final class ReplicaStore {
                 && (!Files.exists(conf)
                         || !Arrays.equals(Files.readAllBytes(conf), file.members()))) {
             log.info("{}: taking the membership from {}", conf, ReplicaFile.NAME);
-            ReplicaFile.replace(conf, file.members());
+            DurableFiles.replace(conf, file.members());
         }
     }
 
@@ -176,7 +176,7 @@ final class ReplicaStore {
 
     /// Makes the vote that Ratis has stored durable: its rename, and the copy of it.
     synchronized void voted() throws IOException {
-        ReplicaFile.syncDirectory(current);
+        DurableFiles.sync(current);
         try {
             Vote vote = readVote();
             if (vote.term != file.term() || !vote.peer.equals(file.vote())) {

@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -147,7 +148,7 @@ public final class SoleMember {
                             .put(HEADER)
                             .put(frame)
                             .array();
-            ReplicaFile.replace(next, bytes);
+            DurableFiles.replace(next, bytes);
         } else {
             Path last = open.getFirst();
             byte[] bytes = Files.readAllBytes(last);

@@ -163,47 +163,50 @@ class DamagedReplicaTest {
         zero(log, starts.get(starts.size() - 2), bytes.length);
     }
 
-    @Test
-    void aLogThatEndsBeforeWhatWasCommittedInItIsDamaged() throws Exception {
+    private interface Check {
+        void of(Cluster cluster, String damaged) throws Exception;
+    }
+
+    private void eachDamage(Check check) throws Exception {
         for (Damage damage :
                 List.<Damage>of(
                         DamagedReplicaTest::zeroFirstPage, DamagedReplicaTest::zeroLastEntries)) {
             home = Files.createTempDirectory(directory, "case");
             try (Cluster cluster = Cluster.of(home, 3)) {
-                String node = damagedFollower(cluster, damage);
-                refused(cluster, node, "its end is lost");
-                // Nothing was changed, and it stays refused.
-                refused(cluster, node, "its end is lost");
+                check.of(cluster, damagedFollower(cluster, damage));
             }
         }
+    }
+
+    @Test
+    void aLogThatEndsBeforeWhatWasCommittedInItIsDamaged() throws Exception {
+        eachDamage((cluster, node) -> {
+            refused(cluster, node, "its end is lost");
+            // Nothing was changed, and it stays refused.
+            refused(cluster, node, "its end is lost");
+        });
     }
 
     /// As when the process was killed before it noted what was committed.
     @Test
     void whatAFollowerLostUnnoticedIsSentToItAgain() throws Exception {
-        for (Damage damage :
-                List.<Damage>of(
-                        DamagedReplicaTest::zeroFirstPage, DamagedReplicaTest::zeroLastEntries)) {
-            home = Files.createTempDirectory(directory, "case");
-            try (Cluster cluster = Cluster.of(home, 3)) {
-                String node = damagedFollower(cluster, damage);
-                Files.delete(replica(node).resolve(CommittedFile.NAME));
-                RaftGroup again = cluster.open(node);
-                cluster.awaitApplied(Cluster.propose(cluster.leader(), "more").index());
-                assertThat(cluster.machine(again).applied)
-                        .containsExactly(
-                                "kept0", "kept1", "kept2", "kept3", "kept4", "meanwhile", "more");
-                // It counts again: with one more away, these two are the majority.
-                RaftGroup third =
-                        cluster.others(cluster.leader()).stream()
-                                .filter(group -> group != again)
-                                .findFirst()
-                                .orElseThrow();
-                third.close();
-                cluster.replicas.remove(third.self().node());
-                assertThat(Cluster.propose(cluster.leader(), "last").result()).isEqualTo(8);
-            }
-        }
+        eachDamage((cluster, node) -> {
+            Files.delete(replica(node).resolve(CommittedFile.NAME));
+            RaftGroup again = cluster.open(node);
+            cluster.awaitApplied(Cluster.propose(cluster.leader(), "more").index());
+            assertThat(cluster.machine(again).applied)
+                    .containsExactly(
+                            "kept0", "kept1", "kept2", "kept3", "kept4", "meanwhile", "more");
+            // It counts again: with one more away, these two are the majority.
+            RaftGroup third =
+                    cluster.others(cluster.leader()).stream()
+                            .filter(group -> group != again)
+                            .findFirst()
+                            .orElseThrow();
+            third.close();
+            cluster.replicas.remove(third.self().node());
+            assertThat(Cluster.propose(cluster.leader(), "last").result()).isEqualTo(8);
+        });
     }
 
     @Test
