@@ -113,36 +113,86 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     }
 
     /// Makes sure that a client that is given state in a share could reclaim it, and that its
-    /// session is known to the share's next owner. Blocks.
+    /// session is known to the share's next owner. To be called before state is given and once more
+    /// before that is answered: what a client has not had for a while is forgotten ([#tidy]).
+    /// Blocks.
     ///
-    /// @param opens whether it is to have opens, and not only to make changes
-    public void record(Client client, OpenShare share, boolean opens) {
+    /// @param kinds [io.cistern.nas.state.Kinds] of state that it is to have; NONE where it only
+    ///   makes changes
+    public void record(Client client, OpenShare share, int kinds) {
         settle(share);
         long id = share.entry().id();
         RecordKey key = new RecordKey(client.id(), id);
-        CompletableFuture<Void> write;
-        synchronized (writing) {
-            KnownClient known = state().toRecord(client, id, opens);
-            if (known == null) {
-                write = writing.get(key);
-            } else {
-                write = share.files().changeState(List.of(recordOf(known)));
-                writing.put(key, write);
-            }
-        }
-        if (write == null) {
-            return;
-        }
-        try {
-            await(write);
-        } catch (RuntimeException e) {
-            state().recordFailed(client, id);
-            throw e;
-        } finally {
+        while (true) {
+            CompletableFuture<Void> write;
+            boolean other;
             synchronized (writing) {
-                writing.remove(key, write);
+                CompletableFuture<Void> running = writing.get(key);
+                other = running != null;
+                if (running == null) {
+                    KnownClient known = state().toRecord(client, id, kinds);
+                    if (known == null) {
+                        return;
+                    }
+                    running = write(key, client, known, share.files());
+                }
+                write = running;
+            }
+            try {
+                await(write);
+            } catch (RuntimeException e) {
+                if (!other) {
+                    throw e;
+                }
             }
         }
+    }
+
+    /// Writes a record; the caller has [#writing].
+    private CompletableFuture<Void> write(
+            RecordKey key, Client client, KnownClient known, FileSystem files) {
+        CompletableFuture<Void> written = new CompletableFuture<>();
+        writing.put(key, written);
+        change(files, known)
+                .whenComplete((nothing, e) -> {
+                    if (e != null) {
+                        state().recordFailed(client, key.share);
+                    }
+                    synchronized (writing) {
+                        writing.remove(key, written);
+                    }
+                    if (e == null) {
+                        written.complete(null);
+                    } else {
+                        written.completeExceptionally(e);
+                    }
+                });
+        return written;
+    }
+
+    private static CompletableFuture<Void> change(FileSystem files, KnownClient known) {
+        try {
+            return files.changeState(List.of(recordOf(known)));
+        } catch (RuntimeException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    /// Takes back from the records what clients have not had for a while. To be called now and
+    /// then; does not block.
+    public void tidy() {
+        shares.forEach((share, files) -> {
+            for (Client client : state().recordedIn(share)) {
+                RecordKey key = new RecordKey(client.id(), share);
+                synchronized (writing) {
+                    KnownClient known =
+                            writing.containsKey(key) ? null : state().toForget(client, share);
+                    if (known != null) {
+                        write(key, client, known, files);
+                    }
+                }
+            }
+        });
     }
 
     private static StateChange recordOf(KnownClient client) {

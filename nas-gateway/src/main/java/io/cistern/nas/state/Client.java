@@ -41,8 +41,9 @@ public final class Client {
     final Map<Long, Recorded> recordedIn = new HashMap<>();
 
     /// @param version of the client
-    /// @param state whether it had opens there, and not only made changes
-    record Recorded(int version, boolean state) {}
+    /// @param kinds [Kinds] of state that it may have there; NONE where it only made changes
+    /// @param usedNanos when all of these kinds were in use
+    record Recorded(int version, int kinds, long usedNanos) {}
 
     Client(long id, ByteString owner, long verifier, Principal principal, String address) {
         this.id = id;

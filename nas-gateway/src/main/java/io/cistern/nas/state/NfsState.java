@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
 /// access. Everything in here lives as long as the server; what must outlive it, who may reclaim,
 /// is kept in the share by the [Listener].
 public final class NfsState {
+    /// A client is recorded as one that has state of a kind for that long after its last.
+    private static final long UNUSED_NANOS = 5_000_000_000L;
+
     private final Object mutex = new Object();
     private final int boot;
     private final StateLimits limits;
@@ -181,8 +184,9 @@ public final class NfsState {
             }
             client.reclaimComplete = true;
             graces.forEach((share, grace) -> {
-                if (grace.knows(client.owner())) {
-                    client.recordedIn.putIfAbsent(share, new Client.Recorded(0, true));
+                int kinds = grace.kindsOf(client.owner());
+                if (kinds != Kinds.NONE) {
+                    client.recordedIn.putIfAbsent(share, recorded(0, kinds));
                 }
                 grace.done(client.owner());
             });
@@ -225,10 +229,10 @@ public final class NfsState {
     /// @param known clients that had state before, or made changes
     public void shareOpened(long share, List<KnownClient> known) {
         synchronized (mutex) {
-            Set<ByteString> owners = new HashSet<>();
+            Map<ByteString, Integer> owners = new HashMap<>();
             for (KnownClient k : known) {
                 if (restore(share, k)) {
-                    owners.add(k.owner());
+                    owners.put(k.owner(), k.kinds());
                 }
             }
             if (owners.isEmpty()) {
@@ -253,20 +257,24 @@ public final class NfsState {
         }
         if (client != null && client.id() != known.id()) {
             // It has begun anew; if it is through with reclaiming it cannot want anything back.
-            boolean waits = !client.reclaimComplete && known.state();
+            boolean waits = !client.reclaimComplete && known.kinds() != Kinds.NONE;
             if (!waits) {
-                client.recordedIn.put(share, new Client.Recorded(0, known.state()));
+                client.recordedIn.put(share, recorded(0, known.kinds()));
             }
             return waits;
         }
         if (known.id() == 0) {
-            return known.state();
+            return known.kinds() != Kinds.NONE;
         }
         if (client == null || known.boot() != boot) {
             client = clients.restore(known);
         }
-        client.recordedIn.put(share, new Client.Recorded(client.version, known.state()));
-        return known.state() && !client.reclaimComplete;
+        client.recordedIn.put(share, recorded(client.version, known.kinds()));
+        return known.kinds() != Kinds.NONE && !client.reclaimComplete;
+    }
+
+    private Client.Recorded recorded(int version, int kinds) {
+        return new Client.Recorded(version, kinds, nanoTime.getAsLong());
     }
 
     /// Another server became the owner: what clients hold there is no longer ours to keep.
@@ -301,26 +309,48 @@ public final class NfsState {
         }
     }
 
-    /// Refuses what may not happen while others reclaim, or before this client has said that it has
-    /// nothing (more) to reclaim.
+    /// Whether a client that has not said that it is done may have had state of one of the kinds.
+    public boolean unreclaimed(long share, int kinds) {
+        synchronized (mutex) {
+            Grace grace = graces.get(share);
+            return grace != null
+                    && grace.active(nanoTime.getAsLong())
+                    && (grace.unreclaimed() & kinds) != 0;
+        }
+    }
+
+    /// Refuses an open that may be in the way of what others have to reclaim, and every one before
+    /// this client has said that it has nothing (more) to reclaim.
     ///
     /// @throws NfsException GRACE
-    public void checkMayTake(Client client, long share) {
+    public void checkMayOpen(Client client, long share, int access, int deny) {
+        checkMayTake(client, share, Kinds.inTheWayOfOpen(access, deny));
+    }
+
+    /// Likewise of a lock.
+    ///
+    /// @throws NfsException GRACE
+    public void checkMayLock(Client client, long share) {
+        checkMayTake(client, share, Kinds.IN_THE_WAY_OF_LOCKS);
+    }
+
+    private void checkMayTake(Client client, long share, int kinds) {
         synchronized (mutex) {
-            if (!client.reclaimComplete || inGrace(share)) {
+            if (!client.reclaimComplete || unreclaimed(share, kinds)) {
                 throw new NfsException(Status4.GRACE, "reclaiming is not over");
             }
         }
     }
 
+    /// @param kinds of state of which it had one, if it had what it wants to reclaim
     /// @throws NfsException NO_GRACE, RECLAIM_BAD
-    public void checkMayReclaim(Client client, long share) {
+    public void checkMayReclaim(Client client, long share, int kinds) {
         synchronized (mutex) {
             Grace grace = graces.get(share);
             if (client.reclaimComplete || grace == null || !inGrace(share)) {
                 throw new NfsException(Status4.NO_GRACE, "not the time to reclaim");
             }
-            if (!grace.knows(client.owner())) {
+            if ((grace.kindsOf(client.owner()) & kinds) == 0) {
                 throw new NfsException(Status4.RECLAIM_BAD, "it had nothing");
             }
         }
@@ -328,32 +358,65 @@ public final class NfsState {
 
     /// What has to be recorded of a client in a share before it is given more there.
     ///
-    /// @param state whether it is to have opens, and not only to make changes
+    /// @param kinds [Kinds] of state that it is to have; NONE where it only makes changes
     /// @return null: nothing new
-    public @Nullable KnownClient toRecord(Client client, long share, boolean state) {
+    public @Nullable KnownClient toRecord(Client client, long share, int kinds) {
         synchronized (mutex) {
             Client.Recorded known = client.recordedIn.get(share);
-            if (known != null && known.version() == client.version && (known.state() || !state)) {
+            int had = known == null ? Kinds.NONE : known.kinds();
+            client.recordedIn.put(share, recorded(client.version, had | kinds));
+            return known != null && known.version() == client.version && (had | kinds) == had
+                    ? null
+                    : known(client, had | kinds);
+        }
+    }
+
+    /// What is to be recorded of a client that has had no state of some kind for a while, so that
+    /// the share's next owner does not wait for it.
+    ///
+    /// @return null: nothing to be changed
+    public @Nullable KnownClient toForget(Client client, long share) {
+        synchronized (mutex) {
+            Client.Recorded known = client.recordedIn.get(share);
+            if (known == null || client.removed || !client.reclaimComplete) {
                 return null;
             }
-            boolean had = state || (known != null && known.state());
-            client.recordedIn.put(share, new Client.Recorded(client.version, had));
-            List<KnownClient.KnownSession> sessions = new ArrayList<>();
-            client.sessions
-                    .values()
-                    .forEach(s -> sessions.add(new KnownClient.KnownSession(s.id(), s.fore())));
-            return new KnownClient(
-                    client.owner(),
-                    client.id(),
-                    boot,
-                    client.verifier,
-                    client.principal,
-                    client.address,
-                    client.createSequence,
-                    client.nextSession,
-                    had,
-                    sessions);
+            int used = Kinds.of(client, known.kinds());
+            if (used == known.kinds()) {
+                client.recordedIn.put(share, recorded(known.version(), used));
+                return null;
+            }
+            if (nanoTime.getAsLong() - known.usedNanos() < UNUSED_NANOS) {
+                return null;
+            }
+            client.recordedIn.put(share, recorded(client.version, used));
+            return known(client, used);
         }
+    }
+
+    /// Clients that are recorded in a share.
+    public List<Client> recordedIn(long share) {
+        synchronized (mutex) {
+            return clients.clients().stream().filter(c -> c.recordedIn.containsKey(share)).toList();
+        }
+    }
+
+    private KnownClient known(Client client, int kinds) {
+        List<KnownClient.KnownSession> sessions = new ArrayList<>();
+        client.sessions
+                .values()
+                .forEach(s -> sessions.add(new KnownClient.KnownSession(s.id(), s.fore())));
+        return new KnownClient(
+                client.owner(),
+                client.id(),
+                boot,
+                client.verifier,
+                client.principal,
+                client.address,
+                client.createSequence,
+                client.nextSession,
+                kinds,
+                sessions);
     }
 
     public void recordFailed(Client client, long share) {
@@ -393,6 +456,9 @@ public final class NfsState {
     /// See [StateTable#checkIo].
     public boolean checkIo(StateId id, Client client, FileKey file, boolean write) {
         synchronized (mutex) {
+            if (id.special() && unreclaimed(file.share(), Kinds.DENIALS)) {
+                throw new NfsException(Status4.GRACE, "an open that denies it may be reclaimed");
+            }
             return states.checkIo(id, client, file, write);
         }
     }
@@ -468,10 +534,20 @@ public final class NfsState {
         }
     }
 
-    /// The file system holds a file that lost its last name while it was open.
+    /// The file system holds a file that lost its last name while it was open, or while somebody
+    /// may reclaim an open of it. Holds of the latter that nobody needs end with the grace.
     public void held(FileKey file) {
         synchronized (mutex) {
-            states.held(file);
+            if (states.isOpen(file) || !inGrace(file.share())) {
+                states.held(file);
+            }
+        }
+    }
+
+    /// Whether a file that loses its last name has to be kept.
+    public boolean keepsRemoved(FileKey file) {
+        synchronized (mutex) {
+            return states.isOpen(file) || inGrace(file.share());
         }
     }
 
