@@ -10,6 +10,7 @@ import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileResults.StateEntry;
 import io.cistern.block.fs.FileSystem;
+import io.cistern.nas.share.Futures;
 import io.cistern.nas.share.OpenShare;
 import io.cistern.nas.share.Shares;
 import io.cistern.nas.state.Client;
@@ -51,6 +52,7 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     private static final ByteString HELD = ByteString.utf8("nfs/held/");
     private static final byte VERSION = 1;
     private static final int PAGE = 256;
+    private static final int RELEASES_AT_ONCE = 64;
 
     private final Map<Long, FileSystem> shares = new ConcurrentHashMap<>();
 
@@ -211,11 +213,17 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
         if (owners == null || files == null || owners.isEmpty()) {
             return;
         }
-        List<ByteString> now = owners.stream().limit(PAGE).toList();
-        await(
-                files.changeState(
-                        now.stream().map(o -> new StateChange(clientKey(o), null)).toList()));
-        now.forEach(owners::remove);
+        synchronized (owners) { // a record that is written after this must not be struck off
+            while (!owners.isEmpty()) {
+                List<ByteString> now = owners.stream().limit(PAGE).toList();
+                await(
+                        files.changeState(
+                                now.stream()
+                                        .map(o -> new StateChange(clientKey(o), null))
+                                        .toList()));
+                now.forEach(owners::remove);
+            }
+        }
     }
 
     private static ByteString clientKey(ByteString owner) {
@@ -249,12 +257,15 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     }
 
     /// Ends a hold, in the background: it is only space that is kept meanwhile.
-    private static void release(FileSystem files, long inode, @Nullable FileId known) {
-        files.state(heldKey(inode))
+    ///
+    /// @return never fails
+    private static CompletableFuture<Void> release(
+            FileSystem files, long inode, @Nullable FileId known) {
+        return files.state(heldKey(inode))
                 .thenCompose(value -> {
                     FileId file = known == null ? heldFile(inode, value) : known;
                     return file == null
-                            ? CompletableFuture.completedFuture(null)
+                            ? CompletableFuture.<Void>completedFuture(null)
                             : files.change(
                                     Call.of(Credentials.ROOT)
                                             .withHolds(
@@ -351,13 +362,18 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
             return;
         }
         try {
+            List<CompletableFuture<Void>> releases = new ArrayList<>();
             for (StateEntry entry : all(files, HELD)) {
+                if (releases.size() == RELEASES_AT_ONCE) {
+                    releases.forEach(Futures::await);
+                    releases.clear();
+                }
                 long inode = ByteBuffer.wrap(entry.key().toByteArray()).getLong(HELD.length());
                 FileKey key = new FileKey(share, 0, inode);
                 if (state().isOpen(key)) {
                     state().held(key);
                 } else {
-                    release(files, inode, heldFile(inode, entry.value()));
+                    releases.add(release(files, inode, heldFile(inode, entry.value())));
                 }
             }
         } catch (RuntimeException e) {

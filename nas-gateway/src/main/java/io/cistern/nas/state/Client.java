@@ -31,6 +31,11 @@ public final class Client {
     final Set<Delegation> delegations = new HashSet<>();
     final Set<Delegation> revoked = new HashSet<>();
 
+    /// Whether it has made a session at this server, and when it last did.
+    boolean madeSession;
+
+    long madeSessionNanos;
+
     /// It came with a share from the share's owner before: it has to reclaim what it had there.
     boolean restored;
 

@@ -137,7 +137,9 @@ public final class NfsState {
             session = clients.findSession(id);
         }
         if (session != null) {
-            session.client().seenNanos = nanoTime.getAsLong();
+            long now = nanoTime.getAsLong();
+            session.usedNanos = now;
+            session.client().seenNanos = now;
             session.bind(connection);
         }
         return session;
@@ -202,7 +204,23 @@ public final class NfsState {
             }
         });
         graces.keySet().removeAll(over.keySet());
-        over.forEach((share, grace) -> listener.graceOver(share, grace.waiting()));
+        over.forEach((share, grace) -> listener.graceOver(share, absent(share, grace)));
+    }
+
+    /// Owners that reclaimed nothing in the share and did not say that they are done. A client that
+    /// has opens keeps its record: it is only late.
+    private Set<ByteString> absent(long share, Grace grace) {
+        Set<ByteString> absent = new HashSet<>();
+        for (ByteString owner : grace.waiting()) {
+            Client client = clients.confirmedOf(owner);
+            if (client == null || client.opens.isEmpty()) {
+                absent.add(owner);
+                if (client != null) {
+                    client.recordedIn.remove(share);
+                }
+            }
+        }
+        return absent;
     }
 
     public void disconnected(long connection) {

@@ -1,6 +1,7 @@
 package io.cistern.nas.state;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.cistern.block.fs.ByteString;
 import java.util.List;
@@ -12,6 +13,7 @@ import org.junit.jupiter.api.Test;
 /// What is recorded of a client, so that the next owner waits for it no more than it has to.
 class NfsStateTest {
     private static final long SHARE = 7;
+    private static final long CONNECTION = 1;
     private static final FileKey FILE = new FileKey(SHARE, 0, 9);
 
     private final AtomicLong nanos = new AtomicLong(1);
@@ -34,25 +36,30 @@ class NfsStateTest {
     }
 
     private Client client() {
+        Session session = session(state);
+        state.reclaimComplete(session.client());
+        return session.client();
+    }
+
+    /// A session of the client, which is new or has come with a share.
+    private static Session session(NfsState at) {
         Principal principal = new Principal(1, 0, 0);
-        NfsState.Exchanged id =
-                state.exchange(ByteString.utf8("me"), 1, principal, false, "10.0.0.1");
+        NfsState.Exchanged id = at.exchange(ByteString.utf8("me"), 1, principal, false, "10.0.0.1");
         ChannelAttributes channel = new ChannelAttributes(4_096, 4_096, 1_024, 8, 4);
         Client.CreatedSession created =
-                state.createSession(
+                at.createSession(
                         new SessionRequest(
                                 id.client(),
                                 id.sequence(),
                                 channel,
                                 channel,
                                 principal,
-                                1,
+                                CONNECTION,
                                 null,
                                 false));
-        Session session = state.findSession(created.id(), 1);
+        Session session = at.findSession(created.id(), CONNECTION);
         assertThat(session).isNotNull();
-        state.reclaimComplete(session.client());
-        return session.client();
+        return session;
     }
 
     private void pass(int seconds) {
@@ -109,5 +116,51 @@ class NfsStateTest {
         next.reclaimComplete(restored);
         assertThat(next.unreclaimed(SHARE, Kinds.ALL)).isFalse();
         assertThat(next.toForget(restored, SHARE)).isNotNull();
+    }
+
+    @Test
+    void aSessionThatAClientLeftBehindAtTheTakeoverIsEndedAndInNobodysWay() {
+        SessionId old = client.sessions.keySet().iterator().next();
+        KnownClient known = state.toRecord(client, SHARE, Kinds.NONE);
+        assertThat(known).isNotNull();
+        NfsState next = new NfsState(2, StateLimits.DEFAULT, 1 << 20, nanos::get, new Ignored());
+        next.shareOpened(SHARE, List.of(known));
+        pass(1);
+        assertThat(next.findSession(old, CONNECTION)).isNotNull();
+        pass(1);
+        Session made = session(next);
+        assertThat(made.client().id()).isEqualTo(client.id());
+        next.findSession(old, CONNECTION);
+        next.destroySession(made.id(), CONNECTION, -1);
+        assertThatThrownBy(() -> next.destroyClient(client.id()))
+                .as("it uses the session from before")
+                .hasFieldOrPropertyWithValue("status", Status4.CLIENTID_BUSY);
+        pass(1);
+        Session again = session(next);
+        pass(20);
+        next.findSession(again.id(), CONNECTION);
+        next.sweep();
+        assertThat(next.counts().sessions()).as("kept for a lease").isEqualTo(2);
+        pass(20);
+        next.findSession(again.id(), CONNECTION);
+        next.sweep();
+        assertThat(next.counts().sessions()).isEqualTo(1);
+        assertThat(next.findSession(old, CONNECTION)).isNull();
+    }
+
+    @Test
+    void aClientMayGoThatLeftItsOldSessionBehind() {
+        KnownClient known = state.toRecord(client, SHARE, Kinds.NONE);
+        assertThat(known).isNotNull();
+        NfsState next = new NfsState(2, StateLimits.DEFAULT, 1 << 20, nanos::get, new Ignored());
+        next.shareOpened(SHARE, List.of(known));
+        pass(1);
+        assertThatThrownBy(() -> next.destroyClient(client.id()))
+                .hasFieldOrPropertyWithValue("status", Status4.CLIENTID_BUSY);
+        Session made = session(next);
+        next.destroySession(made.id(), CONNECTION, -1);
+        next.destroyClient(client.id());
+        assertThat(next.counts().sessions()).isZero();
+        assertThat(next.counts().clients()).isZero();
     }
 }
