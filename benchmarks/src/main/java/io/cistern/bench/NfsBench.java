@@ -21,8 +21,8 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /// How fast an NFSv3 server is, whosever it is: `NfsBench HOST NFS-PORT MOUNT-PORT EXPORT [SECONDS
 /// [ENTRIES]]` prints a Markdown table. With 0 SECONDS only a directory of ENTRIES is made and
-/// listed. One connection; all writes are FILE_SYNC. It uses nothing
-/// but the JDK, so that `java NfsBench.java …` runs it as it is.
+/// listed. One connection; all writes are FILE_SYNC. It uses nothing but the JDK, so that `java
+/// NfsBench.java …` runs it as it is.
 public final class NfsBench {
     private static final int NFS = 100_003;
     private static final int MOUNT = 100_005;
@@ -364,8 +364,8 @@ public final class NfsBench {
         }
     }
 
-    /// A directory of that many entries: made in ten parts, so that one sees whether it gets slower, then
-    /// listed.
+    /// A directory of that many entries: made in ten parts, so that one sees whether it gets
+    /// slower, then listed.
     private void large(int entries) throws Exception {
         byte[] directory = mkdir("bench-large-" + random(Long.MAX_VALUE));
         int part = Math.max(1, entries / 10);
@@ -380,7 +380,8 @@ public final class NfsBench {
         AtomicInteger listed = new AtomicInteger();
         double took = seconds(() -> listed.set(list(directory).size()));
         check(listed.get(), entries);
-        System.out.printf("| READDIR, %d entries: %.1f s | %.0f | |%n", entries, took, entries / took);
+        System.out.printf(
+                "| READDIR, %d entries: %.1f s | %.0f | |%n", entries, took, entries / took);
         took = seconds(() -> listed.set(listWithAttributes(directory)));
         check(listed.get(), entries);
         System.out.printf(
