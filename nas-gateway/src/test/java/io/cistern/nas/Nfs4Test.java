@@ -43,6 +43,20 @@ class Nfs4Test {
     }
 
     @Test
+    void clientIdsWithFlagsForWhatIsNotOfferedAreRefused() {
+        for (int flag : new int[] {0x4, 0x8, 0x8000_0000}) {
+            a.alone(
+                    op(
+                            EXCHANGE_ID,
+                            o -> {
+                                o.writeLong(1).writeString("flags").writeInt(flag);
+                                o.writeInt(0).writeInt(0);
+                            }));
+            assertThat(a.lastStatus()).as("INVAL").isEqualTo(22);
+        }
+    }
+
+    @Test
     void operationsOfTheNextMinorVersionAreIllegal() {
         try (V4TestClient b = V4TestClient.started(server.address(), 1, "b")) {
             assertThat(b.status(root(), op(69))).isEqualTo(10_044); // SEEK

@@ -6,7 +6,6 @@ import io.cistern.nas.state.Client.CreatedSession;
 import io.cistern.nas.state.RangeLocks.Range;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -29,9 +28,6 @@ import org.jspecify.annotations.Nullable;
 /// access. Everything in here lives as long as the server; what must outlive it, who may reclaim,
 /// is kept in the share by the [Listener].
 public final class NfsState {
-    /// A client is recorded as one that has state of a kind for that long after its last.
-    private static final long UNUSED_NANOS = 5_000_000_000L;
-
     private final Object mutex = new Object();
     private final int boot;
     private final StateLimits limits;
@@ -40,7 +36,7 @@ public final class NfsState {
     private final StateTable states;
     private final Delegations delegations;
     private final Listener listener;
-    private final Map<Long, Grace> graces = new HashMap<>();
+    private final Takeovers takeovers;
 
     /// What outlives the server. Called while the state is locked: may not block.
     public interface Listener {
@@ -84,6 +80,7 @@ public final class NfsState {
                         nanoTime,
                         s -> listener.ended(s, Set.copyOf(s.client().recordedIn.keySet())),
                         this::removed);
+        this.takeovers = new Takeovers(boot, limits, nanoTime, clients, listener);
         this.delegations = new Delegations(mutex, states, limits, nanoTime);
         this.states.clients(clients, delegations);
     }
@@ -185,42 +182,8 @@ public final class NfsState {
                 throw new NfsException(Status4.COMPLETE_ALREADY, "said before");
             }
             client.reclaimComplete = true;
-            graces.forEach((share, grace) -> {
-                int kinds = grace.kindsOf(client.owner());
-                if (kinds != Kinds.NONE) {
-                    client.recordedIn.putIfAbsent(share, recorded(0, kinds));
-                }
-                grace.done(client.owner());
-            });
-            endGraces();
+            takeovers.reclaimed(client);
         }
-    }
-
-    private void endGraces() {
-        Map<Long, Grace> over = new HashMap<>();
-        graces.forEach((share, grace) -> {
-            if (!grace.active(nanoTime.getAsLong())) {
-                over.put(share, grace);
-            }
-        });
-        graces.keySet().removeAll(over.keySet());
-        over.forEach((share, grace) -> listener.graceOver(share, absent(share, grace)));
-    }
-
-    /// Owners that reclaimed nothing in the share and did not say that they are done. A client that
-    /// has opens keeps its record: it is only late.
-    private Set<ByteString> absent(long share, Grace grace) {
-        Set<ByteString> absent = new HashSet<>();
-        for (ByteString owner : grace.waiting()) {
-            Client client = clients.confirmedOf(owner);
-            if (client == null || client.opens.isEmpty()) {
-                absent.add(owner);
-                if (client != null) {
-                    client.recordedIn.remove(share);
-                }
-            }
-        }
-        return absent;
     }
 
     public void disconnected(long connection) {
@@ -234,106 +197,44 @@ public final class NfsState {
         synchronized (mutex) {
             clients.sweep();
             delegations.sweep();
-            endGraces();
+            takeovers.endGraces();
         }
     }
 
-    // ---- grace
+    // ---- grace, and what is recorded of clients
 
-    /// This server became a share's owner, perhaps again. Clients come back to life with their
-    /// sessions; those that had opens elsewhere may reclaim them. Of clients whose state in this
-    /// share is here there is nothing to reclaim.
-    ///
-    /// @param known clients that had state before, or made changes
+    /// See [Takeovers#shareOpened].
     public void shareOpened(long share, List<KnownClient> known) {
         synchronized (mutex) {
-            Map<ByteString, Integer> owners = new HashMap<>();
-            for (KnownClient k : known) {
-                if (restore(share, k)) {
-                    owners.put(k.owner(), k.kinds());
-                }
-            }
-            if (owners.isEmpty()) {
-                graces.remove(share);
-            } else {
-                long end = nanoTime.getAsLong() + limits.graceSeconds() * 1_000_000_000L;
-                graces.put(share, new Grace(owners, end));
-            }
+            takeovers.shareOpened(share, known);
         }
-    }
-
-    /// @return whether others have to wait until it has reclaimed
-    private boolean restore(long share, KnownClient known) {
-        Client client = clients.confirmedOf(known.owner());
-        if (client != null
-                && known.id() != 0
-                && client.id() != known.id()
-                && known.boot() != boot
-                && clients.expired(client)) {
-            clients.remove(client); // it has begun anew at the server that had the share since
-            client = null;
-        }
-        if (client != null && client.id() != known.id()) {
-            // It has begun anew; if it is through with reclaiming it cannot want anything back.
-            boolean waits = !client.reclaimComplete && known.kinds() != Kinds.NONE;
-            if (!waits) {
-                client.recordedIn.put(share, recorded(0, known.kinds()));
-            }
-            return waits;
-        }
-        if (known.id() == 0) {
-            return known.kinds() != Kinds.NONE;
-        }
-        if (client == null || known.boot() != boot) {
-            client = clients.restore(known);
-        }
-        client.recordedIn.put(share, recorded(client.version, known.kinds()));
-        return known.kinds() != Kinds.NONE && !client.reclaimComplete;
-    }
-
-    private Client.Recorded recorded(int version, int kinds) {
-        return new Client.Recorded(version, kinds, nanoTime.getAsLong());
     }
 
     /// Another server became the owner: what clients hold there is no longer ours to keep.
     public void shareLost(long share) {
         synchronized (mutex) {
-            graces.remove(share);
             states.drop(share);
-            clients.clients().forEach(client -> client.recordedIn.remove(share));
+            takeovers.shareLost(share);
         }
     }
 
-    /// Nobody has anything open in a share that is given up.
-    ///
-    /// @return owners that are recorded there, who need not be any more
+    /// See [Takeovers#shareReleased].
     public Set<ByteString> shareReleased(long share) {
         synchronized (mutex) {
-            Set<ByteString> owners = new HashSet<>();
-            for (Client client : clients.clients()) {
-                if (client.recordedIn.remove(share) != null) {
-                    owners.add(client.owner());
-                    client.sessions.values().forEach(s -> listener.ended(s, Set.of(share)));
-                }
-            }
-            return owners;
+            return takeovers.shareReleased(share);
         }
     }
 
     public boolean inGrace(long share) {
         synchronized (mutex) {
-            Grace grace = graces.get(share);
-            return grace != null && grace.active(nanoTime.getAsLong());
+            return takeovers.inGrace(share);
         }
     }
 
-    /// Whether a client that has not said that it is done may have had state of one of the kinds.
+    /// See [Takeovers#unreclaimed].
     public boolean unreclaimed(long share, int kinds) {
         synchronized (mutex) {
-            Grace grace = graces.get(share);
-            return grace != null
-                    && grace.active(nanoTime.getAsLong())
-                    && (grace.unreclaimed() & kinds) != 0;
+            return takeovers.unreclaimed(share, kinds);
         }
     }
 
@@ -342,73 +243,45 @@ public final class NfsState {
     ///
     /// @throws NfsException GRACE
     public void checkMayOpen(Client client, long share, int access, int deny) {
-        checkMayTake(client, share, Kinds.inTheWayOfOpen(access, deny));
+        synchronized (mutex) {
+            takeovers.checkMayTake(client, share, Kinds.inTheWayOfOpen(access, deny));
+        }
     }
 
     /// Likewise of a lock.
     ///
     /// @throws NfsException GRACE
     public void checkMayLock(Client client, long share) {
-        checkMayTake(client, share, Kinds.IN_THE_WAY_OF_LOCKS);
-    }
-
-    private void checkMayTake(Client client, long share, int kinds) {
         synchronized (mutex) {
-            if (!client.reclaimComplete || unreclaimed(share, kinds)) {
-                throw new NfsException(Status4.GRACE, "reclaiming is not over");
-            }
+            takeovers.checkMayTake(client, share, Kinds.IN_THE_WAY_OF_LOCKS);
         }
     }
 
-    /// @param kinds of state of which it had one, if it had what it wants to reclaim
-    /// @throws NfsException NO_GRACE, RECLAIM_BAD
+    /// See [Takeovers#checkMayReclaim].
     public void checkMayReclaim(Client client, long share, int kinds) {
         synchronized (mutex) {
-            Grace grace = graces.get(share);
-            if (client.reclaimComplete || grace == null || !inGrace(share)) {
-                throw new NfsException(Status4.NO_GRACE, "not the time to reclaim");
-            }
-            if ((grace.kindsOf(client.owner()) & kinds) == 0) {
-                throw new NfsException(Status4.RECLAIM_BAD, "it had nothing");
-            }
+            takeovers.checkMayReclaim(client, share, kinds);
         }
     }
 
-    /// What has to be recorded of a client in a share before it is given more there.
-    ///
-    /// @param kinds [Kinds] of state that it is to have; NONE where it only makes changes
-    /// @return null: nothing new
+    /// See [Takeovers#toRecord].
     public @Nullable KnownClient toRecord(Client client, long share, int kinds) {
         synchronized (mutex) {
-            Client.Recorded known = client.recordedIn.get(share);
-            int had = known == null ? Kinds.NONE : known.kinds();
-            client.recordedIn.put(share, recorded(client.version, had | kinds));
-            return known != null && known.version() == client.version && (had | kinds) == had
-                    ? null
-                    : known(client, had | kinds);
+            return takeovers.toRecord(client, share, kinds);
         }
     }
 
-    /// What is to be recorded of a client that has had no state of some kind for a while, so that
-    /// the share's next owner does not wait for it.
-    ///
-    /// @return null: nothing to be changed
+    /// See [Takeovers#toForget].
     public @Nullable KnownClient toForget(Client client, long share) {
         synchronized (mutex) {
-            Client.Recorded known = client.recordedIn.get(share);
-            if (known == null || client.removed || !client.reclaimComplete) {
-                return null;
-            }
-            int used = Kinds.of(client, known.kinds());
-            if (used == known.kinds()) {
-                client.recordedIn.put(share, recorded(known.version(), used));
-                return null;
-            }
-            if (nanoTime.getAsLong() - known.usedNanos() < UNUSED_NANOS) {
-                return null;
-            }
-            client.recordedIn.put(share, recorded(client.version, used));
-            return known(client, used);
+            return takeovers.toForget(client, share);
+        }
+    }
+
+    /// What [#toRecord] or [#toForget] gave last could not be written, or nobody knows.
+    public void recordFailed(Client client, long share) {
+        synchronized (mutex) {
+            takeovers.recordFailed(client, share);
         }
     }
 
@@ -416,30 +289,6 @@ public final class NfsState {
     public List<Client> recordedIn(long share) {
         synchronized (mutex) {
             return clients.clients().stream().filter(c -> c.recordedIn.containsKey(share)).toList();
-        }
-    }
-
-    private KnownClient known(Client client, int kinds) {
-        List<KnownClient.KnownSession> sessions = new ArrayList<>();
-        client.sessions
-                .values()
-                .forEach(s -> sessions.add(new KnownClient.KnownSession(s.id(), s.fore())));
-        return new KnownClient(
-                client.owner(),
-                client.id(),
-                boot,
-                client.verifier,
-                client.principal,
-                client.address,
-                client.createSequence,
-                client.nextSession,
-                kinds,
-                sessions);
-    }
-
-    public void recordFailed(Client client, long share) {
-        synchronized (mutex) {
-            client.recordedIn.remove(share);
         }
     }
 
@@ -474,7 +323,7 @@ public final class NfsState {
     /// See [StateTable#checkIo].
     public boolean checkIo(StateId id, Client client, FileKey file, boolean write) {
         synchronized (mutex) {
-            if (id.special() && unreclaimed(file.share(), Kinds.DENIALS)) {
+            if (id.special() && takeovers.unreclaimed(file.share(), Kinds.DENIALS)) {
                 throw new NfsException(Status4.GRACE, "an open that denies it may be reclaimed");
             }
             return states.checkIo(id, client, file, write);
@@ -542,7 +391,7 @@ public final class NfsState {
     /// Whether anybody has a file of the share open, or may still reclaim one.
     public boolean hasOpens(long share) {
         synchronized (mutex) {
-            return inGrace(share) || states.hasOpens(share);
+            return takeovers.inGrace(share) || states.hasOpens(share);
         }
     }
 
@@ -556,7 +405,7 @@ public final class NfsState {
     /// may reclaim an open of it. Holds of the latter that nobody needs end with the grace.
     public void held(FileKey file) {
         synchronized (mutex) {
-            if (states.isOpen(file) || !inGrace(file.share())) {
+            if (states.isOpen(file) || !takeovers.inGrace(file.share())) {
                 states.held(file);
             }
         }
@@ -565,7 +414,7 @@ public final class NfsState {
     /// Whether a file that loses its last name has to be kept.
     public boolean keepsRemoved(FileKey file) {
         synchronized (mutex) {
-            return states.isOpen(file) || inGrace(file.share());
+            return states.isOpen(file) || takeovers.inGrace(file.share());
         }
     }
 
@@ -650,7 +499,7 @@ public final class NfsState {
                     clients.sessionCount(),
                     states.openCount(),
                     states.lockCount(),
-                    graces.size(),
+                    takeovers.inGrace(),
                     delegations.counts());
         }
     }
