@@ -164,13 +164,11 @@ public final class SimNet {
                 int opcode, byte[] request, CompletableFuture<ByteBuf> answer, long resend) {
             if (cutOff(from, to)) {
                 long next = Math.min(MOST_RESEND_NANOS, 2 * resend);
-                sim.after(
-                        sim.harness(), resend, () -> there(opcode, request, answer, next));
+                sim.after(sim.harness(), resend, () -> there(opcode, request, answer, next));
                 return;
             }
             lastThere = Math.max(lastThere + 1, sim.now() + delay(from, to));
-            sim.after(
-                    sim.harness(), lastThere - sim.now(), () -> arrive(opcode, request, answer));
+            sim.after(sim.harness(), lastThere - sim.now(), () -> arrive(opcode, request, answer));
         }
 
         private void reset() {
