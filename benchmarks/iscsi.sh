@@ -99,8 +99,10 @@ for ((pass = 1; pass <= PASSES; pass++)); do
         current=$target
         up "$target" || { echo "iscsi.sh: $target did not start" >&2; down "$target"; current=; continue; }
         qemu-img bench -f raw -t none -w -c "$((SIZE * 1024))" -s 1048576 -d 4 "$url" >/dev/null 2>&1 || echo "iscsi.sh: filling $target failed" >&2
+        sync # what the fill left to be written back is not a cell's
         for cell in $CELLS; do
             [[ $target != nbd || $cell != perf-* ]] || continue
+            sync
             printf '%s\t%s\t%s\t%s\n' "$target" "$pass" "$cell" "$(cell "$cell")" | tee -a "$results"
         done
         down "$target"

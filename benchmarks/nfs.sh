@@ -4,7 +4,7 @@
 #   benchmarks/nfs.sh [cistern] [ganesha]        default: both        RUNTIME=5 (seconds a cell) ENTRIES=0 (of a large directory)
 #
 # Prints a table for each, see NfsBench. Ganesha keeps one copy on this machine's file system and syncs it for every FILE_SYNC
-# write; Cistern syncs three. Needs nfs-ganesha and nfs-ganesha-vfs (Debian) for the comparison, and root for Ganesha. Ends what it started.
+# write; Cistern syncs three. Ganesha listens on all addresses meanwhile. Needs nfs-ganesha and nfs-ganesha-vfs (Debian) for the comparison, and root for Ganesha. Ends what it started.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RUNTIME=${RUNTIME:-5} ENTRIES=${ENTRIES:-0}
@@ -38,7 +38,7 @@ for target; do
         mkdir -p "$work/export" "$work/recovery" /run/ganesha
         chmod 1777 "$work/export"
         cat > "$work/ganesha.conf" << CONF
-NFS_CORE_PARAM { Protocols = 3,4; Bind_addr = 127.0.0.1; NFS_Port = 2059; MNT_Port = 2060; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
+NFS_CORE_PARAM { Protocols = 3,4; NFS_Port = 2059; MNT_Port = 2060; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
 NFSv4 { RecoveryRoot = $work/recovery; Grace_Period = 5; Lease_Lifetime = 10; }
 EXPORT { Export_Id = 1; Path = $work/export; Pseudo = /export; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; Protocols = 3,4;
     Transports = TCP; FSAL { Name = VFS; } }

@@ -4,6 +4,7 @@ import io.cistern.bench.NbdBench.Load;
 import io.cistern.bench.NbdBench.Score;
 import io.cistern.vmdisk.vhost.Buffers;
 import io.cistern.vmdisk.vhost.FrontEnd;
+import io.cistern.vmdisk.vhost.GuestRing;
 import io.cistern.vmdisk.vhost.Target;
 import io.cistern.vmdisk.vhost.VhostServer;
 import java.io.IOException;
@@ -117,7 +118,7 @@ public final class VhostBench {
         }
     }
 
-    private static void fill(FrontEnd.Ring ring, long deviceBytes) throws IOException {
+    private static void fill(GuestRing ring, long deviceBytes) throws IOException {
         byte[] noise = new byte[SLOT_BYTES];
         new Random(2).nextBytes(noise);
         for (int slot = 0; slot < RING; slot++) {
@@ -200,8 +201,7 @@ public final class VhostBench {
         }
     }
 
-    private static Score measure(
-            FrontEnd.Ring ring, Load load, long deviceBytes, long pid, int seconds)
+    private static Score measure(GuestRing ring, Load load, long deviceBytes, long pid, int seconds)
             throws IOException {
         int type = load.rw().equals("randread") ? READ : WRITE;
         int bytes =

@@ -62,12 +62,14 @@ final class LogInspector {
     record Segment(Path path, long start, long end, boolean open) {}
 
     private final Path directory;
+    private final boolean mayDrop;
     private final Sync sync;
     private long next;
     private long term;
 
-    private LogInspector(Path directory, Sync sync) {
+    private LogInspector(Path directory, boolean mayDrop, Sync sync) {
         this.directory = directory;
+        this.mayDrop = mayDrop;
         this.sync = sync;
     }
 
@@ -76,7 +78,17 @@ final class LogInspector {
         void sync(Path path) throws IOException;
     }
 
-    /// Checks the segments in `directory` and cuts a torn end off.
+    /// Checks the segments in `directory` and cuts a torn end off. Where the log begins does not
+    /// matter; all of it is needed.
+    ///
+    /// @throws LogDamagedException saying what is damaged and where
+    static Result inspectWhole(Path directory) throws IOException, LogDamagedException {
+        return new LogInspector(directory, false, LogInspector::force).inspect(Long.MAX_VALUE - 1);
+    }
+
+    /// Checks the segments in `directory` and cuts a torn end off. Damage in closed segments that
+    /// the checkpoint covers costs these and all before; a log that ends before the checkpoint is
+    /// deleted.
     ///
     /// @param checkpoint index up to which the log is not needed; -1 if it is needed whole
     /// @throws LogDamagedException saying what is damaged and where
@@ -86,7 +98,7 @@ final class LogInspector {
 
     static Result inspect(Path directory, long checkpoint, Sync sync)
             throws IOException, LogDamagedException {
-        return new LogInspector(directory, sync).inspect(checkpoint);
+        return new LogInspector(directory, true, sync).inspect(checkpoint);
     }
 
     private static void force(Path path) throws IOException {
@@ -117,7 +129,7 @@ final class LogInspector {
             try {
                 cut += check(segment, last);
             } catch (LogDamagedException damage) {
-                if (segment.open || last || segment.end > checkpoint) {
+                if (!mayDrop || segment.open || last || segment.end > checkpoint) {
                     throw damage;
                 }
                 // Kept for others alone: without it, and what is before it, there is less to keep.
@@ -126,6 +138,14 @@ final class LogInspector {
                 first = segment.end + 1;
                 next = first;
             }
+        }
+        if (mayDrop && !segments.isEmpty() && next <= checkpoint) {
+            // A state was fetched, and the process ended before the log was told. Ratis would keep
+            // an open file that ends before, and refuse whatever does not continue it.
+            log.info("{}: the log ends at {}, before the state here", directory, next - 1);
+            dropped = segments;
+            first = checkpoint + 1;
+            next = first;
         }
         for (Segment segment : dropped) {
             Files.delete(segment.path);

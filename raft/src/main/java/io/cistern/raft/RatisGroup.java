@@ -2,6 +2,7 @@ package io.cistern.raft;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.ratis.CacheEviction;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -246,6 +247,7 @@ final class RatisGroup implements RaftGroup {
             closed = true;
         }
         adapter.closing();
+        stopEviction();
         RaftServer running = server;
         if (running != null) {
             try {
@@ -256,6 +258,14 @@ final class RatisGroup implements RaftGroup {
         }
         closed();
         onClose.run();
+    }
+
+    /// See [CacheEviction].
+    void stopEviction() {
+        RaftServer.Division mine = division;
+        if (mine != null) {
+            CacheEviction.stop(mine);
+        }
     }
 
     // -- what the state machine adapter reports

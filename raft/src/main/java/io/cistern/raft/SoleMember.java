@@ -69,7 +69,7 @@ public final class SoleMember {
     /// Where the log begins is checked when the replica is opened, with its checkpoint.
     private static LogInspector.Result inspect(Path current)
             throws IOException, LogDamagedException {
-        LogInspector.Result log = LogInspector.inspect(current, Long.MAX_VALUE - 1);
+        LogInspector.Result log = LogInspector.inspectWhole(current);
         if (log.firstIndex() > log.lastIndex()) {
             throw new LogDamagedException("its log in " + current + " is empty");
         }

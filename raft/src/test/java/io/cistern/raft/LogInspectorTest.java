@@ -338,12 +338,30 @@ class LogInspectorTest {
         Files.write(bad, file);
         assertThatThrownBy(() -> LogInspector.inspect(directory, 2))
                 .isInstanceOf(LogDamagedException.class);
+        assertThatThrownBy(() -> LogInspector.inspectWhole(directory))
+                .isInstanceOf(LogDamagedException.class);
         assertThat(LogInspector.segments(directory)).hasSize(4);
         assertThat(LogInspector.inspect(directory, 3))
                 .isEqualTo(new LogInspector.Result(4, 7, 1, 0));
         assertThat(LogInspector.segments(directory))
                 .extracting(LogInspector.Segment::start)
                 .containsExactly(4L, 6L);
+    }
+
+    @Test
+    void aLogThatEndsBeforeTheStateIsDropped(@TempDir Path temporary) throws Exception {
+        directory = temporary;
+        Segment open = new Segment(3, true);
+        open.add(2, new byte[10]);
+        open.add(2, new byte[10]);
+        write(List.of(open));
+        assertThat(LogInspector.inspect(directory, 4).firstIndex()).isEqualTo(3);
+        assertThat(LogInspector.inspectWhole(directory))
+                .isEqualTo(new LogInspector.Result(3, 4, 2, 0));
+        assertThat(LogInspector.segments(directory)).hasSize(1);
+        assertThat(LogInspector.inspect(directory, 5))
+                .isEqualTo(new LogInspector.Result(6, 5, 2, 0));
+        assertThat(LogInspector.segments(directory)).isEmpty();
     }
 
     @Test

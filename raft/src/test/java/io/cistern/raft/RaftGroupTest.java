@@ -86,6 +86,25 @@ class RaftGroupTest {
         }
     }
 
+    /// Ratis alone waits for it while it holds the lock that it may be waiting for.
+    @Test
+    void theEvictionOfTheLogsCacheEndsBeforeTheLogIsClosed() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RatisGroup group = (RatisGroup) cluster.leader();
+            Cluster.propose(group, "x");
+            Thread eviction =
+                    Thread.getAllStackTraces().keySet().stream()
+                            .filter(t -> t.getName().endsWith("cacheEviction-AwaitToRun"))
+                            .filter(t -> t.getName().startsWith(group.self().id()))
+                            .findFirst()
+                            .orElseThrow();
+            assertThat(eviction.isAlive()).isTrue();
+            group.stopEviction();
+            assertThat(eviction.isAlive()).isFalse();
+            Cluster.propose(group, "y");
+        }
+    }
+
     /// At Ratis' default each request is remembered for a minute.
     @Test
     void whatRatisRemembersOfRequestsIsBounded() throws Exception {

@@ -2,6 +2,7 @@ package io.cistern.server;
 
 import io.cistern.server.TrainingLoad.Kind;
 import io.cistern.vmdisk.vhost.FrontEnd;
+import io.cistern.vmdisk.vhost.GuestRing;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
@@ -45,7 +46,7 @@ final class GuestTrainingLoad implements AutoCloseable {
     ///
     /// @throws IOException a request failed
     void run(Kind kind, double seconds) throws IOException {
-        FrontEnd.Ring ring = front.ring(0);
+        GuestRing ring = front.ring(0);
         long end = System.nanoTime() + (long) (seconds * 1e9);
         for (int slot = 0; slot < kind.depth(); slot++) {
             submit(kind, slot);

@@ -53,8 +53,13 @@ public final class GuestAgent implements AutoCloseable {
             try {
                 channel.connect(UnixDomainSocketAddress.of(path));
                 GuestAgent agent = new GuestAgent(path, channel, patience);
-                agent.sync();
-                return agent;
+                try {
+                    agent.sync();
+                    return agent;
+                } catch (RuntimeException e) {
+                    agent.close();
+                    throw e;
+                }
             } catch (IOException | RuntimeException e) {
                 channel.close();
                 throw e;

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
 import java.util.function.LongConsumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -114,7 +115,18 @@ final class HandoverDevice implements BlockDevice {
 
     @Override
     public CompletableFuture<Void> read(long offset, ByteBuffer dst) {
-        return current.read(offset, dst);
+        return onCurrent(device -> device.read(offset, dst));
+    }
+
+    /// Asks the present device; and where that failed while another took its place, that one: what
+    /// was on its way to the reader ends with it, and the guest must not notice.
+    private <T> CompletableFuture<T> onCurrent(Function<BlockDevice, CompletableFuture<T>> ask) {
+        BlockDevice asked = current;
+        return ask.apply(asked)
+                .exceptionallyCompose(failure ->
+                        current == asked
+                                ? CompletableFuture.failedFuture(failure)
+                                : ask.apply(current));
     }
 
     @Override
@@ -139,7 +151,7 @@ final class HandoverDevice implements BlockDevice {
 
     @Override
     public CompletableFuture<List<Extent>> extents(long offset, long length, int maxExtents) {
-        return current.extents(offset, length, maxExtents);
+        return onCurrent(device -> device.extents(offset, length, maxExtents));
     }
 
     @Override

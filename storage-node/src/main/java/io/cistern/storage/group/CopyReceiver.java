@@ -161,8 +161,9 @@ final class CopyReceiver {
             ExportPage page = ask(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
             long received = received(page.rows());
             List<RowKey> missing = store.importPage(page);
-            received += rows(stream, missing);
             copiedBytes.add(received);
+            throttle(received, beganNanos);
+            rows(stream, missing);
             newest = Math.max(newest, page.appliedIndex());
             for (RowExport row : page.rows()) {
                 seen += WireCopy.heldBytes(row);
@@ -187,7 +188,6 @@ final class CopyReceiver {
                 durable += fresh;
                 durableNanos = node.threads().nanoTime();
             }
-            throttle(received, beganNanos);
         }
     }
 
@@ -233,20 +233,22 @@ final class CopyReceiver {
         return bytes;
     }
 
-    private long rows(Stream stream, List<RowKey> missing) {
-        long received = 0;
+    /// Fetches rows that a page only named. A page names many: each request is throttled.
+    private void rows(Stream stream, List<RowKey> missing) {
         for (int from = 0; from < missing.size(); from += WireCopy.MAX_ROWS) {
             checkStopped();
+            long beganNanos = node.threads().nanoTime();
             List<RowKey> some =
                     missing.subList(from, Math.min(missing.size(), from + WireCopy.MAX_ROWS));
             WireCopy.RowsRequest request =
                     new WireCopy.RowsRequest(group, stream.opened.session(), some);
             List<RowExport> rows =
                     ask(stream.source, Wire.COPY_ROWS, request::encode, WireCopy::rows);
-            received += received(rows);
             store.importRows(rows);
+            long received = received(rows);
+            copiedBytes.add(received);
+            throttle(received, beganNanos);
         }
-        return received;
     }
 
     private static long received(List<RowExport> rows) {

@@ -171,7 +171,7 @@ class CatchUpTest {
         write(0, SIZE);
         purgeLogPast(seen);
         TestCluster.Node leader = cluster.leader();
-        away.tuning = away.tuning.withCatchUpBytesPerSecond(4 << 20);
+        away.tuning = away.tuning.withCatchUpBytesPerSecond(2 << 20);
         away.restart();
         cluster.await("some of it is copied", () -> away.status().repairs().copiedBytes() > 0);
         leader.stop();
@@ -241,5 +241,8 @@ class CatchUpTest {
         assertThat(away.status().repairs().copiedBytes())
                 .as("what had arrived is not sent again")
                 .isLessThan(SIZE - (1 << 20));
+        // And it follows the log from there.
+        write(9 * GRANULE, GRANULE);
+        same(away);
     }
 }

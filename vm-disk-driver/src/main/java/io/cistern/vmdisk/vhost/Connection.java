@@ -292,7 +292,7 @@ final class Connection implements Runnable {
     }
 
     private void makeInflight(Payload.Inflight asked) throws IOException {
-        checkInflight(asked);
+        InflightArea.check(asked);
         long bytes = asked.queues() * InflightArea.bytes(asked.queueSize());
         int memfd = NativeMemory.memfd("cistern-inflight", bytes);
         try {
@@ -302,20 +302,6 @@ final class Connection implements Runnable {
             channel.reply(Request.GET_INFLIGHT_FD, made, memfd);
         } finally {
             Native.close(memfd);
-        }
-    }
-
-    private static void checkInflight(Payload.Inflight asked) throws VhostException {
-        if (asked.queues() < 1
-                || asked.queues() > MAX_QUEUES
-                || asked.queueSize() < 1
-                || asked.queueSize() > SplitRing.MAX_SIZE) {
-            throw new VhostException(
-                    "tracking of "
-                            + asked.queues()
-                            + " queues of "
-                            + asked.queueSize()
-                            + " entries");
         }
     }
 
@@ -370,13 +356,21 @@ final class Connection implements Runnable {
                 backend.open(message.takeFd(0));
             }
             case SET_CONFIG -> setConfig((Payload.Config) message.payload());
-            case SET_MEM_TABLE -> setMemory(message);
+            case SET_MEM_TABLE -> {
+                GuestMemory table = Regions.table(message);
+                List<SharedMemory> fresh = new ArrayList<>();
+                table.regions().forEach(r -> fresh.add(r.memory()));
+                replaceMemory(table, fresh);
+            }
             case ADD_MEM_REG -> {
                 Payload.Region added = ((Payload.MemoryRegion) message.payload()).region();
-                Region region = map(memory, added, message.takeFd(0));
+                Region region = Regions.map(memory, added, message.takeFd(0));
                 replaceMemory(memory.with(region), List.of(region.memory()));
             }
-            case REM_MEM_REG -> removeRegion(((Payload.MemoryRegion) message.payload()).region());
+            case REM_MEM_REG -> {
+                Payload.Region removed = ((Payload.MemoryRegion) message.payload()).region();
+                replaceMemory(Regions.without(memory, removed), List.of());
+            }
             case SET_INFLIGHT_FD ->
                     useInflight((Payload.Inflight) message.payload(), message.takeFd(0));
             default -> ring(message);
@@ -473,68 +467,6 @@ final class Connection implements Runnable {
 
     // ---- memory
 
-    private Region map(GuestMemory among, Payload.Region given, int regionFd) throws IOException {
-        try {
-            if (given.size() <= 0
-                    || given.size() > GuestMemory.MAX_ADDRESS
-                    || given.mapOffset() < 0
-                    || given.mapOffset() > GuestMemory.MAX_ADDRESS
-                    || given.guest() < 0
-                    || given.guest() > GuestMemory.MAX_ADDRESS
-                    || given.user() < 0
-                    || given.user() > Long.MAX_VALUE - given.size()) {
-                throw new VhostException("a memory region that cannot be: " + given);
-            }
-            Region region =
-                    new Region(
-                            given.guest(),
-                            given.size(),
-                            given.user(),
-                            given.mapOffset(),
-                            SharedMemory.map(regionFd, given.mapOffset() + given.size()));
-            try {
-                among.checkAddition(region);
-            } catch (VhostException e) {
-                region.memory().release();
-                throw e;
-            }
-            return region;
-        } finally {
-            Native.close(regionFd);
-        }
-    }
-
-    private void setMemory(Message message) throws IOException {
-        GuestMemory table = GuestMemory.NONE;
-        boolean complete = false;
-        try {
-            int i = 0;
-            for (Payload.Region given : ((Payload.MemoryTable) message.payload()).regions()) {
-                table = table.with(map(table, given, message.takeFd(i++)));
-            }
-            complete = true;
-        } finally {
-            if (!complete) {
-                table.release();
-            }
-        }
-        List<SharedMemory> fresh = new ArrayList<>();
-        table.regions().forEach(r -> fresh.add(r.memory()));
-        replaceMemory(table, fresh);
-    }
-
-    private void removeRegion(Payload.Region given) throws IOException {
-        for (Region region : memory.regions()) {
-            if (region.guest() == given.guest()
-                    && region.size() == given.size()
-                    && region.user() == given.user()) {
-                replaceMemory(memory.without(region), List.of());
-                return;
-            }
-        }
-        throw new VhostException("there is no memory region " + given + " to remove");
-    }
-
     /// @param fresh mappings of `next` that are held once already
     private void replaceMemory(GuestMemory next, List<SharedMemory> fresh) throws IOException {
         next.retain();
@@ -551,21 +483,7 @@ final class Connection implements Runnable {
     }
 
     private void useInflight(Payload.Inflight given, int inflightFd) throws IOException {
-        SharedMemory mapped;
-        try {
-            checkInflight(given);
-            long needed = given.queues() * InflightArea.bytes(given.queueSize());
-            if (given.mapOffset() < 0
-                    || given.mapOffset() > GuestMemory.MAX_ADDRESS
-                    || (given.mapOffset() & 7) != 0
-                    || given.mapSize() < needed) {
-                throw new VhostException("an area of requests in flight that cannot be: " + given);
-            }
-            mapped = SharedMemory.map(inflightFd, given.mapOffset() + needed);
-        } finally {
-            Native.close(inflightFd);
-        }
-        setInflight(mapped, given);
+        setInflight(InflightArea.map(given, inflightFd), given);
     }
 
     private void setInflight(@Nullable SharedMemory next, Payload.@Nullable Inflight layout)

@@ -1,5 +1,6 @@
 package io.cistern.vmdisk.vhost;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -37,6 +38,41 @@ final class InflightArea {
     /// Bytes from one queue's area to the next.
     static long bytes(int queueSize) {
         return HEAD_BYTES + (long) STATE_BYTES * queueSize + ALIGNMENT - 1 & -ALIGNMENT;
+    }
+
+    /// @throws VhostException where a front end asks for what cannot be
+    static void check(Payload.Inflight asked) throws VhostException {
+        if (asked.queues() < 1
+                || asked.queues() > Connection.MAX_QUEUES
+                || asked.queueSize() < 1
+                || asked.queueSize() > SplitRing.MAX_SIZE) {
+            throw new VhostException(
+                    "tracking of "
+                            + asked.queues()
+                            + " queues of "
+                            + asked.queueSize()
+                            + " entries");
+        }
+    }
+
+    /// Maps the memory of all queues' areas. The caller holds the mapping.
+    ///
+    /// @param inflightFd is closed
+    /// @throws VhostException where it is not as the front end says
+    static SharedMemory map(Payload.Inflight given, int inflightFd) throws IOException {
+        try {
+            check(given);
+            long needed = given.queues() * bytes(given.queueSize());
+            if (given.mapOffset() < 0
+                    || given.mapOffset() > GuestMemory.MAX_ADDRESS
+                    || (given.mapOffset() & 7) != 0
+                    || given.mapSize() < needed) {
+                throw new VhostException("an area of requests in flight that cannot be: " + given);
+            }
+            return SharedMemory.map(inflightFd, given.mapOffset() + needed);
+        } finally {
+            Native.close(inflightFd);
+        }
     }
 
     /// Begins, or goes on from what an earlier life left.

@@ -1,12 +1,7 @@
 package io.cistern.vmdisk.vhost;
 
-import io.cistern.block.CisternException;
 import java.io.IOException;
 import java.lang.invoke.VarHandle;
-import java.nio.ByteBuffer;
-import java.util.ArrayDeque;
-import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -31,20 +26,13 @@ final class RingWorker {
     private final String name;
     private final RingSetup setup;
     private final int wake;
-    private final SplitRing ring;
-    private final @Nullable InflightArea inflight;
+    private final RingRequests requests;
     private final Thread thread;
     private final AtomicReference<@Nullable Job> completed = new AtomicReference<>();
     private final Polling polling;
     private volatile boolean sleeping;
 
     // Guarded by the set-up's lock.
-    private final Job[] jobs;
-    private final int[] batch;
-    private final ArrayDeque<Integer> resubmit = new ArrayDeque<>();
-    private @Nullable Job waiting;
-    private int batched;
-    private int inFlight;
     private boolean stopping;
     private boolean broken;
 
@@ -58,49 +46,8 @@ final class RingWorker {
         this.setup = setup;
         this.wake = wake;
         this.polling = new Polling(shared.pollNanos());
-        Payload.RingAddress known = setup.address;
-        if (setup.size == 0 || known == null) {
-            throw new VhostException("a ring was started before its size and place were given");
-        }
-        this.ring =
-                new SplitRing(
-                        new SplitRing.Layout(setup.size, setup.features, known),
-                        setup.memory.memory);
-        this.jobs = new Job[setup.size];
-        this.batch = new int[setup.size];
-        this.inflight = recover();
+        this.requests = new RingRequests(shared, name, setup, this);
         this.thread = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
-    }
-
-    private @Nullable InflightArea recover() throws VhostException {
-        SharedMemory area = setup.inflightMemory;
-        if (area == null) {
-            ring.lastAvailable(setup.base);
-            return null;
-        }
-        // A guest may use a part of the ring that it was offered.
-        if (setup.inflightSize < setup.size) {
-            throw new VhostException(
-                    "an area for rings of "
-                            + setup.inflightSize
-                            + " entries, and a ring of "
-                            + setup.size);
-        }
-        InflightArea found = new InflightArea(area, setup.inflightAt, setup.inflightSize);
-        List<Integer> heads = found.recover(ring.usedIndex());
-        for (int head : heads) {
-            if (head >= setup.size) {
-                throw new VhostException("head " + head + " in flight in a ring of " + setup.size);
-            }
-        }
-        // What was taken and is not in flight was answered, in whatever order.
-        ring.lastAvailable(ring.usedIndex() + heads.size());
-        resubmit.addAll(heads);
-        shared.counters().resubmitted.add(heads.size());
-        if (!heads.isEmpty()) {
-            LOG.info("{}: submitting {} requests again", name, heads.size());
-        }
-        return found;
     }
 
     void start() {
@@ -112,7 +59,7 @@ final class RingWorker {
     }
 
     SplitRing ring() {
-        return ring;
+        return requests.ring();
     }
 
     /// Takes nothing more; the thread ends when all is answered. The caller holds the lock, and
@@ -125,16 +72,12 @@ final class RingWorker {
     /// lock, and then signals.
     void abandon() {
         broken = true;
+        requests.drop();
     }
 
     /// Takes the guest's memory away from what is under way. The caller holds the lock.
     void forsake() {
-        for (Job job : jobs) {
-            RingSetup.Hold hold = job == null ? null : job.hold;
-            if (hold != null) {
-                hold.memory.forsake();
-            }
-        }
+        requests.forsake();
     }
 
     /// By any thread: a request of this ring has ended.
@@ -161,7 +104,7 @@ final class RingWorker {
                 return false;
             }
             answerCompleted();
-            publish();
+            requests.publish();
             return !broken;
         } catch (VhostException | RuntimeException | InternalError e) {
             fail(e);
@@ -189,11 +132,11 @@ final class RingWorker {
             setup.lock.lock();
             try {
                 worked = round();
-                waits = inFlight > 0;
+                waits = requests.underWay();
                 over =
-                        inFlight == 0
-                                && waiting == null
-                                && (broken || (stopping && resubmit.isEmpty()));
+                        !waits
+                                && !requests.waiting()
+                                && (broken || (stopping && requests.recovered()));
             } finally {
                 setup.lock.unlock();
             }
@@ -227,8 +170,10 @@ final class RingWorker {
         setup.closeRetired();
         boolean worked = answerCompleted();
         try {
-            worked |= take();
-            publish();
+            if (!broken && shared.gate().getAsBoolean()) {
+                worked |= requests.take(!stopping && setup.enabled);
+            }
+            requests.publish();
         } catch (VhostException | RuntimeException | InternalError e) {
             fail(e);
         }
@@ -244,7 +189,7 @@ final class RingWorker {
             next = job.nextCompleted;
             job.ended();
             try {
-                answer(job);
+                requests.answer(job);
             } catch (VhostException | RuntimeException | InternalError e) {
                 fail(e);
             }
@@ -280,197 +225,7 @@ final class RingWorker {
             }
             shared.broken().accept(name + ": " + reason);
         }
-        Job held = waiting;
-        waiting = null;
-        if (held != null) {
-            finish(held);
-        }
-        batched = 0;
-    }
-
-    // ---- taking
-
-    private boolean take() throws VhostException {
-        if (broken || !shared.gate().getAsBoolean()) {
-            return false;
-        }
-        boolean worked = false;
-        Job held = waiting;
-        if (held != null) {
-            waiting = null;
-            if (!start(held)) {
-                waiting = held;
-                return false;
-            }
-            worked = true;
-        }
-        while (!resubmit.isEmpty() && waiting == null) {
-            begin(resubmit.removeFirst());
-            worked = true;
-        }
-        if (stopping || !setup.enabled || waiting != null) {
-            return worked;
-        }
-        int pending = ring.pending();
-        for (int i = 0; i < pending && waiting == null; i++) {
-            int head = ring.head();
-            if (job(head).busy) {
-                throw new VhostException("head " + head + " is in the ring twice");
-            }
-            InflightArea area = inflight;
-            if (area != null) {
-                area.take(head);
-            }
-            ring.taken();
-            begin(head);
-            worked = true;
-        }
-        return worked;
-    }
-
-    private Job job(int head) {
-        Job job = jobs[head];
-        if (job == null) {
-            job = new Job(this, head);
-            jobs[head] = job;
-        }
-        return job;
-    }
-
-    private void begin(int head) throws VhostException {
-        Job job = job(head);
-        RingSetup.Hold hold = setup.memory;
-        job.busy = true;
-        job.hold = hold;
-        hold.jobs++;
-        inFlight++;
-        boolean begun = false;
-        try {
-            ring.read(head, hold.memory, job.chain);
-            job.begin(hold.memory);
-            begun = true;
-        } finally {
-            if (!begun) {
-                finish(job);
-            }
-        }
-        if (!start(job)) {
-            waiting = job;
-        }
-    }
-
-    /// @return false where there is no buffer for it now
-    private boolean start(Job job) throws VhostException {
-        RingSetup.Hold hold = job.hold;
-        if (hold == null) {
-            throw new IllegalStateException("a request that was not begun");
-        }
-        int bytes = job.bufferBytes();
-        if (bytes > 0 && job.buffer() == null) {
-            ByteBuffer buffer = shared.buffers().take(bytes);
-            if (buffer == null) {
-                return false;
-            }
-            job.buffer(buffer);
-        }
-        CompletableFuture<?> future = null;
-        boolean started = false;
-        try {
-            if (setup.refusing) {
-                job.status = Job.IOERR;
-            } else {
-                future = job.start(shared.target(), hold.memory);
-            }
-            started = true;
-        } catch (CisternException e) {
-            job.status = Job.IOERR;
-            started = true;
-        } finally {
-            if (!started) {
-                finish(job);
-            }
-        }
-        if (future == null || (future.isDone() && !future.isCompletedExceptionally())) {
-            answer(job);
-        } else {
-            future.whenComplete(job);
-        }
-        return true;
-    }
-
-    // ---- answering
-
-    /// Puts the request's answer into the batch.
-    private void answer(Job job) throws VhostException {
-        RingSetup.Hold hold = job.hold;
-        if (broken || hold == null) {
-            finish(job);
-            return;
-        }
-        boolean answered = false;
-        try {
-            CisternException reason = job.reason();
-            if (reason != null) {
-                LOG.warn("{}: a request failed: {}", name, reason.getMessage());
-            }
-            long written = job.answer(hold.memory);
-            DirtyLog marks = setup.log;
-            if (marks != null && (setup.features & Features.LOG_ALL) != 0) {
-                job.chain.mark(marks, written);
-            }
-            shared.counters().count(job);
-            ring.use(job.head, written + 1, batched);
-            InflightArea area = inflight;
-            if (area != null) {
-                area.batch(job.head);
-            }
-            batch[batched++] = job.head;
-            answered = true;
-        } finally {
-            finish(job);
-        }
-        if (answered && batched == batch.length) {
-            publish();
-        }
-    }
-
-    private void finish(Job job) {
-        ByteBuffer buffer = job.buffer();
-        if (buffer != null) {
-            shared.buffers().giveBack(buffer);
-            job.buffer(null);
-        }
-        RingSetup.Hold hold = job.hold;
-        job.hold = null;
-        job.busy = false;
-        inFlight--;
-        if (hold != null && --hold.jobs == 0 && hold != setup.memory) {
-            hold.memory.release();
-        }
-    }
-
-    /// Shows the guest the batch.
-    private void publish() throws VhostException {
-        if (batched == 0 || broken) {
-            return;
-        }
-        ring.publish(batched);
-        InflightArea area = inflight;
-        if (area != null) {
-            for (int i = 0; i < batched; i++) {
-                area.clear(batch[i]);
-            }
-            area.published(ring.usedIndex());
-        }
-        batched = 0;
-        DirtyLog marks = setup.log;
-        Payload.RingAddress known = setup.address;
-        if (marks != null && known != null && (known.flags() & Payload.RingAddress.FLAG_LOG) != 0) {
-            ring.mark(marks, known.log());
-        }
-        if (ring.wantsSignal() && setup.call >= 0) {
-            Native.signal(setup.call);
-        }
+        requests.drop();
     }
 
     // ---- sleeping
@@ -486,11 +241,11 @@ final class RingWorker {
                     !stopping
                             && !broken
                             && setup.enabled
-                            && waiting == null
+                            && !requests.waiting()
                             && shared.gate().getAsBoolean();
-            limit = waiting != null || (taking && waitFor < 0) ? RETRY_MS : -1;
-            if (taking && ring.arm()) {
-                ring.disarm();
+            limit = requests.waiting() || (taking && waitFor < 0) ? RETRY_MS : -1;
+            if (taking && requests.ring().arm()) {
+                requests.ring().disarm();
                 return;
             }
             if (!taking) {
@@ -536,7 +291,7 @@ final class RingWorker {
         setup.lock.lock();
         try {
             if (!broken) {
-                ring.disarm();
+                requests.ring().disarm();
             }
         } catch (InternalError e) {
             fail(e);

@@ -245,7 +245,7 @@ class VhostServerTest {
                         });
         serve(device, false);
         FrontEnd front = connect(FrontEnd.Options.of(1, 32, 4096));
-        FrontEnd.Ring ring = front.ring(0);
+        GuestRing ring = front.ring(0);
         byte[] model = new byte[32];
         int[] type = new int[32];
         int[] expected = new int[32];

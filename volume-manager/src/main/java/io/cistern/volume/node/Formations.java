@@ -80,6 +80,9 @@ final class Formations {
                             + home
                             + " was interrupted; run 'cistern node rescue' again to finish it");
         }
+        if (known != null) {
+            known.mend(home);
+        }
         if (known != null
                 && config.formation() instanceof Bootstrap b
                 && known.former() != null

@@ -56,7 +56,7 @@ record NodeFile(
     record LocalReplica(long group, String peer, int disk, List<NodeOrder.Place> members) {}
 
     /// The file in `directory`, null where there is none. Where it is damaged or missing its copy
-    /// stands in, and is put in its place.
+    /// stands in; see [#mend].
     ///
     /// @throws CisternException CORRUPT: neither is sound; INVALID (too new), IO
     static @Nullable NodeFile load(Path directory) {
@@ -79,11 +79,8 @@ record NodeFile(
                 throw damage;
             }
             if (loaded == null && second != null) {
-                log.warn("{} is damaged or missing and restored from {}", file, copy);
+                log.warn("{} is damaged or missing: {} is used", file, copy);
                 loaded = decode(second, copy);
-                replace(directory, FILE, second);
-            } else if (stored != null && !Arrays.equals(stored, second)) {
-                replace(directory, COPY, stored);
             }
             return loaded;
         } catch (IOException e) {
@@ -127,15 +124,39 @@ record NodeFile(
         return String.format(Locale.ROOT, "%s%08x\"}", SUM_START, Crc32c.of(body, 0, body.length));
     }
 
-    /// Durable on return.
+    /// Writes file and copy anew where one of them is not as it should be. For the node alone.
     ///
     /// @throws CisternException IO
-    void store(Path directory) {
+    void mend(Path directory) {
+        byte[] all = encode();
+        try {
+            for (String name : List.of(FILE, COPY)) {
+                Path path = directory.resolve(name);
+                if (!Files.exists(path) || !Arrays.equals(Files.readAllBytes(path), all)) {
+                    store(directory);
+                    return;
+                }
+            }
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot read " + directory.resolve(FILE) + ": " + e, e);
+        }
+    }
+
+    private byte[] encode() {
         byte[] json = Json.bytes(NodeFile.class, this);
         byte[] body = Arrays.copyOf(json, json.length - 1); // without the last brace
         byte[] sum = sum(body).getBytes(StandardCharsets.ISO_8859_1);
         byte[] all = Arrays.copyOf(body, body.length + sum.length);
         System.arraycopy(sum, 0, all, body.length, sum.length);
+        return all;
+    }
+
+    /// Durable on return.
+    ///
+    /// @throws CisternException IO
+    void store(Path directory) {
+        byte[] all = encode();
         try {
             Files.createDirectories(directory);
             replace(directory, FILE, all);

@@ -24,6 +24,10 @@ public final class SystemRules {
     /// Applies `command`, or answers with its first outcome where its request was seen before.
     /// Never throws for a decoded command.
     public static Step apply(SystemState state, SystemCommand command) {
+        if (command.request() == null) {
+            return new Step(
+                    state, Outcome.refused(ErrorCode.INVALID, "a change without a request"));
+        }
         Outcome seen = state.recent().get(command.request());
         if (seen != null) {
             return new Step(state, seen);
@@ -33,6 +37,15 @@ public final class SystemRules {
             step = change(state, command);
         } catch (Refused refused) {
             step = new Step(state, refused.outcome);
+        } catch (RuntimeException malformed) {
+            // Every replica comes to the same, and none stops for good because of it: a rule looks
+            // at nothing but the state and the command.
+            step =
+                    new Step(
+                            state,
+                            Outcome.refused(
+                                    ErrorCode.INVALID,
+                                    command.getClass().getSimpleName() + " is malformed"));
         }
         return new Step(step.state.remember(command.request(), step.outcome), step.outcome);
     }

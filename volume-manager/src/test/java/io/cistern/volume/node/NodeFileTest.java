@@ -47,12 +47,14 @@ class NodeFileTest {
             Files.write(directory.resolve(NodeFile.COPY), sound);
             assertThat(NodeFile.load(directory)).as("bit %s", bit).isEqualTo(file());
         }
-        Files.write(directory.resolve(NodeFile.COPY), sound);
         Files.delete(path);
-        assertThat(NodeFile.load(directory)).isEqualTo(file());
+        NodeFile loaded = NodeFile.load(directory);
+        assertThat(loaded).isEqualTo(file());
+        file().mend(directory);
         assertThat(Files.readAllBytes(path)).isEqualTo(sound);
         Files.writeString(directory.resolve(NodeFile.COPY), "?");
         assertThat(NodeFile.load(directory)).isEqualTo(file());
+        file().mend(directory);
         assertThat(Files.readAllBytes(directory.resolve(NodeFile.COPY))).isEqualTo(sound);
     }
 
