@@ -440,8 +440,11 @@ final class GroupStore implements Store {
 
     @Override
     public Usage usage() {
-        return new Usage(
-                disk.capacityBytes(), disk.freeBytes(), usedBytes(), state.applied.index());
+        // While entries are applied, rather too little than too much for used and free together.
+        long index = state.applied.index();
+        long before = usedBytes();
+        long free = disk.freeBytes();
+        return new Usage(disk.capacityBytes(), free, Math.min(before, usedBytes()), index);
     }
 
     @Override
