@@ -60,8 +60,7 @@ final class Admissions {
     record Admission(long reserved, @Nullable Mode mode) {}
 
     /// Calls `go`, at once or later, once the change may be proposed, or `refused` with NO_SPACE.
-    void admit(
-            Demand demand, Consumer<Admission> go, Consumer<? super CisternException> refused) {
+    void admit(Demand demand, Consumer<Admission> go, Consumer<? super CisternException> refused) {
         if (!demand.disowns()) {
             if (reserve(demand.most())) {
                 go.accept(new Admission(demand.most(), null));

@@ -185,8 +185,7 @@ final class WritePath {
     /// Gives back what was admitted, once the change is applied or can take effect no more.
     void end(Admissions.Admission admission, @Nullable Throwable failed) {
         if (failed != null && CisternException.of(failed).code() == ErrorCode.UNAVAILABLE) {
-            afterAllInFlight(
-                    parts.raft().leadership().term(), () -> admissions.end(admission));
+            afterAllInFlight(parts.raft().leadership().term(), () -> admissions.end(admission));
         } else {
             admissions.end(admission);
         }
