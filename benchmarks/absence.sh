@@ -33,7 +33,8 @@ node() { cistern status -o json | jq -r --arg n "$1" ".nodes[] | select(.name ==
 load() { # load SECONDS: prints the number of writes
     # shellcheck disable=SC2046
     fio --name=load $(fio_cistern) --rw=randwrite --bs=4k --iodepth="$DEPTH" --rate_iops="$RATE" --norandommap --randrepeat=0 \
-        --size="${SIZE}g" --time_based --runtime="$1" --output-format=json 2>"$work/fio.err" | jq '.jobs[0].write.total_ios'
+        --size="${SIZE}g" --time_based --runtime="$1" --output-format=json --output="$work/fio.json" >/dev/null 2>"$work/fio.err"
+    sed -n '/^{/,$p' "$work/fio.json" | jq '.jobs[0].write.total_ios'
 }
 
 up_cistern || exit 1
@@ -52,7 +53,7 @@ for away in "$@"; do
     after=$(metrics_cistern "$(node "$leader" api)" cistern_raft_log_written_bytes_total)
     began=$(date +%s%3N)
     cistern start --processes >"$work/restart.log" 2>&1 || cat "$work/restart.log" >&2
-    healthy || exit 1
+    healthy || { tail -n 40 "$cistern_home/$gone/node.log" "$cistern_home/$gone/node.out" >&2; exit 1; }
     took=$(($(date +%s%3N) - began))
     copied=$(metrics_cistern "$(node "$gone" api)" cistern_copied_bytes_total)
     awk -v away="$away" -v writes="$writes" -v logged=$((after - before)) -v copied="$copied" -v took="$took" 'BEGIN {

@@ -6,6 +6,7 @@
 #           cistern   three node processes, three replicas; the portal of the node that leads the volume's group
 #           nbd       the same volume through its driver's socket: what the volume does without iSCSI
 #   PASSES=2 SIZE=1 (GiB) SECONDS_EACH=4 OUT=benchmarks/target/iscsi
+#   WARM=20000 (writes of 4 KiB, 32 outstanding, before the first cell: until the nodes' compilers have settled)
 #   CISTERN_NO_BUILD=1 to run what is built
 #
 # Cells: random reads of 4 KiB by iscsi-perf; sequential reads and writes by QEMU's initiator (qemu-img bench). Each is run once
@@ -13,7 +14,7 @@
 # In a network namespace of its own; ends what it started, by pid. Debian packages: libiscsi-bin qemu-utils qemu-block-extra tgt jq.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export PASSES=${PASSES:-2} SIZE=${SIZE:-1} SECONDS_EACH=${SECONDS_EACH:-4} OUT=${OUT:-$here/target/iscsi}
+export PASSES=${PASSES:-2} SIZE=${SIZE:-1} SECONDS_EACH=${SECONDS_EACH:-4} WARM=${WARM:-20000} OUT=${OUT:-$here/target/iscsi}
 (($#)) || set -- tgt cistern
 die() { echo "iscsi.sh: $*" >&2; exit 1; }
 if [ -z "${ISCSI_INSIDE:-}" ]; then
@@ -99,6 +100,7 @@ for ((pass = 1; pass <= PASSES; pass++)); do
         current=$target
         up "$target" || { echo "iscsi.sh: $target did not start" >&2; down "$target"; current=; continue; }
         qemu-img bench -f raw -t none -w -c "$((SIZE * 1024))" -s 1048576 -d 4 "$url" >/dev/null 2>&1 || echo "iscsi.sh: filling $target failed" >&2
+        [ "$WARM" = 0 ] || bench "$WARM" 4096 32 -w >/dev/null
         sync # what the fill left to be written back is not a cell's
         for cell in $CELLS; do
             [[ $target != nbd || $cell != perf-* ]] || continue

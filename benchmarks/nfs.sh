@@ -2,12 +2,16 @@
 # NFSv3 over Cistern (three node processes, three replicas) and over NFS-Ganesha on a local directory, one after another.
 #
 #   benchmarks/nfs.sh [cistern] [ganesha]        default: both        RUNTIME=5 (seconds a cell) ENTRIES=0 (of a large directory)
+#   WARM=1 (seconds a cell of a run that is thrown away before; 0: none)
+#
+# Cistern is asked at the node that leads the share's group. A node's first half minute is its compiler's: without the run before,
+# the cells of one outstanding request, which come first, show that and not the path of a request.
 #
 # Prints a table for each, see NfsBench. Ganesha keeps one copy on this machine's file system and syncs it for every FILE_SYNC
 # write; Cistern syncs three. Ganesha listens on all addresses meanwhile. Needs nfs-ganesha and nfs-ganesha-vfs (Debian) for the comparison, and root for Ganesha. Ends what it started.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RUNTIME=${RUNTIME:-5} ENTRIES=${ENTRIES:-0}
+RUNTIME=${RUNTIME:-5} ENTRIES=${ENTRIES:-0} WARM=${WARM:-1}
 (($#)) || set -- cistern ganesha
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-nfs.XXXXXX")
 ganesha=
@@ -22,7 +26,11 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 java=$("$here/../cistern" --jdk-home)/bin/java
-bench() { "$java" "$here/src/main/java/io/cistern/bench/NfsBench.java" 127.0.0.1 "$@" "$RUNTIME" "$ENTRIES"; }
+bench() {
+    local program=$here/src/main/java/io/cistern/bench/NfsBench.java
+    [ "$WARM" = 0 ] || "$java" "$program" 127.0.0.1 "$@" "$WARM" 0 > /dev/null || return 1
+    "$java" "$program" 127.0.0.1 "$@" "$RUNTIME" "$ENTRIES"
+}
 
 for target; do
     echo "## $target"
@@ -30,7 +38,9 @@ for target; do
     cistern)
         cistern start --processes > "$work/start.log" 2>&1 || { cat "$work/start.log" >&2; exit 1; }
         cistern share create bench --allow 127.0.0.0/8:no_root_squash > /dev/null || exit 1
-        port=$(cistern status -o json | jq -r '.nodes[0].nfs' | sed 's/.*://')
+        api=$(cistern status -o json | jq -r '.nodes[0].api')
+        leader=$(curl -fsS "$api/v1/shares/bench" | jq -r .leader)
+        port=$(cistern status -o json | jq -r --arg n "$leader" '.nodes[] | select(.name == $n).nfs' | sed 's/.*://')
         bench "$port" "$port" /bench || exit 1
         cistern stop > /dev/null
         ;;

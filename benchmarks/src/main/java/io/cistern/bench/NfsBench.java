@@ -260,7 +260,7 @@ public final class NfsBench {
 
     private void names() throws Exception {
         for (int depth : new int[] {1, 16}) {
-            byte[] directory = mkdir("bench-" + depth);
+            byte[] directory = mkdir("bench-" + depth + "-" + random(Long.MAX_VALUE));
             AtomicLong made = new AtomicLong();
             measure(
                     "create, " + depth,

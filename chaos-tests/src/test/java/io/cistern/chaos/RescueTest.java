@@ -30,6 +30,12 @@ class RescueTest {
                 .end(Duration.ofMinutes(2));
     }
 
+    /// Of n1.
+    private Programs.Result rescue(LocalCluster cluster, String confirmation) throws Exception {
+        String config = config(cluster, "n1");
+        return at(cluster, 1, "node", "rescue", "--config", config, "--confirm", confirmation);
+    }
+
     private Programs.Running run(LocalCluster cluster, String node) throws Exception {
         return Programs.start(
                 dir, LocalCluster.commandLine("node", "run", "--config", config(cluster, node)));
@@ -48,40 +54,13 @@ class RescueTest {
         Path image = NodeKillTest.randomImage(dir.resolve("image.raw"), 8 << 20);
         try (LocalCluster cluster = LocalCluster.start(dir)) {
             cluster.cistern("volume", "import", "kept", image.toString());
-            Programs.Result running =
-                    at(
-                            cluster,
-                            1,
-                            "node",
-                            "rescue",
-                            "--config",
-                            config(cluster, "n1"),
-                            "--confirm",
-                            CONFIRM);
+            Programs.Result running = rescue(cluster, CONFIRM);
             assertThat(running.output()).contains("stop the node");
             cluster.killAll();
-            Programs.Result wrong =
-                    at(
-                            cluster,
-                            1,
-                            "node",
-                            "rescue",
-                            "--config",
-                            config(cluster, "n1"),
-                            "--confirm",
-                            "yes");
+            Programs.Result wrong = rescue(cluster, "yes");
             assertThat(wrong.exit()).isEqualTo(1);
             assertThat(wrong.output()).contains("nothing was changed");
-            at(
-                            cluster,
-                            1,
-                            "node",
-                            "rescue",
-                            "--config",
-                            config(cluster, "n1"),
-                            "--confirm",
-                            CONFIRM)
-                    .succeeded();
+            rescue(cluster, CONFIRM).succeeded();
             try (Programs.Running n1 = run(cluster, "n1");
                     Programs.Running n0 = run(cluster, "n0")) {
                 await().atMost(Duration.ofSeconds(60))

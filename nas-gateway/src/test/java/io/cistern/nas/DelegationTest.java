@@ -100,13 +100,8 @@ class DelegationTest {
                 stateOp(SETATTR, new byte[16], o -> o.writeBitmap(0, 2).writeInt(4).writeInt(0600))
             },
             {putfh(file), write(new byte[16], 0, new byte[1])},
-            {root(), lookup("share"), op(REMOVE, o -> o.writeString("f"))},
-            {
-                root(),
-                lookup("share"),
-                op(SAVEFH),
-                op(RENAME, o -> o.writeString("f").writeString("g"))
-            },
+            {root(), lookup("share"), remove("f")},
+            {root(), lookup("share"), op(SAVEFH), rename("f", "g")},
             {putfh(file), op(SAVEFH), root(), lookup("share"), op(LINK, o -> o.writeString("g"))},
         };
         for (Op[] change : changes) {

@@ -127,7 +127,7 @@ class Nfs4Test {
     @Test
     void aRepeatedRequestGetsTheFirstReplyAndHappensOnce() {
         a.open("share", "o", "f", 3, 0, true);
-        Op[] removal = {root(), lookup("share"), op(REMOVE, o -> o.writeString("f"))};
+        Op[] removal = {root(), lookup("share"), remove("f")};
         assertThat(a.status(removal)).isZero();
         a.again();
         assertThat(a.lastStatus()).isZero();
@@ -215,7 +215,7 @@ class Nfs4Test {
     void anOpenFileOutlivesItsLastName() {
         Opened f = a.open("share", "o", "f", 3, 0, true);
         a.ok(putfh(f.handle()), write(f.stateid(), 0, DATA));
-        assertThat(a.status(root(), lookup("share"), op(REMOVE, o -> o.writeString("f")))).isZero();
+        assertThat(a.status(root(), lookup("share"), remove("f"))).isZero();
         assertThat(a.status(putfh(f.handle()), read(f.stateid(), 0, 10))).isZero();
         assertThat(a.close(f)).isZero();
         org.awaitility.Awaitility.await()
@@ -285,25 +285,11 @@ class Nfs4Test {
             op(SAVEFH),
             root(),
             lookup("share"),
-            op(RENAME, o -> o.writeString("e").writeString("moved"))
+            rename("e", "moved")
         };
         assertThat(a.status(rename)).isZero();
-        assertThat(a.status(root(), lookup("share"), op(REMOVE, o -> o.writeString("moved"))))
-                .isZero();
-        assertThat(a.status(root(), lookup("share"), op(REMOVE, o -> o.writeString("d"))))
-                .as("NOTEMPTY")
-                .isEqualTo(66);
-    }
-
-    private static Op mkdir(String name) {
-        return op(
-                CREATE,
-                o ->
-                        o.writeInt(2)
-                                .writeString(name)
-                                .writeBitmap(0, 1 << 1)
-                                .writeInt(4)
-                                .writeInt(0755));
+        assertThat(a.status(root(), lookup("share"), remove("moved"))).isZero();
+        assertThat(a.status(root(), lookup("share"), remove("d"))).as("NOTEMPTY").isEqualTo(66);
     }
 
     private List<String> list(String directory, int bytes) {
@@ -418,7 +404,7 @@ class Nfs4Test {
                 V4TestClient other = V4TestClient.started(next.address(), 1, "other")) {
             Op[] steal = {root(), lookup("share"), open("o", "f", 3, 0, false)};
             assertThat(other.status(steal)).as("GRACE").isEqualTo(10_013);
-            Op[] removal = {root(), lookup("share"), op(REMOVE, o -> o.writeString("f"))};
+            Op[] removal = {root(), lookup("share"), remove("f")};
             assertThat(other.status(removal)).as("GRACE").isEqualTo(10_013);
             assertThat(other.status(putfh(f.handle()), reclaim("o")))
                     .as("NO_GRACE")

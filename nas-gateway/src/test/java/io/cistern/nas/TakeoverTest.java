@@ -38,25 +38,6 @@ class TakeoverTest {
                 });
     }
 
-    private static Op mkdir(String name) {
-        return op(
-                CREATE,
-                o ->
-                        o.writeInt(2)
-                                .writeString(name)
-                                .writeBitmap(0, 1 << 1)
-                                .writeInt(4)
-                                .writeInt(0755));
-    }
-
-    private static Op remove(String name) {
-        return op(REMOVE, o -> o.writeString(name));
-    }
-
-    private static Op rename(String from, String to) {
-        return op(RENAME, o -> o.writeString(from).writeString(to));
-    }
-
     /// Requests of which a second execution would come to something else.
     private static List<Op[]> requests() {
         return List.of(

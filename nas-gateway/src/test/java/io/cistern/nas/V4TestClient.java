@@ -217,6 +217,25 @@ class V4TestClient extends RpcTestClient {
         return op(LOOKUP, o -> o.writeString(name));
     }
 
+    static Op mkdir(String name) {
+        return op(
+                CREATE,
+                o ->
+                        o.writeInt(2)
+                                .writeString(name)
+                                .writeBitmap(0, 1 << 1)
+                                .writeInt(4)
+                                .writeInt(0755));
+    }
+
+    static Op remove(String name) {
+        return op(REMOVE, o -> o.writeString(name));
+    }
+
+    static Op rename(String from, String to) {
+        return op(RENAME, o -> o.writeString(from).writeString(to));
+    }
+
     static Op putfh(byte[] handle) {
         return op(PUTFH, o -> o.writeOpaque(handle));
     }

@@ -1,5 +1,6 @@
 package io.cistern.raft;
 
+import io.cistern.block.DurableFiles;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -37,7 +38,8 @@ import org.slf4j.LoggerFactory;
 /// - a whole sector of it is zero.
 ///
 /// And not if one flipped bit makes it whole: then it was complete. In doubt it is damage: the
-/// entry may have been acknowledged.
+/// entry may have been acknowledged. And whatever the end looks like, it is damage if the log is
+/// known to have reached further ([CommittedFile]).
 ///
 /// What is found whole is made durable before anyone relies on it: a process that died between the
 /// write of an entry and its sync has left it to the kernel, and Ratis counts what it reads at its
@@ -63,13 +65,15 @@ final class LogInspector {
 
     private final Path directory;
     private final boolean mayDrop;
+    private final long mustReach;
     private final Sync sync;
     private long next;
     private long term;
 
-    private LogInspector(Path directory, boolean mayDrop, Sync sync) {
+    private LogInspector(Path directory, boolean mayDrop, long mustReach, Sync sync) {
         this.directory = directory;
         this.mayDrop = mayDrop;
+        this.mustReach = mustReach;
         this.sync = sync;
     }
 
@@ -83,7 +87,8 @@ final class LogInspector {
     ///
     /// @throws LogDamagedException saying what is damaged and where
     static Result inspectWhole(Path directory) throws IOException, LogDamagedException {
-        return new LogInspector(directory, false, LogInspector::force).inspect(Long.MAX_VALUE - 1);
+        return new LogInspector(directory, false, -1, DurableFiles::sync)
+                .inspect(Long.MAX_VALUE - 1);
     }
 
     /// Checks the segments in `directory` and cuts a torn end off. Damage in closed segments that
@@ -91,20 +96,21 @@ final class LogInspector {
     /// deleted.
     ///
     /// @param checkpoint index up to which the log is not needed; -1 if it is needed whole
+    /// @param committed index up to which log or checkpoint are known to have reached; -1: none
     /// @throws LogDamagedException saying what is damaged and where
+    static Result inspect(Path directory, long checkpoint, long committed)
+            throws IOException, LogDamagedException {
+        long mustReach = committed > checkpoint ? committed : -1;
+        return new LogInspector(directory, true, mustReach, DurableFiles::sync).inspect(checkpoint);
+    }
+
     static Result inspect(Path directory, long checkpoint) throws IOException, LogDamagedException {
-        return inspect(directory, checkpoint, LogInspector::force);
+        return inspect(directory, checkpoint, -1);
     }
 
     static Result inspect(Path directory, long checkpoint, Sync sync)
             throws IOException, LogDamagedException {
-        return new LogInspector(directory, true, sync).inspect(checkpoint);
-    }
-
-    private static void force(Path path) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            channel.force(true);
-        }
+        return new LogInspector(directory, true, -1, sync).inspect(checkpoint);
     }
 
     private Result inspect(long checkpoint) throws IOException, LogDamagedException {
@@ -139,6 +145,7 @@ final class LogInspector {
                 next = first;
             }
         }
+        checkReach();
         if (mayDrop && !segments.isEmpty() && next <= checkpoint) {
             // A state was fetched, and the process ended before the log was told. Ratis would keep
             // an open file that ends before, and refuse whatever does not continue it.
@@ -310,7 +317,22 @@ final class LogInspector {
         return false;
     }
 
-    private long cut(Segment segment, byte[] file, int at) throws IOException {
+    /// What ends here must not end before what was committed.
+    private void checkReach() throws LogDamagedException {
+        if (next <= mustReach) {
+            throw new LogDamagedException(
+                    "the log in "
+                            + directory
+                            + " ends with entry "
+                            + (next - 1)
+                            + ", but all up to "
+                            + mustReach
+                            + " was committed and durable here: its end is lost");
+        }
+    }
+
+    private long cut(Segment segment, byte[] file, int at) throws IOException, LogDamagedException {
+        checkReach();
         log.warn(
                 "{}: cutting off {} bytes behind entry {}: a write that did not complete",
                 segment.path,

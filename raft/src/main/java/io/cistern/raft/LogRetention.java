@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import org.apache.ratis.server.raftlog.RaftLog;
 import org.slf4j.Logger;
@@ -36,7 +35,9 @@ final class LogRetention {
     /// @param superfluous index up to which the log is not needed here
     /// @param wantedBytes of log to keep
     synchronized void trim(RaftLog raftLog, long superfluous, long wantedBytes) throws IOException {
-        if (superfluous < 0) {
+        if (superfluous < 0 || raftLog.getNextIndex() <= superfluous) {
+            // In the second case a state has been installed that Ratis' log is yet to be told of.
+            // Purging would move where it goes on, but not where its files do.
             return;
         }
         long index = superfluous;
@@ -61,12 +62,11 @@ final class LogRetention {
 
     /// The index up to which the log may go so that about `keepBytes` of it remain; -1 if there is
     /// no more than that.
+    ///
+    /// @param segments in the order of the log
     static long beyond(List<LogInspector.Segment> segments, long keepBytes) throws IOException {
         long kept = 0;
-        for (LogInspector.Segment segment :
-                segments.stream()
-                        .sorted(Comparator.comparingLong(LogInspector.Segment::start).reversed())
-                        .toList()) {
+        for (LogInspector.Segment segment : segments.reversed()) {
             if (!segment.open() && kept >= keepBytes) {
                 return segment.end();
             }

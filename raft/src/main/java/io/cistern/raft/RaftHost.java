@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.net.RpcIdentity;
 import io.cistern.raft.net.RpcLoops;
@@ -244,7 +245,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         Path aside = directory.resolveSibling(peerId + ".quarantine-" + n);
         try {
             Files.move(directory, aside, StandardCopyOption.ATOMIC_MOVE);
-            ReplicaFile.syncDirectory(Objects.requireNonNull(aside.getParent()));
+            DurableFiles.sync(Objects.requireNonNull(aside.getParent()));
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot move " + directory + " to " + aside, e);

@@ -33,6 +33,9 @@ final class RatisGroup implements RaftGroup {
 
     private static final Duration TRIM_INTERVAL = Duration.ofSeconds(2);
 
+    /// How old the note of what is committed may be at a loss of power.
+    private static final Duration COMMITTED_INTERVAL = Duration.ofSeconds(10);
+
     /// Replaying ends by itself: with success, or with the replica.
     private static final Duration REPLAY_PATIENCE = Duration.ofHours(1);
 
@@ -63,6 +66,9 @@ final class RatisGroup implements RaftGroup {
     private volatile RaftServer.@Nullable Division division;
     private volatile boolean closed;
 
+    /// When the committed index was last noted, by the configured clock. Guarded by this.
+    private long notedAt;
+
     /// @param shared what the groups of one host share
     RatisGroup(GroupId id, Peer self, List<Peer> members, StateMachine target, HostParts shared) {
         this.id = id;
@@ -75,6 +81,7 @@ final class RatisGroup implements RaftGroup {
         this.onClose = shared.onClose();
         this.store = shared.store();
         this.counters = new LogCounters(store.directory());
+        this.notedAt = config.nanoTime().getAsLong();
         String name = "raft-" + id + "-" + self.id();
         this.events =
                 Executors.newSingleThreadExecutor(
@@ -256,6 +263,10 @@ final class RatisGroup implements RaftGroup {
                 log.warn("closing group {} on {}", id, self.id(), e);
             }
         }
+        RaftServer.Division mine = division;
+        if (mine != null) {
+            noteCommitted(mine);
+        }
         closed();
         onClose.run();
     }
@@ -340,6 +351,22 @@ final class RatisGroup implements RaftGroup {
         } catch (IOException | RuntimeException e) {
             // The replica may be closing; else it is tried again.
             log.debug("the log of group {} on {} was not trimmed", id, self.id(), e);
+        }
+        synchronized (this) {
+            long now = config.nanoTime().getAsLong();
+            if (!closed && now - notedAt >= COMMITTED_INTERVAL.toNanos()) {
+                notedAt = now;
+                noteCommitted(mine);
+            }
+        }
+    }
+
+    /// See [CommittedFile].
+    private void noteCommitted(RaftServer.Division mine) {
+        try {
+            store.committed(mine.getRaftLog().getLastCommittedIndex());
+        } catch (IOException | RuntimeException e) {
+            log.warn("cannot note in {} what is committed", store.directory(), e);
         }
     }
 

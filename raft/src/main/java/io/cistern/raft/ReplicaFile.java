@@ -2,6 +2,7 @@ package io.cistern.raft;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.Crc32c;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -10,12 +11,9 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -155,37 +153,7 @@ record ReplicaFile(
 
     /// Replaces the file, durably.
     void write(Path directory) throws IOException {
-        replace(directory.resolve(NAME), encode());
-    }
-
-    /// Replaces a file by a rename, and makes that durable.
-    static void replace(Path path, byte[] bytes) throws IOException {
-        Path directory = Objects.requireNonNull(path.getParent());
-        Path temporary = directory.resolve(path.getFileName() + ".new");
-        try (FileChannel channel =
-                FileChannel.open(
-                        temporary,
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.TRUNCATE_EXISTING,
-                        StandardOpenOption.WRITE)) {
-            ByteBuffer left = ByteBuffer.wrap(bytes);
-            while (left.hasRemaining()) {
-                channel.write(left);
-            }
-            channel.force(true);
-        }
-        Files.move(
-                temporary,
-                path,
-                StandardCopyOption.ATOMIC_MOVE,
-                StandardCopyOption.REPLACE_EXISTING);
-        syncDirectory(directory);
-    }
-
-    static void syncDirectory(Path directory) throws IOException {
-        try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-            channel.force(true);
-        }
+        DurableFiles.replace(directory.resolve(NAME), encode());
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.io.StringReader;
@@ -19,6 +20,7 @@ import org.slf4j.LoggerFactory;
 ///
 /// ```
 /// replica                     whose log it is, see ReplicaFile
+/// committed                   how far it must reach, see CommittedFile
 /// <uuid>/current/raft-meta       Ratis: term and vote, as text
 /// <uuid>/current/raft-meta.conf  Ratis: the last applied configuration entry
 /// <uuid>/current/log_…           Ratis: the log
@@ -41,6 +43,7 @@ final class ReplicaStore {
     private final GroupId group;
 
     private long lastIndexAtOpen = -1;
+    private long committed = -1;
     private ReplicaFile file;
 
     private ReplicaStore(Path directory, ReplicaFile file) {
@@ -69,8 +72,7 @@ final class ReplicaStore {
                     directory.resolve(ReplicaFile.NAME) + " is missing beside a log");
         }
         if (found == null) {
-            ReplicaFile.syncDirectory(
-                    Objects.requireNonNull(directory.toAbsolutePath().getParent()));
+            DurableFiles.sync(Objects.requireNonNull(directory.toAbsolutePath().getParent()));
             wanted.write(directory);
             return new ReplicaStore(directory, wanted);
         }
@@ -102,7 +104,8 @@ final class ReplicaStore {
             throw new LogDamagedException(current.resolve(META) + " is missing");
         }
         checkVote();
-        LogInspector.Result found = LogInspector.inspect(current, checkpoint.index());
+        committed = CommittedFile.read(directory);
+        LogInspector.Result found = LogInspector.inspect(current, checkpoint.index(), committed);
         lastIndexAtOpen = Math.max(found.lastIndex(), checkpoint.index());
         restoreMembers();
         log.info(
@@ -141,7 +144,7 @@ final class ReplicaStore {
                 && (!Files.exists(conf)
                         || !Arrays.equals(Files.readAllBytes(conf), file.members()))) {
             log.info("{}: taking the membership from {}", conf, ReplicaFile.NAME);
-            ReplicaFile.replace(conf, file.members());
+            DurableFiles.replace(conf, file.members());
         }
     }
 
@@ -173,7 +176,7 @@ final class ReplicaStore {
 
     /// Makes the vote that Ratis has stored durable: its rename, and the copy of it.
     synchronized void voted() throws IOException {
-        ReplicaFile.syncDirectory(current);
+        DurableFiles.sync(current);
         try {
             Vote vote = readVote();
             if (vote.term != file.term() || !vote.peer.equals(file.vote())) {
@@ -181,6 +184,14 @@ final class ReplicaStore {
             }
         } catch (LogDamagedException e) {
             throw new IOException(e.getMessage(), e);
+        }
+    }
+
+    /// All up to `index` is committed, and durable here.
+    synchronized void committed(long index) throws IOException {
+        if (index > committed) {
+            CommittedFile.write(directory, index);
+            committed = index;
         }
     }
 

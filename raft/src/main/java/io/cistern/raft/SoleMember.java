@@ -1,6 +1,7 @@
 package io.cistern.raft;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -109,6 +110,8 @@ public final class SoleMember {
                             file.term(),
                             file.vote(),
                             entry);
+            // What is there counts, also where it is known to have been more.
+            Files.deleteIfExists(replica.resolve(CommittedFile.NAME));
             changed.write(replica);
         } catch (LogDamagedException e) {
             throw damaged(replica, e);
@@ -145,7 +148,7 @@ public final class SoleMember {
                             .put(HEADER)
                             .put(frame)
                             .array();
-            ReplicaFile.replace(next, bytes);
+            DurableFiles.replace(next, bytes);
         } else {
             Path last = open.getFirst();
             byte[] bytes = Files.readAllBytes(last);

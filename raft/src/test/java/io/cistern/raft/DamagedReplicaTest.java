@@ -10,8 +10,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -22,8 +25,16 @@ import org.junit.jupiter.api.io.TempDir;
 class DamagedReplicaTest {
     @TempDir Path directory;
 
+    /// Of the cluster in use.
+    private Path home = Path.of("");
+
+    @BeforeEach
+    void home() {
+        home = directory;
+    }
+
     private Path replica(String node) {
-        return directory.resolve(node).resolve("raft").resolve("g1").resolve(node + ".0");
+        return home.resolve(node).resolve("raft").resolve("g1").resolve(node + ".0");
     }
 
     private Path find(String node, String prefix) throws Exception {
@@ -106,6 +117,130 @@ class DamagedReplicaTest {
             assertThat(replica(node)).doesNotExist();
             assertThat(Cluster.propose(cluster.leader(), "more").result()).isEqualTo(2);
         }
+    }
+
+    private interface Damage {
+        void to(Path log) throws Exception;
+    }
+
+    /// Some commands, a follower that is closed, and what is done to its open segment then.
+    private String damagedFollower(Cluster cluster, Damage damage) throws Exception {
+        RaftGroup leader = cluster.leader();
+        long index = 0;
+        for (int i = 0; i < 5; i++) {
+            index = Cluster.propose(leader, "kept" + i).index();
+        }
+        cluster.awaitApplied(index);
+        RaftGroup victim = cluster.others(leader).getFirst();
+        String node = victim.self().node();
+        victim.close();
+        cluster.replicas.remove(node);
+        Cluster.propose(leader, "meanwhile");
+        damage.to(find(node, "log_inprogress"));
+        return node;
+    }
+
+    private static void zero(Path log, long from, long length) throws Exception {
+        try (RandomAccessFile file = new RandomAccessFile(log.toFile(), "rw")) {
+            file.seek(from);
+            file.write(new byte[(int) Math.min(length, file.length() - from)]);
+        }
+    }
+
+    private static void zeroFirstPage(Path log) throws Exception {
+        zero(log, 0, 4096);
+    }
+
+    /// Leaves a log that ends cleanly, two entries early.
+    private static void zeroLastEntries(Path log) throws Exception {
+        byte[] bytes = Files.readAllBytes(log);
+        List<Integer> starts = new ArrayList<>();
+        int at = 8;
+        for (LogFrame f = LogFrame.read(bytes, at); f != null; f = LogFrame.read(bytes, at)) {
+            starts.add(at);
+            at = f.end();
+        }
+        zero(log, starts.get(starts.size() - 2), bytes.length);
+    }
+
+    private interface Check {
+        void of(Cluster cluster, String damaged) throws Exception;
+    }
+
+    private void eachDamage(Check check) throws Exception {
+        for (Damage damage :
+                List.<Damage>of(
+                        DamagedReplicaTest::zeroFirstPage, DamagedReplicaTest::zeroLastEntries)) {
+            home = Files.createTempDirectory(directory, "case");
+            try (Cluster cluster = Cluster.of(home, 3)) {
+                check.of(cluster, damagedFollower(cluster, damage));
+            }
+        }
+    }
+
+    @Test
+    void aLogThatEndsBeforeWhatWasCommittedInItIsDamaged() throws Exception {
+        eachDamage((cluster, node) -> {
+            refused(cluster, node, "its end is lost");
+            // Nothing was changed, and it stays refused.
+            refused(cluster, node, "its end is lost");
+        });
+    }
+
+    /// As when the process was killed before it noted what was committed.
+    @Test
+    void whatAFollowerLostUnnoticedIsSentToItAgain() throws Exception {
+        eachDamage((cluster, node) -> {
+            Files.delete(replica(node).resolve(CommittedFile.NAME));
+            RaftGroup again = cluster.open(node);
+            cluster.awaitApplied(Cluster.propose(cluster.leader(), "more").index());
+            assertThat(cluster.machine(again).applied)
+                    .containsExactly(
+                            "kept0", "kept1", "kept2", "kept3", "kept4", "meanwhile", "more");
+            // It counts again: with one more away, these two are the majority.
+            RaftGroup third =
+                    cluster.others(cluster.leader()).stream()
+                            .filter(group -> group != again)
+                            .findFirst()
+                            .orElseThrow();
+            third.close();
+            cluster.replicas.remove(third.self().node());
+            assertThat(Cluster.propose(cluster.leader(), "last").result()).isEqualTo(8);
+        });
+    }
+
+    @Test
+    void tornTailsOnAllReplicasAreCutOffAndTheGroupStartsByItself() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 3)) {
+            cluster.awaitApplied(Cluster.propose(cluster.leader(), "kept").index());
+            for (String node : List.copyOf(cluster.hosts.keySet())) {
+                cluster.replica(node).close();
+                Path log = find(node, "log_inprogress");
+                long size = Files.size(log);
+                try (RandomAccessFile file = new RandomAccessFile(log.toFile(), "rw")) {
+                    file.seek(size);
+                    file.write(new byte[] {(byte) 0xb8, 0x17, 8, 1, 16, 9, 26, 33, 77});
+                    file.setLength(size + 8192);
+                }
+            }
+            cluster.replicas.clear();
+            for (String node : List.copyOf(cluster.hosts.keySet())) {
+                cluster.open(node);
+            }
+            assertThat(Cluster.propose(cluster.leader(), "more").result()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void theNoteOfWhatWasCommittedSaysNothingWhenItIsDamaged() {
+        byte[] bytes = CommittedFile.encode(12345);
+        assertThat(CommittedFile.decode(bytes)).isEqualTo(12345);
+        for (int bit = 0; bit < bytes.length * 8; bit++) {
+            byte[] bad = bytes.clone();
+            bad[bit / 8] ^= (byte) (1 << bit % 8);
+            assertThat(CommittedFile.decode(bad)).isEqualTo(-1);
+        }
+        assertThat(CommittedFile.decode(new byte[0])).isEqualTo(-1);
     }
 
     @Test

@@ -110,14 +110,14 @@ class InstallTest {
             cluster.isolate(follower);
             big(leader);
             RaftGroup.Applied unheard = big(leader);
-            // One answer, to a heartbeat, lets the entries go; the answer to them is lost.
-            AtomicInteger answers = new AtomicInteger();
+            // Its answers let the entries go; those from when it has them are lost.
+            long both = follower.stats().entries() + 2;
             String from = follower.self().id();
             String to = leader.self().id();
             cluster.alsoPasses =
                     (sender, receiver) ->
                             !(sender.equals(from) && receiver.equals(to))
-                                    || answers.incrementAndGet() == 1;
+                                    || follower.stats().entries() < both;
             cluster.heal();
             cluster.cut(follower, cluster.others(leader).getLast());
             awaitApplied(follower, unheard);
@@ -162,6 +162,51 @@ class InstallTest {
             List<String> applied = new ArrayList<>(machine.applied);
             assertThat(applied.getLast()).isEqualTo("next");
             assertThat(machine.installs).hasSize(1);
+        }
+    }
+
+    /// The leader dies before it hears that the state has arrived. The log of the replica is empty,
+    /// since it had fetched a state before, so others would vote for it by the state alone.
+    @Test
+    void aReplicaDoesNotLeadBeforeItsLogFollowsTheStateItFetched() throws Exception {
+        try (Cluster cluster = start()) {
+            RaftGroup leader = cluster.leader();
+            RaftGroup away = cluster.others(leader).getFirst();
+            RaftGroup heir = cluster.others(leader).getLast();
+            RaftGroup.Applied had = big(leader);
+            awaitApplied(away, had);
+            away.close();
+            small(leader, 300);
+            purge(cluster, leader, big(leader));
+            LogPosition newest = new LogPosition(had.term(), leader.appliedIndex());
+            heir.awaitApplied(newest.index(), PATIENCE).join();
+            Installing machine = new Installing(0);
+            machine.checkpoint = new LogPosition(had.term(), had.index() + 10);
+            cluster.newMachine = () -> machine;
+            RaftGroup fetching = cluster.open(away.self().node());
+            await().atMost(PATIENCE).until(() -> !machine.installs.isEmpty());
+            cluster.cut(leader, fetching);
+            // At first the heir only answers, so that the other has the first word.
+            AtomicInteger asked = new AtomicInteger();
+            AtomicInteger held = new AtomicInteger();
+            String from = fetching.self().id();
+            String to = heir.self().id();
+            cluster.alsoPasses =
+                    (sender, receiver) -> {
+                        if (sender.equals(from) && receiver.equals(to)) {
+                            asked.incrementAndGet();
+                        }
+                        return !(sender.equals(to) && receiver.equals(from))
+                                || asked.getAndUpdate(n -> Math.max(0, n - 1)) > 0
+                                || held.incrementAndGet() > 10;
+                    };
+            machine.installs.getFirst().complete(newest);
+            leader.close();
+            cluster.replicas.remove(leader.self().node());
+            RaftGroup.Applied next = Cluster.propose(cluster.leader(), "next");
+            awaitApplied(heir, next);
+            awaitApplied(fetching, next);
+            assertThat(machine.applied.getLast()).isEqualTo("next");
         }
     }
 

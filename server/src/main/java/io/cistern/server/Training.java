@@ -13,6 +13,7 @@ import io.cistern.vmdisk.DriverDaemon;
 import io.cistern.vmdisk.NbdLimits;
 import io.cistern.vmdisk.Transport;
 import io.cistern.volume.ClientConfig;
+import io.cistern.volume.ShareRule;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeSpec;
 import io.cistern.volume.node.NodeHost;
@@ -34,6 +35,7 @@ import java.util.stream.Stream;
 /// exist, and deletes it at the end. Everything listens on loopback.
 public final class Training {
     private static final int NODES = 3;
+    private static final String SHARE = "training-share";
     private static final String GUEST = "training-guest";
     private static final long GUEST_BYTES = 32L << 20;
     private static final long VOLUME_BYTES = 128L << 20;
@@ -73,6 +75,7 @@ public final class Training {
                 create(cluster, VolumeSpec.of("training", VOLUME_BYTES));
                 create(cluster, VolumeSpec.of(GUEST, GUEST_BYTES));
                 drive(directory.resolve("d"), cluster, seconds);
+                share(configs.getFirst(), cluster, seconds);
             }
         }
     }
@@ -104,6 +107,24 @@ public final class Training {
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 16), seconds / 16.0);
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 8.0);
             }
+        }
+    }
+
+    /// The paths of shares, in the nodes themselves.
+    private static void share(ServerConfig node, RemoteCluster cluster, int seconds)
+            throws IOException {
+        ServerConfig.NfsConfig nfs = node.nfs();
+        if (nfs == null) {
+            return;
+        }
+        ShareRule here = ShareRule.parse("127.0.0.0/8:no_root_squash");
+        cluster.admin().shares().create(SHARE, 0, List.of(here));
+        try (ShareTrainingLoad load = ShareTrainingLoad.connect(nfs.listen().getFirst(), SHARE)) {
+            load.run(new TrainingLoad.Kind(true, false, 1 << 20, 8), seconds / 8.0);
+            load.run(new TrainingLoad.Kind(true, true, 4 << 10, 32), seconds / 4.0);
+            load.run(new TrainingLoad.Kind(false, true, 4 << 10, 32), seconds / 8.0);
+            load.run(new TrainingLoad.Kind(true, true, 4 << 10, 1), seconds / 8.0);
+            load.names(seconds / 8.0);
         }
     }
 

@@ -3,6 +3,7 @@ package io.cistern.storage;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
 import java.io.IOException;
@@ -337,7 +338,7 @@ public final class Disk implements AutoCloseable {
         db.dropGroup(group, () -> probe.at(Probe.Step.GROUP_HALF_DROPPED));
         try {
             Files.deleteIfExists(marks.resolve("" + group));
-            NativeFile.syncDirectory(marks);
+            DurableFiles.sync(marks);
         } catch (IOException e) {
             config.halt().halt("mark of group " + group + " on " + config.directory(), e);
             throw new IllegalStateException(e);

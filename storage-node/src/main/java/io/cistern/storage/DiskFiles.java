@@ -1,6 +1,7 @@
 package io.cistern.storage;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -119,10 +120,10 @@ final class DiskFiles {
                         StandardOpenOption.TRUNCATE_EXISTING)) {
             superblock.write(channel);
         }
-        NativeFile.syncDirectory(directory);
+        DurableFiles.sync(directory);
         Files.move(fresh, directory.resolve(Superblock.FILE), StandardCopyOption.ATOMIC_MOVE);
         Files.delete(directory.resolve(FORMATTING));
-        NativeFile.syncDirectory(directory);
+        DurableFiles.sync(directory);
     }
 
     private static void checkEmpty(Path directory) throws IOException {

@@ -43,9 +43,6 @@ final class GroupStore implements Store {
 
     static final long MOST_FILE_BYTES = 96L << 20;
 
-    /// Slots that one entry may take: a batch of small writes, each to another granule.
-    static final int ENTRY_SLOTS = 160;
-
     private final Disk disk;
     private final DiskThreads threads;
     private final long group;
@@ -122,7 +119,6 @@ final class GroupStore implements Store {
     public Outcome apply(long index, long term, Command command) {
         if (state.betweenEntries()) {
             waitForMemory();
-            makeRoom();
         }
         lock.lock();
         try {
@@ -182,21 +178,6 @@ final class GroupStore implements Store {
                 threads.await(running);
             }
             checkpoint();
-        }
-    }
-
-    /// Makes what was freed usable before an entry that may not find room without. A leader
-    /// reserves by what is free on each member; but one that replays or catches up applies in a
-    /// moment what took the others a while, with checkpoints and garbage collection in between.
-    private void makeRoom() {
-        if (!map.area().scarce(ENTRY_SLOTS)) {
-            return;
-        }
-        while (map.freedSlots() < ENTRY_SLOTS && collect(0)) {
-            // A step at a time: no more than is needed.
-        }
-        if (map.freedSlots() > 0) {
-            checkpointNow();
         }
     }
 

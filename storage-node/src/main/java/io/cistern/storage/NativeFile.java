@@ -1,13 +1,12 @@
 package io.cistern.storage;
 
+import io.cistern.block.DurableFiles;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 
 /// A data file on a file system, through the page cache.
 final class NativeFile implements DataFile {
@@ -61,18 +60,11 @@ final class NativeFile implements DataFile {
         }
     }
 
-    /// Makes the names in a directory durable.
-    static void syncDirectory(Path directory) throws IOException {
-        try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-            channel.force(true);
-        }
-    }
-
     /// Makes the name of a file durable.
     static void syncName(Path file) throws IOException {
         Path directory = file.toAbsolutePath().getParent();
         if (directory != null) {
-            syncDirectory(directory);
+            DurableFiles.sync(directory);
         }
     }
 

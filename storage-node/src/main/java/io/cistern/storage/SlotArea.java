@@ -171,11 +171,6 @@ final class SlotArea implements AutoCloseable {
         free++;
     }
 
-    /// True where fewer than `slots` are free or can be added.
-    synchronized boolean scarce(int slots) {
-        return free < slots && (full || capSlots - total < slots - free);
-    }
-
     /// Whether an extent should be added soon.
     synchronized boolean wantsToGrow() {
         return !full && total < capSlots && free < Math.max(1, perExtent / 4);

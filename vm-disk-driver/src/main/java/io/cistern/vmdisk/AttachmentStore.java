@@ -5,14 +5,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.UUID;
 
@@ -89,26 +86,8 @@ final class AttachmentStore {
     ///
     /// @throws CisternException IO; the old list is then still in force
     void save(List<AttachmentRecord> attachments) {
-        Path next = file.resolveSibling(FILE + ".new");
         try {
-            byte[] bytes = JSON.writeValueAsBytes(new Content(VERSION, attachments));
-            try (FileChannel out =
-                    FileChannel.open(
-                            next,
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.TRUNCATE_EXISTING,
-                            StandardOpenOption.WRITE)) {
-                ByteBuffer left = ByteBuffer.wrap(bytes);
-                while (left.hasRemaining()) {
-                    out.write(left);
-                }
-                out.force(true);
-            }
-            Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
-            try (FileChannel directory =
-                    FileChannel.open(file.toAbsolutePath().getParent(), StandardOpenOption.READ)) {
-                directory.force(true);
-            }
+            DurableFiles.replace(file, JSON.writeValueAsBytes(new Content(VERSION, attachments)));
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO,

@@ -67,7 +67,8 @@ public final class Linearizability {
 
     private boolean search(long value, long newestCall, int count) {
         BitSet taken = new BitSet();
-        // A read of what is there now loses nothing by being taken at once.
+        // A read of what is there now loses nothing by being taken at once, unless that leaves an
+        // operation of unknown outcome no more time to come first.
         long firstAnswer = firstAnswer();
         boolean progress = true;
         while (progress) {
@@ -80,7 +81,9 @@ public final class Linearizability {
                 if (!done.get(i)
                         && op.known()
                         && op.kind() == Op.Kind.READ
-                        && op.result() == value) {
+                        && op.result() == value
+                        && (op.invoked() <= newestCall
+                                || op.invoked() <= firstEndOfUnknown(newestCall))) {
                     done.set(i);
                     taken.set(i);
                     count++;
@@ -133,6 +136,22 @@ public final class Linearizability {
             }
             if (op.invoked() > first) {
                 break;
+            }
+        }
+        return first;
+    }
+
+    /// When the first of the operations of unknown outcome that can still come after `newestCall`
+    /// no longer can.
+    private long firstEndOfUnknown(long newestCall) {
+        long first = Long.MAX_VALUE;
+        for (int i = done.nextClearBit(0); i < ops.size(); i = done.nextClearBit(i + 1)) {
+            Op op = ops.get(i);
+            if (op.invoked() >= first) {
+                break;
+            }
+            if (!op.known() && op.ended() >= newestCall) {
+                first = Math.min(first, op.ended());
             }
         }
         return first;

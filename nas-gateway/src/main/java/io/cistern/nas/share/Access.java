@@ -1,8 +1,13 @@
 package io.cistern.nas.share;
 
+import static io.cistern.nas.share.Futures.await;
+
+import io.cistern.block.fs.Call;
 import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
+import java.nio.ByteBuffer;
 
 /// A file of a share together with what the caller may do there.
 ///
@@ -18,6 +23,13 @@ public record Access(OpenShare share, FileId file, Credentials who, boolean read
             throw new NfsException(NfsStatus.ROFS, "read only for this client");
         }
         return this;
+    }
+
+    /// Writes, and waits until it is on stable storage.
+    ///
+    /// @param offset not negative
+    public Written write(long offset, ByteBuffer data) {
+        return await(files().write(Call.of(who), file, offset, data));
     }
 
     public Access at(FileId other) {

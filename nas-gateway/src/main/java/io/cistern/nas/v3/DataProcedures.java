@@ -3,7 +3,6 @@ package io.cistern.nas.v3;
 import static io.cistern.nas.share.Futures.await;
 
 import io.cistern.block.fs.Attributes;
-import io.cistern.block.fs.Call;
 import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
@@ -66,17 +65,7 @@ final class DataProcedures {
                         throw new NfsException(NfsStatus.FBIG, "beyond the largest file");
                     }
                     ByteBuffer bytes = data.nioBuffer();
-                    Written written =
-                            rq.changing(
-                                    a,
-                                    () ->
-                                            await(
-                                                    a.files()
-                                                            .write(
-                                                                    Call.of(a.who()),
-                                                                    a.file(),
-                                                                    offset,
-                                                                    bytes)));
+                    Written written = rq.changing(a, () -> a.write(offset, bytes));
                     return o -> {
                         Request3.wcc(o, a, written.file());
                         o.writeInt(written.count()).writeInt(FILE_SYNC);

@@ -1,8 +1,5 @@
 package io.cistern.nas.v4;
 
-import static io.cistern.nas.share.Futures.await;
-
-import io.cistern.block.fs.Call;
 import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.share.Access;
@@ -30,18 +27,7 @@ record WriteOp(StateId id, long offset, ByteBuf data) implements Operation {
         if (offset < 0) {
             throw new NfsException(NfsStatus.FBIG, "beyond the largest file");
         }
-        Written written =
-                c.changing(
-                        a,
-                        id,
-                        () ->
-                                await(
-                                        a.files()
-                                                .write(
-                                                        Call.of(a.who()),
-                                                        a.file(),
-                                                        offset,
-                                                        data.nioBuffer())));
+        Written written = c.changing(a, id, () -> a.write(offset, data.nioBuffer()));
         c.client().usage().wrote(written.count());
         out.writeInt(written.count()).writeInt(FILE_SYNC).writeLong(a.share().owned());
     }

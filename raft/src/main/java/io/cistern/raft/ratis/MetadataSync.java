@@ -1,9 +1,8 @@
 package io.cistern.raft.ratis;
 
+import io.cistern.block.DurableFiles;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.function.BiConsumer;
 
 /// Makes the renaming of a vote file durable.
@@ -20,8 +19,8 @@ public interface MetadataSync {
     /// Fsyncs for real, and calls `halt` with what failed and why if it cannot: it must not return.
     static MetadataSync fsync(BiConsumer<String, Throwable> halt) {
         return directory -> {
-            try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-                channel.force(true);
+            try {
+                DurableFiles.sync(directory);
             } catch (IOException e) {
                 halt.accept("cannot fsync the directory " + directory, e);
                 throw new IllegalStateException("not durable: " + directory, e);

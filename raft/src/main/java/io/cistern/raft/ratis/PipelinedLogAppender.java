@@ -277,7 +277,8 @@ final class PipelinedLogAppender extends LogAppenderBase {
 
     /// @param first index of the first entry, or INVALID_LOG_INDEX in a heartbeat
     /// @param next where to go on if it fails
-    private record Sent(long era, long first, long next, int bytes, Timestamp at) {
+    /// @param match what the follower had acknowledged then
+    private record Sent(long era, long first, long next, long match, int bytes, Timestamp at) {
         boolean isHeartbeat() {
             return first == RaftLog.INVALID_LOG_INDEX;
         }
@@ -289,12 +290,13 @@ final class PipelinedLogAppender extends LogAppenderBase {
         int count = request.getEntriesCount();
         boolean heartbeat = count == 0;
         long first = heartbeat ? RaftLog.INVALID_LOG_INDEX : request.getEntries(0).getIndex();
+        long match = getFollower().getMatchIndex();
         long next =
                 request.hasPreviousLog()
                         ? TermIndex.valueOf(request.getPreviousLog()).getIndex() + 1
-                        : getFollower().getMatchIndex() + 1;
-        Sent sent =
-                new Sent(era, first, next, request.getSerializedSize(), Timestamp.currentTime());
+                        : match + 1;
+        int bytes = request.getSerializedSize();
+        Sent sent = new Sent(era, first, next, match, bytes, Timestamp.currentTime());
         if (heartbeat) {
             resetHeartbeatTrigger();
             probing = true;
@@ -373,6 +375,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             case INCONSISTENCY -> {
                 if (sent.era() == era) {
                     newEra();
+                    takeBackLost(sent, reply);
                     long next = nextIndex(sent, reply);
                     LOG.debug("{}: goes on from {}", this, next);
                     follower.setNextIndex(next);
@@ -385,6 +388,22 @@ final class PipelinedLogAppender extends LogAppenderBase {
             }
         }
         getLeaderState().onAppendEntriesReply(this, reply);
+    }
+
+    /// What a follower had acknowledged when a request left, it has, in its log or its state, when
+    /// the request arrives. If it ends before that, it has lost entries: they no longer count
+    /// towards a majority, and are sent once more. Ratis would never go back behind them.
+    private void takeBackLost(Sent sent, AppendEntriesReplyProto reply) {
+        long end = Math.max(reply.getNextIndex() - 1, reply.getFollowerCommit());
+        if (end < sent.match() && sent.next() > sent.match()) {
+            LOG.error(
+                    "{}: the follower has lost its entries {} to {} after it had acknowledged them;"
+                            + " they are sent again. Its disk does not keep what it synced",
+                    this,
+                    end + 1,
+                    sent.match());
+            getFollower().setSnapshotIndex(end);
+        }
     }
 
     /// Where an inconsistent follower goes on. What it knows to be committed is in this log as

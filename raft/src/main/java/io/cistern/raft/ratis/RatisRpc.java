@@ -196,14 +196,15 @@ final class RatisRpc implements RaftServerRpc, RaftServerAsynchronousProtocol {
 
     @Override
     public RequestVoteReplyProto requestVote(RequestVoteRequestProto request) throws IOException {
+        RaftGroupId group =
+                RaftGroupId.valueOf(request.getServerRequest().getRaftGroupId().getId());
+        Replica candidate = transport.inbound().replica(server, group);
+        if (candidate.logEndsBeforeState()) {
+            throw new IOException(
+                    "this replica does not stand for election before its log follows its state");
+        }
         if (!request.getPreVote()) {
-            RaftGroupId group =
-                    RaftGroupId.valueOf(request.getServerRequest().getRaftGroupId().getId());
-            transport
-                    .inbound()
-                    .replica(server, group)
-                    .guard()
-                    .candidate(request.getCandidateTerm());
+            candidate.guard().candidate(request.getCandidateTerm());
         }
         return await(
                 ask(

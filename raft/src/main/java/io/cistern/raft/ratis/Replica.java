@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto.AppendResult;
@@ -22,6 +23,7 @@ import org.apache.ratis.proto.RaftProtos.TermIndexProto;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.server.DivisionInfo;
 import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.statemachine.SnapshotInfo;
 import org.apache.ratis.thirdparty.com.google.protobuf.MessageLite;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -38,12 +40,21 @@ import org.slf4j.LoggerFactory;
 final class Replica {
     private static final Logger LOG = LoggerFactory.getLogger(Replica.class);
 
+    /// Answers to appends are held back while more than this waits to be applied.
+    private static final long MAX_BACKLOG_BYTES = 16L << 20;
+
+    /// Well below the time-out of a request.
+    private static final long MAX_HOLD_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+    private static final long HOLD_MILLIS = 2;
+
     private final RaftServer server;
     private final RaftServer.Division division;
     private final TermGuard guard;
     private final ExecutorService blocking;
     private final Strand appends;
     private final Strand control;
+    private final Backlog backlog = new Backlog();
 
     /// The largest first index any leader's request to install has named. On `control` only.
     private @Nullable TermIndexProto installFrom;
@@ -107,6 +118,13 @@ final class Replica {
     }
 
     private void appendNow(AppendEntriesRequestProto request, Responder responder) {
+        int entries = request.getEntriesCount();
+        if (entries > 0) {
+            backlog.add(
+                    request.getEntries(0).getIndex(),
+                    request.getEntries(entries - 1).getIndex(),
+                    request.getSerializedSize());
+        }
         CompletableFuture<AppendEntriesReplyProto> answer;
         try {
             answer = server.appendEntriesAsync(request);
@@ -118,9 +136,34 @@ final class Replica {
             if (failure != null) {
                 responder.fail(failure(failure));
             } else {
-                answerAppend(request, reply, responder);
+                answerInTime(request, reply, responder, System.nanoTime() + MAX_HOLD_NANOS);
             }
         });
+    }
+
+    /// Holds the answer back while too much waits to be applied: the leader sends no more than its
+    /// window beyond what was answered. Not for long, so that it does not take this replica for
+    /// dead.
+    private void answerInTime(
+            AppendEntriesRequestProto request,
+            AppendEntriesReplyProto reply,
+            Responder responder,
+            long until) {
+        if (request.getEntriesCount() > 0
+                && reply.getResult() == AppendResult.SUCCESS
+                && isBehind()
+                && System.nanoTime() - until < 0) {
+            CompletableFuture.delayedExecutor(HOLD_MILLIS, TimeUnit.MILLISECONDS, blocking)
+                    .execute(() -> answerInTime(request, reply, responder, until));
+        } else {
+            answerAppend(request, reply, responder);
+        }
+    }
+
+    private boolean isBehind() {
+        long applied = division.getInfo().getLastAppliedIndex();
+        long committed = division.getRaftLog().getLastCommittedIndex();
+        return backlog.bytes(applied, committed) > MAX_BACKLOG_BYTES;
     }
 
     private void answerAppend(
@@ -166,6 +209,15 @@ final class Replica {
 
     void startElection(StartLeaderElectionRequestProto request, Responder responder) {
         control.execute(() -> answer(responder, () -> server.startLeaderElection(request)));
+    }
+
+    /// True from the moment at which a state has been installed until Ratis' log is told of it, see
+    /// [#settle]. Others would vote for this replica by what its state holds; as a leader it would
+    /// then append behind the old end of its log, and never get anywhere. Nothing is lost by not
+    /// standing: what the state holds is committed, so a majority of the others has it in its log.
+    boolean logEndsBeforeState() {
+        SnapshotInfo state = division.getStateMachine().getLatestSnapshot();
+        return state != null && division.getRaftLog().getNextIndex() <= state.getIndex();
     }
 
     void installSnapshot(InstallSnapshotRequestProto request, Responder responder) {

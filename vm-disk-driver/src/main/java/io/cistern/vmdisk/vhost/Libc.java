@@ -76,6 +76,25 @@ public final class Libc {
         }
     }
 
+    interface LongCall {
+        long run(Scratch s) throws Throwable;
+    }
+
+    /// A call that returns an address or an offset, -1 where it failed; it is not repeated.
+    static long longCall(String name, LongCall call) throws IOException {
+        Scratch s = SCRATCH.get();
+        long result;
+        try {
+            result = call.run(s);
+        } catch (Throwable t) {
+            throw unexpected(name, t);
+        }
+        if (result == -1) {
+            throw failed(name, s.error());
+        }
+        return result;
+    }
+
     static IOException failed(String name, int errno) {
         return new IOException(name + " failed, errno " + errno);
     }

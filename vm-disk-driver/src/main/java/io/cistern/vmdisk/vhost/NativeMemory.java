@@ -2,12 +2,10 @@ package io.cistern.vmdisk.vhost;
 
 import static io.cistern.vmdisk.vhost.Libc.bind;
 import static io.cistern.vmdisk.vhost.Libc.call;
-import static io.cistern.vmdisk.vhost.Libc.failed;
-import static io.cistern.vmdisk.vhost.Libc.unexpected;
+import static io.cistern.vmdisk.vhost.Libc.longCall;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.cistern.vmdisk.vhost.Libc.Scratch;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -102,61 +100,26 @@ public final class NativeMemory {
 
     /// A file's size in bytes.
     static long size(int fd) throws IOException {
-        Scratch s = Libc.scratch();
-        try {
-            long size = (long) LSEEK.invokeExact(s.errno, fd, 0L, SEEK_END);
-            if (size < 0) {
-                throw failed("lseek", s.error());
-            }
-            return size;
-        } catch (IOException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw unexpected("lseek", t);
-        }
+        return longCall("lseek", s -> (long) LSEEK.invokeExact(s.errno, fd, 0L, SEEK_END));
     }
 
     /// Maps a file's first `bytes` for reading and writing, shared.
     static long map(int fd, long bytes) throws IOException {
-        Scratch s = Libc.scratch();
-        try {
-            long address =
-                    (long)
-                            MMAP.invokeExact(
-                                    s.errno, 0L, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0L);
-            if (address == -1) {
-                throw failed("mmap", s.error());
-            }
-            return address;
-        } catch (IOException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw unexpected("mmap", t);
-        }
+        return map(0, bytes, MAP_SHARED, fd);
     }
 
     /// Maps private zeroes over a range that is mapped, as one step.
     static void replaceByPrivate(long address, long bytes) throws IOException {
-        Scratch s = Libc.scratch();
-        try {
-            long at =
-                    (long)
-                            MMAP.invokeExact(
-                                    s.errno,
-                                    address,
-                                    bytes,
-                                    PROT_READ_WRITE,
-                                    MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE,
-                                    -1,
-                                    0L);
-            if (at == -1) {
-                throw failed("mmap", s.error());
-            }
-        } catch (IOException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw unexpected("mmap", t);
-        }
+        map(address, bytes, MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE, -1);
+    }
+
+    private static long map(long address, long bytes, int flags, int fd) throws IOException {
+        return longCall(
+                "mmap",
+                s ->
+                        (long)
+                                MMAP.invokeExact(
+                                        s.errno, address, bytes, PROT_READ_WRITE, flags, fd, 0L));
     }
 
     static void unmap(long address, long bytes) throws IOException {

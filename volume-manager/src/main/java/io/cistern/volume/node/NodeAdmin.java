@@ -207,7 +207,9 @@ final class NodeAdmin {
                     ErrorCode.INVALID, "'" + id + "' is not a disk: write NODE/NUMBER", e);
         }
         SystemState state = cluster.fresh();
-        requireOtherDisk(state, node, number);
+        if (number != 0) { // that one is refused by the rules
+            requireOtherDisk(state, node, number);
+        }
         propose(new SystemCommand.DrainDisk(Cluster.request(), node, number));
         // The system leader removes it once it is empty; most often that is soon.
         long deadline = System.nanoTime() + REMOVED_SOON.toNanos();

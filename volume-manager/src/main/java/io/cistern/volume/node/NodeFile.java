@@ -2,15 +2,12 @@ package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.Crc32c;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -159,31 +156,11 @@ record NodeFile(
         byte[] all = encode();
         try {
             Files.createDirectories(directory);
-            replace(directory, FILE, all);
-            replace(directory, COPY, all);
+            DurableFiles.replace(directory.resolve(FILE), all);
+            DurableFiles.replace(directory.resolve(COPY), all);
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot write " + directory.resolve(FILE) + ": " + e, e);
-        }
-    }
-
-    private static void replace(Path directory, String name, byte[] all) throws IOException {
-        Path temporary = directory.resolve(name + ".tmp");
-        try (FileChannel out =
-                FileChannel.open(
-                        temporary,
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.TRUNCATE_EXISTING,
-                        StandardOpenOption.WRITE)) {
-            ByteBuffer bytes = ByteBuffer.wrap(all);
-            while (bytes.hasRemaining()) {
-                out.write(bytes);
-            }
-            out.force(true);
-        }
-        Files.move(temporary, directory.resolve(name), StandardCopyOption.ATOMIC_MOVE);
-        try (FileChannel parent = FileChannel.open(directory, StandardOpenOption.READ)) {
-            parent.force(true);
         }
     }
 

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.SequencedMap;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// All the cluster knows about itself, at one index of the system group's log. Immutable; a change
@@ -269,20 +270,45 @@ public record SystemState(
         return null;
     }
 
-    SystemState withIdentity(String cluster, Settings changed) {
+    /// A copy to be changed, part by part, before it is made a state.
+    private final class Draft {
+        long newVersion = version;
+        String newClusterId = clusterId;
+        long newNextVolume = nextVolume;
+        long newNextGroup = nextGroup;
+        Settings newSettings = settings;
+        SortedMap<String, Node> newNodes = nodes;
+        SortedMap<Long, Group> newGroups = groups;
+        SortedMap<Long, Volume> newVolumes = volumes;
+        SortedMap<String, Token> newTokens = tokens;
+        Targets newTargets = targets;
+        Policy newPolicy = policy;
+        SequencedMap<String, Outcome> newRecent = recent;
+    }
+
+    private SystemState with(Consumer<Draft> change) {
+        Draft d = new Draft();
+        change.accept(d);
         return new SystemState(
-                version,
-                cluster,
-                nextVolume,
-                nextGroup,
-                changed,
-                nodes,
-                groups,
-                volumes,
-                tokens,
-                targets,
-                policy,
-                recent);
+                d.newVersion,
+                d.newClusterId,
+                d.newNextVolume,
+                d.newNextGroup,
+                d.newSettings,
+                d.newNodes,
+                d.newGroups,
+                d.newVolumes,
+                d.newTokens,
+                d.newTargets,
+                d.newPolicy,
+                d.newRecent);
+    }
+
+    SystemState withIdentity(String cluster, Settings changed) {
+        return with(d -> {
+            d.newClusterId = cluster;
+            d.newSettings = changed;
+        });
     }
 
     SystemState withNode(Node node) {
@@ -290,133 +316,43 @@ public record SystemState(
     }
 
     SystemState withNodes(SortedMap<String, Node> changed) {
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                changed,
-                groups,
-                volumes,
-                tokens,
-                targets,
-                policy,
-                recent);
+        return with(d -> d.newNodes = changed);
     }
 
     SystemState withGroup(Group group) {
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                Math.max(nextGroup, group.id + 1),
-                settings,
-                nodes,
-                put(groups, group.id, group),
-                volumes,
-                tokens,
-                targets,
-                policy,
-                recent);
+        return with(d -> {
+            d.newNextGroup = Math.max(nextGroup, group.id + 1);
+            d.newGroups = put(groups, group.id, group);
+        });
     }
 
     SystemState withGroups(SortedMap<Long, Group> changed) {
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                nodes,
-                changed,
-                volumes,
-                tokens,
-                targets,
-                policy,
-                recent);
+        return with(d -> d.newGroups = changed);
     }
 
     SystemState withVolume(Volume volume) {
-        return new SystemState(
-                version,
-                clusterId,
-                Math.max(nextVolume, volume.id + 1),
-                nextGroup,
-                settings,
-                nodes,
-                groups,
-                put(volumes, volume.id, volume),
-                tokens,
-                targets,
-                policy,
-                recent);
+        return with(d -> {
+            d.newNextVolume = Math.max(nextVolume, volume.id + 1);
+            d.newVolumes = put(volumes, volume.id, volume);
+        });
     }
 
     SystemState withoutVolume(long id) {
         SortedMap<Long, Volume> changed = new TreeMap<>(volumes);
         changed.remove(id);
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                nodes,
-                groups,
-                changed,
-                tokens,
-                targets,
-                policy,
-                recent);
+        return with(d -> d.newVolumes = changed);
     }
 
     SystemState withTokens(SortedMap<String, Token> changed) {
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                nodes,
-                groups,
-                volumes,
-                changed,
-                targets,
-                policy,
-                recent);
+        return with(d -> d.newTokens = changed);
     }
 
     SystemState withTargets(Targets changed) {
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                nodes,
-                groups,
-                volumes,
-                tokens,
-                changed,
-                policy,
-                recent);
+        return with(d -> d.newTargets = changed);
     }
 
     SystemState withPolicy(Policy changed) {
-        return new SystemState(
-                version,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                nodes,
-                groups,
-                volumes,
-                tokens,
-                targets,
-                changed,
-                recent);
+        return with(d -> d.newPolicy = changed);
     }
 
     /// The state after `request` came to `outcome`.
@@ -426,19 +362,10 @@ public record SystemState(
         while (changed.size() > MAX_RECENT) {
             changed.pollFirstEntry();
         }
-        return new SystemState(
-                version + 1,
-                clusterId,
-                nextVolume,
-                nextGroup,
-                settings,
-                nodes,
-                groups,
-                volumes,
-                tokens,
-                targets,
-                policy,
-                changed);
+        return with(d -> {
+            d.newVersion = version + 1;
+            d.newRecent = changed;
+        });
     }
 
     private static <K extends Comparable<K>, V> SortedMap<K, V> put(

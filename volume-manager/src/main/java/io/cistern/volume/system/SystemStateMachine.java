@@ -1,6 +1,7 @@
 package io.cistern.volume.system;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Leadership;
 import io.cistern.raft.LogPosition;
@@ -9,11 +10,8 @@ import io.cistern.raft.StateMachine;
 import io.cistern.volume.system.SystemCodec.Checkpoint;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -141,23 +139,7 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
         if (checkpoint.position().index() <= durable.index()) {
             return;
         }
-        Path temporary = directory.resolve(FILE + ".tmp");
-        try (FileChannel out =
-                FileChannel.open(
-                        temporary,
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.TRUNCATE_EXISTING,
-                        StandardOpenOption.WRITE)) {
-            ByteBuffer bytes = ByteBuffer.wrap(SystemCodec.encode(checkpoint));
-            while (bytes.hasRemaining()) {
-                out.write(bytes);
-            }
-            out.force(true);
-        }
-        Files.move(temporary, directory.resolve(FILE), StandardCopyOption.ATOMIC_MOVE);
-        try (FileChannel parent = FileChannel.open(directory, StandardOpenOption.READ)) {
-            parent.force(true);
-        }
+        DurableFiles.replace(directory.resolve(FILE), SystemCodec.encode(checkpoint));
         durable = checkpoint.position();
     }
 
