@@ -171,6 +171,19 @@ final class SlotArea implements AutoCloseable {
         free++;
     }
 
+    /// True where fewer than `slots` are free or can be added within the cap.
+    boolean scarce(long slots) {
+        synchronized (this) {
+            if (free >= slots) {
+                return false;
+            }
+        }
+        long more = growable();
+        synchronized (this) {
+            return free + more < slots;
+        }
+    }
+
     /// Whether an extent should be added soon.
     synchronized boolean wantsToGrow() {
         return !full && total < capSlots && free < Math.max(1, perExtent / 4);
