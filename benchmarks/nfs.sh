@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # NFSv3 over Cistern (three node processes, three replicas) and over NFS-Ganesha on a local directory, one after another.
 #
-#   benchmarks/nfs.sh [cistern] [ganesha]        default: both        RUNTIME=5 (seconds a cell) ENTRIES=0 (of a large directory)
+#   benchmarks/nfs.sh [cistern] [ganesha]        default: both        RUNTIME=5 (seconds a cell; 0: the large directory only)
+#   ENTRIES=0 (of a large directory, as 1000000)
 #   WARM=1 (seconds a cell of a run that is thrown away before; 0: none)
 #
 # Cistern is asked at the node that leads the share's group. A node's first half minute is its compiler's: without the run before,
@@ -31,6 +32,12 @@ bench() {
     [ "$WARM" = 0 ] || "$java" "$program" 127.0.0.1 "$@" "$WARM" 0 > /dev/null || return 1
     "$java" "$program" 127.0.0.1 "$@" "$RUNTIME" "$ENTRIES"
 }
+memory() { # resident memory of each node
+    local name pid
+    cistern status -o json | jq -r '.nodes[] | "\(.name) \(.pid)"' | while read -r name pid; do
+        echo "memory $1, $name: $(awk '/^VmRSS/ { printf "%d MiB", $2 / 1024 }' "/proc/$pid/status")"
+    done
+}
 
 for target; do
     echo "## $target"
@@ -41,7 +48,9 @@ for target; do
         api=$(cistern status -o json | jq -r '.nodes[0].api')
         leader=$(curl -fsS "$api/v1/shares/bench" | jq -r .leader)
         port=$(cistern status -o json | jq -r --arg n "$leader" '.nodes[] | select(.name == $n).nfs' | sed 's/.*://')
+        memory before
         bench "$port" "$port" /bench || exit 1
+        memory after
         cistern stop > /dev/null
         ;;
     ganesha)

@@ -20,8 +20,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// How fast an NFSv3 server is, whosever it is: `NfsBench HOST NFS-PORT MOUNT-PORT EXPORT [SECONDS
-/// [ENTRIES]]` prints a Markdown table. One connection; all writes are FILE_SYNC. It uses nothing
-/// but the JDK, so that `java NfsBench.java …` runs it as it is.
+/// [ENTRIES]]` prints a Markdown table. With 0 SECONDS only a directory of ENTRIES is made and
+/// listed. One connection; all writes are FILE_SYNC. It uses nothing but the JDK, so that `java
+/// NfsBench.java …` runs it as it is.
 public final class NfsBench {
     private static final int NFS = 100_003;
     private static final int MOUNT = 100_005;
@@ -330,21 +331,93 @@ public final class NfsBench {
         }
     }
 
+    /// READDIRPLUS to the end.
+    ///
+    /// @return how many entries have attributes and a handle, `.` and `..` aside
+    private int listWithAttributes(byte[] directory) throws IOException {
+        int entries = 0;
+        long cookie = 0;
+        long verifier = 0;
+        while (true) {
+            Out args = new Out().opaque(directory).i64(cookie).i64(verifier);
+            ByteBuffer in = nfs(17, args.ints(1 << 16, 1 << 18));
+            if (in.getInt() == 1) {
+                in.position(in.position() + 84);
+            }
+            verifier = in.getLong();
+            while (in.getInt() == 1) {
+                in.getLong();
+                byte[] name = opaque(in);
+                cookie = in.getLong();
+                boolean attributes = in.getInt() == 1;
+                if (attributes) {
+                    in.position(in.position() + 84);
+                }
+                boolean handle = in.getInt() == 1 && opaque(in).length > 0;
+                if (attributes && handle && name[0] != '.') {
+                    entries++;
+                }
+            }
+            if (in.getInt() == 1) {
+                return entries;
+            }
+        }
+    }
+
+    /// A directory of that many entries: made in ten parts, so that one sees whether it gets
+    /// slower, then listed.
     private void large(int entries) throws Exception {
-        byte[] directory = mkdir("bench-large");
-        AtomicInteger next = new AtomicInteger();
+        byte[] directory = mkdir("bench-large-" + random(Long.MAX_VALUE));
+        int part = Math.max(1, entries / 10);
+        for (int first = 0; first < entries; first += part) {
+            int end = Math.min(entries, first + part);
+            int from = first;
+            double took = seconds(() -> fill(directory, from, end));
+            System.out.printf(
+                    "| create entries %d to %d, 128 | %.0f | |%n",
+                    first, end, (end - first) / took);
+        }
+        AtomicInteger listed = new AtomicInteger();
+        double took = seconds(() -> listed.set(list(directory).size()));
+        check(listed.get(), entries);
+        System.out.printf(
+                "| READDIR, %d entries: %.1f s | %.0f | |%n", entries, took, entries / took);
+        took = seconds(() -> listed.set(listWithAttributes(directory)));
+        check(listed.get(), entries);
+        System.out.printf(
+                "| READDIRPLUS, %d entries: %.1f s | %.0f | |%n", entries, took, entries / took);
+    }
+
+    private static void check(int listed, int entries) throws IOException {
+        if (listed != entries) {
+            throw new IOException(listed + " of " + entries + " entries listed");
+        }
+    }
+
+    private interface Work {
+        void run() throws Exception;
+    }
+
+    private static double seconds(Work work) throws Exception {
         long begin = System.nanoTime();
+        work.run();
+        return (System.nanoTime() - begin) / 1e9;
+    }
+
+    /// Creates entries from `first` to before `end`, 128 at a time.
+    private void fill(byte[] directory, int first, int end) throws Exception {
+        AtomicInteger next = new AtomicInteger(first);
         List<Thread> threads = new ArrayList<>();
         List<Throwable> failures = java.util.Collections.synchronizedList(new ArrayList<>());
-        for (int w = 0; w < 64; w++) {
+        for (int w = 0; w < 128; w++) {
             threads.add(
                     Thread.ofVirtual()
                             .start(() -> {
                                 try {
-                                    for (int n; (n = next.getAndIncrement()) < entries; ) {
+                                    for (int n; (n = next.getAndIncrement()) < end; ) {
                                         create(directory, "entry-" + n);
                                     }
-                                } catch (IOException e) {
+                                } catch (IOException | RuntimeException e) {
                                     failures.add(e);
                                 }
                             }));
@@ -352,15 +425,9 @@ public final class NfsBench {
         for (Thread t : threads) {
             t.join();
         }
-        double made = (System.nanoTime() - begin) / 1e9;
-        begin = System.nanoTime();
-        int listed = list(directory).size();
-        double took = (System.nanoTime() - begin) / 1e9;
-        if (!failures.isEmpty() || listed != entries) {
-            throw new IOException(listed + " of " + entries + " entries listed: " + failures);
+        if (!failures.isEmpty()) {
+            throw new IOException("creating entries", failures.getFirst());
         }
-        System.out.printf("| create %d entries, 64 | %.0f | |%n", entries, entries / made);
-        System.out.printf("| list %d entries: %.1f s | %.0f | |%n", entries, took, entries / took);
     }
 
     public static void main(String[] args) throws Exception {
@@ -379,8 +446,10 @@ public final class NfsBench {
         System.out.println("|---|---|---|");
         try (Rpc rpc = new Rpc(args[0], Integer.parseInt(args[1]))) {
             NfsBench bench = new NfsBench(rpc, root, seconds);
-            bench.data();
-            bench.names();
+            if (seconds > 0) {
+                bench.data();
+                bench.names();
+            }
             if (entries > 0) {
                 bench.large(entries);
             }

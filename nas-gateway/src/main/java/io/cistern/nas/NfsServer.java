@@ -40,6 +40,7 @@ public final class NfsServer implements AutoCloseable {
     private static final int MAX_LOCKS_SHOWN = 10_000;
 
     private final Shares shares;
+    private final Recovery recovery = new Recovery();
     private final NfsState state;
     private final Nfs3 v3;
     private final Nfs4 v4;
@@ -53,7 +54,6 @@ public final class NfsServer implements AutoCloseable {
 
     private NfsServer(NfsConfig config, ShareCatalog catalog) {
         HandleCodec handles = new HandleCodec(config.handleKey());
-        Recovery recovery = new Recovery();
         this.shares = new Shares(catalog, handles);
         this.state =
                 new NfsState(
@@ -102,6 +102,7 @@ public final class NfsServer implements AutoCloseable {
     private void sweep() {
         try {
             state.sweep();
+            recovery.tidy();
             shares.releaseIdle(
                     TimeUnit.SECONDS.toNanos(IDLE_SHARE_SECONDS),
                     share -> state.hasOpens(share.entry().id()));

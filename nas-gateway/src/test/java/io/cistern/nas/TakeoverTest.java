@@ -105,7 +105,7 @@ class TakeoverTest {
             noOpens.ok(root());
             assertThat(noOpens.lastFlags() & RECLAIM_NEEDED).isNotZero();
             noOpens.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
-            Op[] take = {root(), lookup("share"), open("x", "f", 1, 0, false)};
+            Op[] take = {root(), lookup("share"), open("x", "h", 1, 3, true)};
             assertThat(noOpens.status(take)).as("GRACE").isEqualTo(10_013);
             assertThat(a.status(putfh(f.handle()), read(f.stateid(), 0, 1)))
                     .as("STALE_STATEID")
@@ -154,9 +154,140 @@ class TakeoverTest {
     }
 
     @Test
+    void whatNobodyCanReclaimIsGivenOutDuringTheGrace() {
+        try (V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
+            Opened f = a.open("share", "o", "f", 3, 0, true);
+            a.ok(putfh(f.handle()), write(f.stateid(), 0, new byte[] {1, 2, 3}));
+            b.ok(root(), lookup("share"), mkdir("d"));
+            b.moveTo(next.address());
+            assertThat(b.status(root(), lookup("share"), open("x", "f", 3, 0, false)))
+                    .as("GRACE: it has not said that it is done")
+                    .isEqualTo(10_013);
+            b.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            Opened same = b.open("share", "x", "f", 3, 0, false);
+            assertThat(b.status(putfh(same.handle()), lock(same, "l", 2, 0, 1))).isZero();
+            assertThat(b.status(root(), lookup("share"), open("x", "f", 1, 2, false)))
+                    .as("GRACE: a reclaim may be denied")
+                    .isEqualTo(10_013);
+        }
+    }
+
+    @Test
+    void aFileThatLosesItsNameDuringTheGraceIsKeptForWhomeverReclaimsIt() {
+        try (V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
+            Opened f = a.open("share", "o", "f", 3, 0, true);
+            a.ok(putfh(f.handle()), write(f.stateid(), 0, new byte[] {1, 2, 3}));
+            Opened g = b.open("share", "o", "g", 3, 0, true);
+            b.close(g);
+            b.moveTo(next.address());
+            b.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            b.ok(root(), lookup("share"), remove("f"));
+            b.ok(root(), lookup("share"), op(SAVEFH), rename("g", "f"), remove("f"));
+            a.moveTo(next.address());
+            XdrReader opened = a.ok(putfh(f.handle()), reclaim("o"));
+            result(opened, PUTFH);
+            result(opened, OPEN);
+            Opened again = new Opened(f.handle(), opened.readFixed(16));
+            a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            XdrReader data = a.ok(putfh(f.handle()), read(again.stateid(), 0, 10));
+            result(data, PUTFH);
+            result(data, READ);
+            assertThat(data.readBool()).as("end").isTrue();
+            assertThat(data.readOpaque(10, "data")).containsExactly(1, 2, 3);
+            Op size = op(GETATTR, o -> o.writeBitmap(1 << 4));
+            Awaitility.await()
+                    .untilAsserted(() ->
+                            assertThat(b.status(putfh(g.handle()), size))
+                                    .as("nobody reclaimed it: STALE")
+                                    .isEqualTo(70));
+            a.close(again);
+            Awaitility.await()
+                    .untilAsserted(() ->
+                            assertThat(a.status(putfh(f.handle()), size))
+                                    .as("STALE")
+                                    .isEqualTo(70));
+        }
+    }
+
+    @Test
+    void locksWaitForClientsThatHadLocksAndOpensForThoseThatDeniedThem() {
+        try (V4TestClient b = V4TestClient.started(first.address(), 1, "b");
+                V4TestClient c = V4TestClient.started(first.address(), 1, "c")) {
+            Opened f = a.open("share", "o", "f", 3, 0, true);
+            a.ok(putfh(f.handle()), lock(f, "l", 2, 0, 10));
+            Opened g = b.open("share", "o", "g", 3, 2, true);
+            c.ok(root(), lookup("share"), mkdir("d"));
+            c.moveTo(next.address());
+            c.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            Op[] open = {root(), lookup("share"), open("x", "f", 3, 0, false)};
+            assertThat(c.status(open)).as("GRACE: b may deny it").isEqualTo(10_013);
+            Op[] anonymous = {putfh(f.handle()), read(new byte[16], 0, 1)};
+            assertThat(c.status(anonymous)).as("GRACE").isEqualTo(10_013);
+            b.moveTo(next.address());
+            assertThat(b.status(putfh(g.handle()), lock(g, "l", 2, 0, 1)))
+                    .as("GRACE: before it has reclaimed")
+                    .isEqualTo(10_013);
+            b.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            assertThat(c.status(anonymous)).isZero();
+            Opened mine = c.open("share", "x", "f", 3, 0, false);
+            Op[] take = {putfh(f.handle()), lock(mine, "l", 2, 20, 1)};
+            assertThat(c.status(take)).as("GRACE: a has locks").isEqualTo(10_013);
+            a.moveTo(next.address());
+            a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            assertThat(c.status(take)).isZero();
+        }
+    }
+
+    @Test
+    void changesWaitForClientsThatMayStillActOnDelegations() {
+        try (CallbackClient holder = new CallbackClient(first.address(), "holder");
+                V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
+            Opened f = b.open("share", "o", "f", 3, 0, true);
+            b.close(f);
+            Op[] delegated = {
+                root(),
+                lookup("share"),
+                open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false)
+            };
+            XdrReader r = holder.ok(delegated);
+            result(r, PUTROOTFH);
+            result(r, LOOKUP);
+            result(r, OPEN);
+            r.readFixed(16 + 20 + 4);
+            r.readBitmap(3, "attrset");
+            assertThat(r.readInt()).as("a read delegation").isEqualTo(1);
+            b.moveTo(next.address());
+            b.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            List<Op[]> changes =
+                    List.of(
+                            new Op[] {root(), lookup("share"), open("x", "f", 3, 0, false)},
+                            new Op[] {putfh(f.handle()), write(new byte[16], 0, new byte[1])},
+                            new Op[] {root(), lookup("share"), remove("f")});
+            for (Op[] change : changes) {
+                assertThat(b.status(change)).as("GRACE or DELAY").isIn(10_013, 10_008);
+            }
+            assertThat(b.status(root(), lookup("share"), open("x", "f", 1, 0, false)))
+                    .as("only to read")
+                    .isZero();
+            holder.moveTo(next.address());
+            holder.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+            for (Op[] change : changes) {
+                assertThat(b.status(change)).isZero();
+            }
+        }
+    }
+
+    @Test
     void repetitionsOfVersionThreeAreAnsweredWhileOthersReclaim() {
+        CallbackClient holder = new CallbackClient(first.address(), "holder");
         Opened f = a.open("share", "o", "f", 3, 0, true);
-        try (RpcTestClient old = first.client();
+        a.close(f);
+        holder.ok(
+                root(),
+                lookup("share"),
+                open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false));
+        try (holder;
+                RpcTestClient old = first.client();
                 V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
             XdrReader r = b.ok(root(), lookup("share"), op(GETFH));
             result(r, PUTROOTFH);

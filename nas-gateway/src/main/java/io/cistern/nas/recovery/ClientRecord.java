@@ -2,6 +2,7 @@ package io.cistern.nas.recovery;
 
 import io.cistern.block.fs.ByteString;
 import io.cistern.nas.state.ChannelAttributes;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.KnownClient;
 import io.cistern.nas.state.KnownClient.KnownSession;
 import io.cistern.nas.state.Principal;
@@ -21,13 +22,15 @@ import org.jspecify.annotations.Nullable;
 ///
 /// ```
 /// record   := version:u8 (1) owner                     of earlier servers: who may reclaim
-///           | version:u8 (2) zero[3] owner:opaque id:i64 boot:i32 verifier:i64 flavor:i32 uid:i32
-///             gid:i32 address:string createSequence:i32 nextSession:i32 state:bool session<64>
+///           | version:u8 (2 or 3) zero[3] owner:opaque id:i64 boot:i32 verifier:i64 flavor:i32
+///             uid:i32 gid:i32 address:string createSequence:i32 nextSession:i32
+///             (state:bool, of earlier servers: whether it had opens | kinds:i32) session<64>
 /// session  := client:i64 boot:i32 number:i32 channel:i32[5]          as XDR (RFC 4506)
 /// ```
 final class ClientRecord {
     private static final byte OLD = 1;
-    private static final byte VERSION = 2;
+    private static final byte WITHOUT_KINDS = 2;
+    private static final byte VERSION = 3;
     private static final int MAX_OWNER_BYTES = 1_024;
     private static final int MAX_ADDRESS_BYTES = 256;
     private static final int MAX_SESSIONS = 1_024;
@@ -41,7 +44,7 @@ final class ClientRecord {
             out.writeInt(c.principal().flavor());
             out.writeInt(c.principal().uid()).writeInt(c.principal().gid());
             out.writeString(c.address()).writeInt(c.createSequence()).writeInt(c.nextSession());
-            out.writeBool(c.state()).writeInt(c.sessions().size());
+            out.writeInt(c.kinds()).writeInt(c.sessions().size());
             for (KnownSession s : c.sessions()) {
                 out.writeLong(s.id().client()).writeInt(s.id().boot()).writeInt(s.id().number());
                 ChannelAttributes f = s.fore();
@@ -64,7 +67,7 @@ final class ClientRecord {
         if (bytes.length > 1 && bytes[0] == OLD) {
             ByteString owner = ByteString.of(Arrays.copyOfRange(bytes, 1, bytes.length));
             return new KnownClient(
-                    owner, 0, 0, 0, new Principal(0, 0, 0), "", 0, 0, true, List.of());
+                    owner, 0, 0, 0, new Principal(0, 0, 0), "", 0, 0, Kinds.ALL, List.of());
         }
         try {
             return read(new XdrReader(Unpooled.wrappedBuffer(bytes)));
@@ -74,9 +77,11 @@ final class ClientRecord {
     }
 
     private static @Nullable KnownClient read(XdrReader in) {
-        if (in.readInt() != VERSION << 24) {
+        int version = in.readInt();
+        if (version != VERSION << 24 && version != WITHOUT_KINDS << 24) {
             return null;
         }
+        boolean withKinds = version == VERSION << 24;
         KnownClient client =
                 new KnownClient(
                         ByteString.of(in.readOpaque(MAX_OWNER_BYTES, "owner")),
@@ -87,10 +92,18 @@ final class ClientRecord {
                         in.readString(MAX_ADDRESS_BYTES, "address"),
                         in.readInt(),
                         in.readInt(),
-                        in.readBool(),
+                        withKinds ? readKinds(in) : in.readBool() ? Kinds.ALL : Kinds.NONE,
                         in.readList(MAX_SESSIONS, "sessions", ClientRecord::readSession));
         in.expectEnd("client record");
         return client;
+    }
+
+    private static int readKinds(XdrReader in) {
+        int kinds = in.readInt();
+        if ((kinds & ~Kinds.ALL) != 0) {
+            throw new XdrException("an unknown kind of state");
+        }
+        return kinds;
     }
 
     private static KnownSession readSession(XdrReader in) {

@@ -10,6 +10,7 @@ import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileResults.StateEntry;
 import io.cistern.block.fs.FileSystem;
+import io.cistern.nas.share.Futures;
 import io.cistern.nas.share.OpenShare;
 import io.cistern.nas.share.Shares;
 import io.cistern.nas.state.Client;
@@ -51,6 +52,7 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     private static final ByteString HELD = ByteString.utf8("nfs/held/");
     private static final byte VERSION = 1;
     private static final int PAGE = 256;
+    private static final int RELEASES_AT_ONCE = 64;
 
     private final Map<Long, FileSystem> shares = new ConcurrentHashMap<>();
 
@@ -113,36 +115,86 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     }
 
     /// Makes sure that a client that is given state in a share could reclaim it, and that its
-    /// session is known to the share's next owner. Blocks.
+    /// session is known to the share's next owner. To be called before state is given and once more
+    /// before that is answered: what a client has not had for a while is forgotten ([#tidy]).
+    /// Blocks.
     ///
-    /// @param opens whether it is to have opens, and not only to make changes
-    public void record(Client client, OpenShare share, boolean opens) {
+    /// @param kinds [io.cistern.nas.state.Kinds] of state that it is to have; NONE where it only
+    ///   makes changes
+    public void record(Client client, OpenShare share, int kinds) {
         settle(share);
         long id = share.entry().id();
         RecordKey key = new RecordKey(client.id(), id);
-        CompletableFuture<Void> write;
-        synchronized (writing) {
-            KnownClient known = state().toRecord(client, id, opens);
-            if (known == null) {
-                write = writing.get(key);
-            } else {
-                write = share.files().changeState(List.of(recordOf(known)));
-                writing.put(key, write);
-            }
-        }
-        if (write == null) {
-            return;
-        }
-        try {
-            await(write);
-        } catch (RuntimeException e) {
-            state().recordFailed(client, id);
-            throw e;
-        } finally {
+        while (true) {
+            CompletableFuture<Void> write;
+            boolean other;
             synchronized (writing) {
-                writing.remove(key, write);
+                CompletableFuture<Void> running = writing.get(key);
+                other = running != null;
+                if (running == null) {
+                    KnownClient known = state().toRecord(client, id, kinds);
+                    if (known == null) {
+                        return;
+                    }
+                    running = write(key, client, known, share.files());
+                }
+                write = running;
+            }
+            try {
+                await(write);
+            } catch (RuntimeException e) {
+                if (!other) {
+                    throw e;
+                }
             }
         }
+    }
+
+    /// Writes a record; the caller has [#writing].
+    private CompletableFuture<Void> write(
+            RecordKey key, Client client, KnownClient known, FileSystem files) {
+        CompletableFuture<Void> written = new CompletableFuture<>();
+        writing.put(key, written);
+        change(files, known)
+                .whenComplete((nothing, e) -> {
+                    if (e != null) {
+                        state().recordFailed(client, key.share);
+                    }
+                    synchronized (writing) {
+                        writing.remove(key, written);
+                    }
+                    if (e == null) {
+                        written.complete(null);
+                    } else {
+                        written.completeExceptionally(e);
+                    }
+                });
+        return written;
+    }
+
+    private static CompletableFuture<Void> change(FileSystem files, KnownClient known) {
+        try {
+            return files.changeState(List.of(recordOf(known)));
+        } catch (RuntimeException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    /// Takes back from the records what clients have not had for a while. To be called now and
+    /// then; does not block.
+    public void tidy() {
+        shares.forEach((share, files) -> {
+            for (Client client : state().recordedIn(share)) {
+                RecordKey key = new RecordKey(client.id(), share);
+                synchronized (writing) {
+                    KnownClient known =
+                            writing.containsKey(key) ? null : state().toForget(client, share);
+                    if (known != null) {
+                        write(key, client, known, files);
+                    }
+                }
+            }
+        });
     }
 
     private static StateChange recordOf(KnownClient client) {
@@ -161,11 +213,17 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
         if (owners == null || files == null || owners.isEmpty()) {
             return;
         }
-        List<ByteString> now = owners.stream().limit(PAGE).toList();
-        await(
-                files.changeState(
-                        now.stream().map(o -> new StateChange(clientKey(o), null)).toList()));
-        now.forEach(owners::remove);
+        synchronized (owners) { // a record that is written after this must not be struck off
+            while (!owners.isEmpty()) {
+                List<ByteString> now = owners.stream().limit(PAGE).toList();
+                await(
+                        files.changeState(
+                                now.stream()
+                                        .map(o -> new StateChange(clientKey(o), null))
+                                        .toList()));
+                now.forEach(owners::remove);
+            }
+        }
     }
 
     private static ByteString clientKey(ByteString owner) {
@@ -199,12 +257,15 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     }
 
     /// Ends a hold, in the background: it is only space that is kept meanwhile.
-    private static void release(FileSystem files, long inode, @Nullable FileId known) {
-        files.state(heldKey(inode))
+    ///
+    /// @return never fails
+    private static CompletableFuture<Void> release(
+            FileSystem files, long inode, @Nullable FileId known) {
+        return files.state(heldKey(inode))
                 .thenCompose(value -> {
                     FileId file = known == null ? heldFile(inode, value) : known;
                     return file == null
-                            ? CompletableFuture.completedFuture(null)
+                            ? CompletableFuture.<Void>completedFuture(null)
                             : files.change(
                                     Call.of(Credentials.ROOT)
                                             .withHolds(
@@ -301,13 +362,18 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
             return;
         }
         try {
+            List<CompletableFuture<Void>> releases = new ArrayList<>();
             for (StateEntry entry : all(files, HELD)) {
+                if (releases.size() == RELEASES_AT_ONCE) {
+                    releases.forEach(Futures::await);
+                    releases.clear();
+                }
                 long inode = ByteBuffer.wrap(entry.key().toByteArray()).getLong(HELD.length());
                 FileKey key = new FileKey(share, 0, inode);
                 if (state().isOpen(key)) {
                     state().held(key);
                 } else {
-                    release(files, inode, heldFile(inode, entry.value()));
+                    releases.add(release(files, inode, heldFile(inode, entry.value())));
                 }
             }
         } catch (RuntimeException e) {

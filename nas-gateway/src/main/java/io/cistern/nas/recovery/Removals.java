@@ -16,6 +16,7 @@ import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.state.FileKey;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.NfsState;
 import java.util.List;
 import java.util.concurrent.locks.Lock;
@@ -26,7 +27,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Takes names away while files may be open: a file that loses its last name while a client has it
 /// open is held in the file system, in the same log entry, until the last close. An open and a
-/// removal of one file exclude each other. Delegations of what is changed are recalled first.
+/// removal of one file exclude each other. While clients of an earlier owner may reclaim opens,
+/// every file counts as open. Delegations of what is changed are recalled first.
 ///
 /// Any thread; blocks.
 public final class Removals implements OpenFiles {
@@ -76,7 +78,7 @@ public final class Removals implements OpenFiles {
 
     @Override
     public Removed remove(Access directory, ByteString name, Call call, long client) {
-        refuseInGrace(directory, call);
+        refuseWhileDelegated(directory, call);
         FileId file = find(directory, name);
         return changing(
                 directory,
@@ -98,7 +100,7 @@ public final class Removals implements OpenFiles {
             ByteString toName,
             Call call,
             long client) {
-        refuseInGrace(from, call);
+        refuseWhileDelegated(from, call);
         FileId moved = find(from, fromName);
         FileId replaced = find(to, toName);
         return changing(
@@ -128,7 +130,15 @@ public final class Removals implements OpenFiles {
 
     @Override
     public <T> T changing(Access file, long client, Supplier<T> action) {
+        refuseWhileDelegated(file, null);
         return changing(file, file.file(), client, action);
+    }
+
+    /// Has delegations given back that others have of a file.
+    ///
+    /// @throws NfsException DELAY while one is recalled
+    public void recall(Access file, long client) {
+        changing(file, file.file(), client, () -> 0);
     }
 
     private <T> T changing(Access near, @Nullable FileId file, long client, Supplier<T> action) {
@@ -145,9 +155,11 @@ public final class Removals implements OpenFiles {
         }
     }
 
-    private void refuseInGrace(Access access, Call call) {
-        if (state.inGrace(access.share().entry().id()) && !madeBefore(access, call)) {
-            throw new NfsException(NfsStatus.DELAY, "clients are reclaiming what they had open");
+    /// A client that has not noticed that its delegations are no more may still act on them.
+    private void refuseWhileDelegated(Access access, @Nullable Call call) {
+        if (state.unreclaimed(access.share().entry().id(), Kinds.DELEGATIONS)
+                && (call == null || !madeBefore(access, call))) {
+            throw new NfsException(NfsStatus.DELAY, "clients are reclaiming what they had");
         }
     }
 
@@ -176,7 +188,7 @@ public final class Removals implements OpenFiles {
         Lock lock = stripe(key).writeLock();
         lock.lock();
         try {
-            if (!state.isOpen(key)) {
+            if (!state.keepsRemoved(key)) {
                 return action.apply(call);
             }
             T result =

@@ -19,8 +19,8 @@ public interface OpenFiles {
     /// closed.
     ///
     /// @param client id of the NFSv4 client, or [#NO_CLIENT]
-    /// @throws NfsException DELAY while clients of an earlier owner reclaim what they had open,
-    ///   unless this very change was made before; while a delegation is recalled
+    /// @throws NfsException DELAY while clients of an earlier owner who may have delegations have
+    ///   not reclaimed, unless this very change was made before; while a delegation is recalled
     Removed remove(Access directory, ByteString name, Call call, long client);
 
     /// Renames; of a file that is replaced and open, the same holds.
@@ -31,6 +31,7 @@ public interface OpenFiles {
 
     /// Carries out another change of a file.
     ///
-    /// @throws NfsException DELAY while a delegation is recalled
+    /// @throws NfsException DELAY while clients of an earlier owner who may have delegations have
+    ///   not reclaimed; while a delegation is recalled
     <T> T changing(Access file, long client, Supplier<T> action);
 }

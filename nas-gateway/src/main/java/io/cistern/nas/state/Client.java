@@ -31,6 +31,11 @@ public final class Client {
     final Set<Delegation> delegations = new HashSet<>();
     final Set<Delegation> revoked = new HashSet<>();
 
+    /// Whether it has made a session at this server, and when it last did.
+    boolean madeSession;
+
+    long madeSessionNanos;
+
     /// It came with a share from the share's owner before: it has to reclaim what it had there.
     boolean restored;
 
@@ -41,8 +46,9 @@ public final class Client {
     final Map<Long, Recorded> recordedIn = new HashMap<>();
 
     /// @param version of the client
-    /// @param state whether it had opens there, and not only made changes
-    record Recorded(int version, boolean state) {}
+    /// @param kinds [Kinds] of state that it may have there; NONE where it only made changes
+    /// @param usedNanos when all of these kinds were in use
+    record Recorded(int version, int kinds, long usedNanos) {}
 
     Client(long id, ByteString owner, long verifier, Principal principal, String address) {
         this.id = id;

@@ -149,11 +149,13 @@ final class ClientTable {
         ChannelAttributes back = negotiate(rq.back(), 1);
         confirm(client);
         SessionId id = new SessionId(client.id(), boot, client.nextSession++);
-        Session session = new Session(id, client, fore, rq.callbacks());
+        Session session = new Session(id, client, fore, rq.callbacks(), nanoTime.getAsLong());
         session.bind(rq.connection());
         enter(session);
         client.createSequence = rq.sequence();
         client.seenNanos = nanoTime.getAsLong();
+        client.madeSession = true;
+        client.madeSessionNanos = client.seenNanos;
         int flags = rq.sameConnection() ? CONN_BACK_CHAN : 0;
         CreatedSession created = new CreatedSession(id, rq.sequence(), flags, fore, back);
         client.lastCreated = created;
@@ -189,7 +191,7 @@ final class ClientTable {
         client.seenNanos = nanoTime.getAsLong();
         for (KnownClient.KnownSession s : known.sessions()) {
             if (!sessions.containsKey(s.id())) {
-                enter(Session.restored(s.id(), client, s.fore()));
+                enter(Session.restored(s.id(), client, s.fore(), nanoTime.getAsLong()));
             }
         }
         return client;
@@ -253,8 +255,12 @@ final class ClientTable {
         if (session.busyBesides(ownSlot)) {
             throw new NfsException(NfsStatus.DELAY, "requests are under way");
         }
-        sessions.remove(id);
-        session.client().sessions.remove(id);
+        end(session);
+    }
+
+    private void end(Session session) {
+        sessions.remove(session.id());
+        session.client().sessions.remove(session.id());
         session.client().version++;
         close(session);
         onEnd.accept(session);
@@ -272,7 +278,7 @@ final class ClientTable {
         if (client == null) {
             throw new NfsException(Status4.STALE_CLIENTID, "no such client id");
         }
-        if (!client.sessions.isEmpty()
+        if (!client.sessions.values().stream().allMatch(Session::abandoned)
                 || !client.opens.isEmpty()
                 || !client.delegations.isEmpty()) {
             throw new NfsException(Status4.CLIENTID_BUSY, "it has sessions or state");
@@ -285,7 +291,11 @@ final class ClientTable {
     }
 
     boolean expired(Client client) {
-        return nanoTime.getAsLong() - client.seenNanos > limits.leaseSeconds() * 1_000_000_000L;
+        return nanoTime.getAsLong() - client.seenNanos > leaseNanos();
+    }
+
+    private long leaseNanos() {
+        return limits.leaseSeconds() * 1_000_000_000L;
     }
 
     void remove(Client client) {
@@ -305,9 +315,14 @@ final class ClientTable {
     }
 
     /// Removes clients that have been silent: without state after the lease, with state after the
-    /// courtesy time.
+    /// courtesy time. Ends sessions that their clients have left behind.
     void sweep() {
         long now = nanoTime.getAsLong();
+        for (Session session : List.copyOf(sessions.values())) {
+            if (now - session.usedNanos > leaseNanos() && session.abandoned()) {
+                end(session);
+            }
+        }
         for (Client client : List.copyOf(byId.values())) {
             client.usage().measure(now);
             boolean stateless =

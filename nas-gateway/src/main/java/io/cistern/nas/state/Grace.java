@@ -1,21 +1,23 @@
 package io.cistern.nas.state;
 
 import io.cistern.block.fs.ByteString;
-import java.util.HashSet;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Set;
 
-/// The time after a change of a share's owner in which only what clients had before is given out
-/// (RFC 8881 section 8.4.2). It ends when every client known to have had state has said that it is
-/// done, or with its time. Guarded by [NfsState].
+/// The time after a change of a share's owner in which nothing is given out that a client who had
+/// state there may have had before (RFC 8881 section 8.4.2). It ends when every client known to
+/// have had state has said that it is done, or with its time. Guarded by [NfsState].
 final class Grace {
     private final long endNanos;
-    private final Set<ByteString> known;
-    private final Set<ByteString> waiting;
+    private final Map<ByteString, Integer> known;
+    private final Map<ByteString, Integer> waiting;
     private boolean over;
 
-    Grace(Set<ByteString> known, long endNanos) {
-        this.known = Set.copyOf(known);
-        this.waiting = new HashSet<>(known);
+    /// @param known clients, and the [Kinds] of state that each may have had
+    Grace(Map<ByteString, Integer> known, long endNanos) {
+        this.known = Map.copyOf(known);
+        this.waiting = new HashMap<>(known);
         this.endNanos = endNanos;
         this.over = known.isEmpty();
     }
@@ -27,13 +29,23 @@ final class Grace {
         return !over;
     }
 
-    boolean knows(ByteString owner) {
-        return known.contains(owner);
+    /// What a client may have had; NONE also where it is not known.
+    int kindsOf(ByteString owner) {
+        return known.getOrDefault(owner, Kinds.NONE);
+    }
+
+    /// What those may have had that have not said that they are done.
+    int unreclaimed() {
+        int kinds = Kinds.NONE;
+        for (int one : waiting.values()) {
+            kinds |= one;
+        }
+        return kinds;
     }
 
     /// Owners that have not said that they are done.
     Set<ByteString> waiting() {
-        return Set.copyOf(waiting);
+        return Set.copyOf(waiting.keySet());
     }
 
     void done(ByteString owner) {

@@ -8,7 +8,7 @@ import java.util.List;
 /// @param id 0 where nothing but the owner is known
 /// @param boot of the server that held its state
 /// @param nextSession numbers of its sessions from here on are free
-/// @param state whether it had opens, and not only made changes
+/// @param kinds [Kinds] of state that it may have had; NONE where it only made changes
 public record KnownClient(
         ByteString owner,
         long id,
@@ -18,7 +18,7 @@ public record KnownClient(
         String address,
         int createSequence,
         int nextSession,
-        boolean state,
+        int kinds,
         List<KnownSession> sessions) {
     public KnownClient {
         sessions = List.copyOf(sessions);

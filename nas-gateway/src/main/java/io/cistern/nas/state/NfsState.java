@@ -6,7 +6,6 @@ import io.cistern.nas.state.Client.CreatedSession;
 import io.cistern.nas.state.RangeLocks.Range;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -37,7 +36,7 @@ public final class NfsState {
     private final StateTable states;
     private final Delegations delegations;
     private final Listener listener;
-    private final Map<Long, Grace> graces = new HashMap<>();
+    private final Takeovers takeovers;
 
     /// What outlives the server. Called while the state is locked: may not block.
     public interface Listener {
@@ -81,6 +80,7 @@ public final class NfsState {
                         nanoTime,
                         s -> listener.ended(s, Set.copyOf(s.client().recordedIn.keySet())),
                         this::removed);
+        this.takeovers = new Takeovers(boot, limits, nanoTime, clients, listener);
         this.delegations = new Delegations(mutex, states, limits, nanoTime);
         this.states.clients(clients, delegations);
     }
@@ -134,7 +134,9 @@ public final class NfsState {
             session = clients.findSession(id);
         }
         if (session != null) {
-            session.client().seenNanos = nanoTime.getAsLong();
+            long now = nanoTime.getAsLong();
+            session.usedNanos = now;
+            session.client().seenNanos = now;
             session.bind(connection);
         }
         return session;
@@ -180,25 +182,8 @@ public final class NfsState {
                 throw new NfsException(Status4.COMPLETE_ALREADY, "said before");
             }
             client.reclaimComplete = true;
-            graces.forEach((share, grace) -> {
-                if (grace.knows(client.owner())) {
-                    client.recordedIn.putIfAbsent(share, new Client.Recorded(0, true));
-                }
-                grace.done(client.owner());
-            });
-            endGraces();
+            takeovers.reclaimed(client);
         }
-    }
-
-    private void endGraces() {
-        Map<Long, Grace> over = new HashMap<>();
-        graces.forEach((share, grace) -> {
-            if (!grace.active(nanoTime.getAsLong())) {
-                over.put(share, grace);
-            }
-        });
-        graces.keySet().removeAll(over.keySet());
-        over.forEach((share, grace) -> listener.graceOver(share, grace.waiting()));
     }
 
     public void disconnected(long connection) {
@@ -212,153 +197,98 @@ public final class NfsState {
         synchronized (mutex) {
             clients.sweep();
             delegations.sweep();
-            endGraces();
+            takeovers.endGraces();
         }
     }
 
-    // ---- grace
+    // ---- grace, and what is recorded of clients
 
-    /// This server became a share's owner, perhaps again. Clients come back to life with their
-    /// sessions; those that had opens elsewhere may reclaim them. Of clients whose state in this
-    /// share is here there is nothing to reclaim.
-    ///
-    /// @param known clients that had state before, or made changes
+    /// See [Takeovers#shareOpened].
     public void shareOpened(long share, List<KnownClient> known) {
         synchronized (mutex) {
-            Set<ByteString> owners = new HashSet<>();
-            for (KnownClient k : known) {
-                if (restore(share, k)) {
-                    owners.add(k.owner());
-                }
-            }
-            if (owners.isEmpty()) {
-                graces.remove(share);
-            } else {
-                long end = nanoTime.getAsLong() + limits.graceSeconds() * 1_000_000_000L;
-                graces.put(share, new Grace(owners, end));
-            }
+            takeovers.shareOpened(share, known);
         }
-    }
-
-    /// @return whether others have to wait until it has reclaimed
-    private boolean restore(long share, KnownClient known) {
-        Client client = clients.confirmedOf(known.owner());
-        if (client != null
-                && known.id() != 0
-                && client.id() != known.id()
-                && known.boot() != boot
-                && clients.expired(client)) {
-            clients.remove(client); // it has begun anew at the server that had the share since
-            client = null;
-        }
-        if (client != null && client.id() != known.id()) {
-            // It has begun anew; if it is through with reclaiming it cannot want anything back.
-            boolean waits = !client.reclaimComplete && known.state();
-            if (!waits) {
-                client.recordedIn.put(share, new Client.Recorded(0, known.state()));
-            }
-            return waits;
-        }
-        if (known.id() == 0) {
-            return known.state();
-        }
-        if (client == null || known.boot() != boot) {
-            client = clients.restore(known);
-        }
-        client.recordedIn.put(share, new Client.Recorded(client.version, known.state()));
-        return known.state() && !client.reclaimComplete;
     }
 
     /// Another server became the owner: what clients hold there is no longer ours to keep.
     public void shareLost(long share) {
         synchronized (mutex) {
-            graces.remove(share);
             states.drop(share);
-            clients.clients().forEach(client -> client.recordedIn.remove(share));
+            takeovers.shareLost(share);
         }
     }
 
-    /// Nobody has anything open in a share that is given up.
-    ///
-    /// @return owners that are recorded there, who need not be any more
+    /// See [Takeovers#shareReleased].
     public Set<ByteString> shareReleased(long share) {
         synchronized (mutex) {
-            Set<ByteString> owners = new HashSet<>();
-            for (Client client : clients.clients()) {
-                if (client.recordedIn.remove(share) != null) {
-                    owners.add(client.owner());
-                    client.sessions.values().forEach(s -> listener.ended(s, Set.of(share)));
-                }
-            }
-            return owners;
+            return takeovers.shareReleased(share);
         }
     }
 
     public boolean inGrace(long share) {
         synchronized (mutex) {
-            Grace grace = graces.get(share);
-            return grace != null && grace.active(nanoTime.getAsLong());
+            return takeovers.inGrace(share);
         }
     }
 
-    /// Refuses what may not happen while others reclaim, or before this client has said that it has
-    /// nothing (more) to reclaim.
+    /// See [Takeovers#unreclaimed].
+    public boolean unreclaimed(long share, int kinds) {
+        synchronized (mutex) {
+            return takeovers.unreclaimed(share, kinds);
+        }
+    }
+
+    /// Refuses an open that may be in the way of what others have to reclaim, and every one before
+    /// this client has said that it has nothing (more) to reclaim.
     ///
     /// @throws NfsException GRACE
-    public void checkMayTake(Client client, long share) {
+    public void checkMayOpen(Client client, long share, int access, int deny) {
         synchronized (mutex) {
-            if (!client.reclaimComplete || inGrace(share)) {
-                throw new NfsException(Status4.GRACE, "reclaiming is not over");
-            }
+            takeovers.checkMayTake(client, share, Kinds.inTheWayOfOpen(access, deny));
         }
     }
 
-    /// @throws NfsException NO_GRACE, RECLAIM_BAD
-    public void checkMayReclaim(Client client, long share) {
-        synchronized (mutex) {
-            Grace grace = graces.get(share);
-            if (client.reclaimComplete || grace == null || !inGrace(share)) {
-                throw new NfsException(Status4.NO_GRACE, "not the time to reclaim");
-            }
-            if (!grace.knows(client.owner())) {
-                throw new NfsException(Status4.RECLAIM_BAD, "it had nothing");
-            }
-        }
-    }
-
-    /// What has to be recorded of a client in a share before it is given more there.
+    /// Likewise of a lock.
     ///
-    /// @param state whether it is to have opens, and not only to make changes
-    /// @return null: nothing new
-    public @Nullable KnownClient toRecord(Client client, long share, boolean state) {
+    /// @throws NfsException GRACE
+    public void checkMayLock(Client client, long share) {
         synchronized (mutex) {
-            Client.Recorded known = client.recordedIn.get(share);
-            if (known != null && known.version() == client.version && (known.state() || !state)) {
-                return null;
-            }
-            boolean had = state || (known != null && known.state());
-            client.recordedIn.put(share, new Client.Recorded(client.version, had));
-            List<KnownClient.KnownSession> sessions = new ArrayList<>();
-            client.sessions
-                    .values()
-                    .forEach(s -> sessions.add(new KnownClient.KnownSession(s.id(), s.fore())));
-            return new KnownClient(
-                    client.owner(),
-                    client.id(),
-                    boot,
-                    client.verifier,
-                    client.principal,
-                    client.address,
-                    client.createSequence,
-                    client.nextSession,
-                    had,
-                    sessions);
+            takeovers.checkMayTake(client, share, Kinds.IN_THE_WAY_OF_LOCKS);
         }
     }
 
+    /// See [Takeovers#checkMayReclaim].
+    public void checkMayReclaim(Client client, long share, int kinds) {
+        synchronized (mutex) {
+            takeovers.checkMayReclaim(client, share, kinds);
+        }
+    }
+
+    /// See [Takeovers#toRecord].
+    public @Nullable KnownClient toRecord(Client client, long share, int kinds) {
+        synchronized (mutex) {
+            return takeovers.toRecord(client, share, kinds);
+        }
+    }
+
+    /// See [Takeovers#toForget].
+    public @Nullable KnownClient toForget(Client client, long share) {
+        synchronized (mutex) {
+            return takeovers.toForget(client, share);
+        }
+    }
+
+    /// What [#toRecord] or [#toForget] gave last could not be written, or nobody knows.
     public void recordFailed(Client client, long share) {
         synchronized (mutex) {
-            client.recordedIn.remove(share);
+            takeovers.recordFailed(client, share);
+        }
+    }
+
+    /// Clients that are recorded in a share.
+    public List<Client> recordedIn(long share) {
+        synchronized (mutex) {
+            return clients.clients().stream().filter(c -> c.recordedIn.containsKey(share)).toList();
         }
     }
 
@@ -393,6 +323,9 @@ public final class NfsState {
     /// See [StateTable#checkIo].
     public boolean checkIo(StateId id, Client client, FileKey file, boolean write) {
         synchronized (mutex) {
+            if (id.special() && takeovers.unreclaimed(file.share(), Kinds.DENIALS)) {
+                throw new NfsException(Status4.GRACE, "an open that denies it may be reclaimed");
+            }
             return states.checkIo(id, client, file, write);
         }
     }
@@ -458,7 +391,7 @@ public final class NfsState {
     /// Whether anybody has a file of the share open, or may still reclaim one.
     public boolean hasOpens(long share) {
         synchronized (mutex) {
-            return inGrace(share) || states.hasOpens(share);
+            return takeovers.inGrace(share) || states.hasOpens(share);
         }
     }
 
@@ -468,10 +401,20 @@ public final class NfsState {
         }
     }
 
-    /// The file system holds a file that lost its last name while it was open.
+    /// The file system holds a file that lost its last name while it was open, or while somebody
+    /// may reclaim an open of it. Holds of the latter that nobody needs end with the grace.
     public void held(FileKey file) {
         synchronized (mutex) {
-            states.held(file);
+            if (states.isOpen(file) || !takeovers.inGrace(file.share())) {
+                states.held(file);
+            }
+        }
+    }
+
+    /// Whether a file that loses its last name has to be kept.
+    public boolean keepsRemoved(FileKey file) {
+        synchronized (mutex) {
+            return states.isOpen(file) || takeovers.inGrace(file.share());
         }
     }
 
@@ -556,7 +499,7 @@ public final class NfsState {
                     clients.sessionCount(),
                     states.openCount(),
                     states.lockCount(),
-                    graces.size(),
+                    takeovers.inGrace(),
                     delegations.counts());
         }
     }

@@ -22,8 +22,20 @@ public final class Session {
     private final @Nullable BackChannel back;
     private int highest;
 
+    /// Another server made it.
+    private boolean restored;
+
+    /// When its client last used it.
+    volatile long usedNanos;
+
     /// @param back null: the client is not called back
-    Session(SessionId id, Client client, ChannelAttributes fore, @Nullable BackChannel back) {
+    Session(
+            SessionId id,
+            Client client,
+            ChannelAttributes fore,
+            @Nullable BackChannel back,
+            long nowNanos) {
+        this.usedNanos = nowNanos;
         this.back = back;
         this.id = id;
         this.client = client;
@@ -35,8 +47,9 @@ public final class Session {
     }
 
     /// A session that another server made. Its slots take any sequence number first.
-    static Session restored(SessionId id, Client client, ChannelAttributes fore) {
-        Session session = new Session(id, client, fore, null);
+    static Session restored(SessionId id, Client client, ChannelAttributes fore, long nowNanos) {
+        Session session = new Session(id, client, fore, null, nowNanos);
+        session.restored = true;
         for (Slot slot : session.slots) {
             slot.unknown = true;
         }
@@ -163,6 +176,15 @@ public final class Session {
 
     public synchronized int connections() {
         return connections.size();
+    }
+
+    /// Whether its client has gone over to a session that it made at this server: it came with one
+    /// from another server, and has not used it since. Such clients do not destroy it.
+    boolean abandoned() {
+        if (!restored || busyBesides(-1)) {
+            return false;
+        }
+        return client.madeSession && client.madeSessionNanos - usedNanos > 0;
     }
 
     /// Whether a request other than in `slot` is under way.

@@ -15,6 +15,7 @@ import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.Client;
 import io.cistern.nas.state.FileKey;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.NfsState;
 import io.cistern.nas.state.Session;
 import io.cistern.nas.state.StateId;
@@ -279,7 +280,7 @@ final class Compound {
 
     /// What [#once] will return.
     Call next(Access a) {
-        parts.recovery().record(client(), a.share(), false);
+        parts.recovery().record(client(), a.share(), Kinds.NONE);
         return changes > FileSystem.MAX_ONCE_INDEX
                 ? Call.of(a.who())
                 : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, changes));

@@ -15,9 +15,9 @@ record ExchangeIdOp(long verifier, ByteString owner, int flags, int protection)
     private static final int FLAG_UPDATE = 0x4000_0000;
     private static final int FLAG_CONFIRMED = 0x8000_0000;
     private static final int FLAG_NON_PNFS = 0x0001_0000;
-    private static final int FLAG_FENCE_OPS = 0x4;
 
-    /// What a client may set.
+    /// What a client may set. EXCHGID4_FLAG_SUPP_FENCE_OPS (RFC 7862 section 14.1) is not among it:
+    /// what it asks for is not offered, and a flag that a server does not know is to be refused.
     private static final int CLIENT_FLAGS = 0x4007_0103;
 
     private static final int PROTECT_NONE = 0;
@@ -57,8 +57,7 @@ record ExchangeIdOp(long verifier, ByteString owner, int flags, int protection)
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        int allowed = c.minorVersion() >= 2 ? CLIENT_FLAGS | FLAG_FENCE_OPS : CLIENT_FLAGS;
-        if ((flags & ~allowed) != 0) {
+        if ((flags & ~CLIENT_FLAGS) != 0) {
             throw new NfsException(NfsStatus.INVAL, "undefined flags");
         }
         if (protection == PROTECT_SSV) {

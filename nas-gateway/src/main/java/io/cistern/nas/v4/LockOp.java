@@ -5,6 +5,7 @@ import static io.cistern.nas.share.Futures.await;
 import io.cistern.block.fs.ByteString;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.NfsState.LockRequest;
 import io.cistern.nas.state.NfsState.LockResult;
 import io.cistern.nas.state.RangeLocks.Range;
@@ -45,10 +46,11 @@ record LockOp(
         Types.requireRegular(await(a.files().attributes(a.file())).type());
         long share = a.share().entry().id();
         if (reclaim) {
-            c.state().checkMayReclaim(c.client(), share);
+            c.state().checkMayReclaim(c.client(), share, Kinds.IN_THE_WAY_OF_LOCKS);
         } else {
-            c.state().checkMayTake(c.client(), share);
+            c.state().checkMayLock(c.client(), share);
         }
+        c.parts().recovery().record(c.client(), a.share(), Kinds.LOCKS);
         LockResult result =
                 c.state()
                         .lock(
@@ -68,7 +70,7 @@ record LockOp(
         if (granted == null) {
             throw new IllegalStateException("neither granted nor denied");
         }
-        c.parts().recovery().settle(a.share());
+        c.parts().recovery().record(c.client(), a.share(), Kinds.LOCKS);
         c.setState(granted);
         Wire4.write(out, granted);
     }

@@ -5,6 +5,7 @@ import static io.cistern.nas.share.Futures.await;
 import io.cistern.block.fs.ByteString;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsStatus;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.LockOwner;
 import io.cistern.nas.state.RangeLocks.Range;
 import io.cistern.nas.xdr.XdrReader;
@@ -22,7 +23,7 @@ record LocktOp(int type, long offset, long length, ByteString owner) implements 
         Access a = c.access(NfsStatus.ISDIR);
         long last = Wire4.lastByte(offset, length);
         Types.requireRegular(await(a.files().attributes(a.file())).type());
-        Reclaiming.refuse(c, a);
+        Reclaiming.refuse(c, a, Kinds.IN_THE_WAY_OF_LOCKS);
         Range wanted =
                 new Range(
                         new LockOwner(c.client().id(), owner),

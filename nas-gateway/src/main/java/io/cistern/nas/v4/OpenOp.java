@@ -18,6 +18,7 @@ import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.BackChannel;
 import io.cistern.nas.state.FileKey;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.StateId;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
@@ -121,14 +122,8 @@ record OpenOp(
 
     /// Gives a read delegation where that is wanted and possible.
     private @Nullable StateId delegate(Compound c, Access file) {
-        int want = access & WANT_MASK;
         BackChannel back = c.session().back();
-        if (mode() != READ
-                || deny != 0
-                || back == null
-                || !back.usable()
-                || (claim != CLAIM_NULL && claim != CLAIM_FH)
-                || (want != 0 && want != WANT_READ && want != WANT_ANY)) {
+        if (back == null || !mayBeDelegated(back) || c.state().inGrace(file.share().entry().id())) {
             return null;
         }
         try {
@@ -142,7 +137,21 @@ record OpenOp(
             return null;
         }
         ByteString handle = ByteString.of(c.encode(file, file.file()));
-        return c.state().delegations().grant(c.client(), Compound.key(file), handle);
+        StateId given = c.state().delegations().grant(c.client(), Compound.key(file), handle);
+        if (given != null) {
+            c.parts().recovery().record(c.client(), file.share(), Kinds.DELEGATIONS);
+        }
+        return given;
+    }
+
+    private boolean mayBeDelegated(@Nullable BackChannel back) {
+        int want = access & WANT_MASK;
+        return mode() == READ
+                && deny == 0
+                && back != null
+                && back.usable()
+                && (claim == CLAIM_NULL || claim == CLAIM_FH)
+                && (want == 0 || want == WANT_READ || want == WANT_ANY);
     }
 
     private void writeDelegation(XdrWriter out, @Nullable StateId given) {
@@ -203,7 +212,7 @@ record OpenOp(
                 return before;
             }
         }
-        c.state().checkMayTake(c.client(), directory.share().entry().id());
+        checkMayOpen(c, directory);
         if (create == null) {
             Found found = lookup(directory);
             return existing(c, directory, found);
@@ -227,7 +236,7 @@ record OpenOp(
 
     private Opened delegated(Compound c) {
         Access at = c.access(NfsStatus.ISDIR);
-        c.state().checkMayTake(c.client(), at.share().entry().id());
+        checkMayOpen(c, at);
         Access file =
                 claim == CLAIM_DELEG_CUR_FH
                         ? at
@@ -240,6 +249,10 @@ record OpenOp(
         Types.requireRegular(now.type());
         checkRights(file);
         return new Opened(file, take(c, file), null, now.change(), new int[0]);
+    }
+
+    private void checkMayOpen(Compound c, Access at) {
+        c.state().checkMayOpen(c.client(), at.share().entry().id(), mode(), deny);
     }
 
     private Found lookup(Access directory) {
@@ -325,7 +338,7 @@ record OpenOp(
 
     private Opened byHandle(Compound c) {
         Access file = c.access(NfsStatus.ISDIR);
-        c.state().checkMayTake(c.client(), file.share().entry().id());
+        checkMayOpen(c, file);
         Attributes now = await(file.files().attributes(file.file()));
         Types.requireRegular(now.type());
         checkRights(file);
@@ -334,7 +347,8 @@ record OpenOp(
 
     private Opened reclaim(Compound c) {
         Access file = c.access(NfsStatus.ISDIR);
-        c.state().checkMayReclaim(c.client(), file.share().entry().id());
+        int had = deny == 0 ? Kinds.OPENS | Kinds.DELEGATIONS : Kinds.DENIALS;
+        c.state().checkMayReclaim(c.client(), file.share().entry().id(), had);
         Attributes now = await(file.files().attributes(file.file()));
         Types.requireRegular(now.type());
         return new Opened(file, take(c, file), null, now.change(), new int[0]);
@@ -354,10 +368,13 @@ record OpenOp(
 
     /// Enters the open, while the file cannot lose its last name unnoticed.
     private StateId take(Compound c, Access file) {
-        c.parts().recovery().record(c.client(), file.share(), true);
+        int kinds =
+                Kinds.ofOpen(deny)
+                        | (mayBeDelegated(c.session().back()) ? Kinds.DELEGATIONS : Kinds.NONE);
+        c.parts().recovery().record(c.client(), file.share(), kinds);
         FileKey key = Compound.key(file);
         if (writes() || (deny & READ) != 0) {
-            c.changing(file, () -> 0); // whoever has a delegation gives it back
+            c.parts().removals().recall(file, c.client().id());
         }
         StateId id =
                 c.parts()
@@ -368,7 +385,7 @@ record OpenOp(
                                     await(file.files().attributes(file.file())); // still there?
                                     return c.state().open(c.client(), owner, key, mode(), deny);
                                 });
-        c.parts().recovery().settle(file.share());
+        c.parts().recovery().record(c.client(), file.share(), kinds);
         return id;
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.cistern.block.fs.ByteString;
 import io.cistern.nas.state.ChannelAttributes;
+import io.cistern.nas.state.Kinds;
 import io.cistern.nas.state.KnownClient;
 import io.cistern.nas.state.KnownClient.KnownSession;
 import io.cistern.nas.state.Principal;
@@ -16,6 +17,7 @@ import net.jqwik.api.Combinators;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
+import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
 
@@ -37,7 +39,7 @@ class ClientRecordTest {
             @ForAll @Size(min = 1, max = 64) byte[] owner,
             @ForAll long id,
             @ForAll int number,
-            @ForAll boolean state,
+            @ForAll @IntRange(max = Kinds.ALL) int kinds,
             @ForAll("sessions") KnownSession one,
             @ForAll("sessions") KnownSession two) {
         KnownClient client =
@@ -50,7 +52,7 @@ class ClientRecordTest {
                         "10.0.0.1",
                         number,
                         number + 1,
-                        state,
+                        kinds,
                         List.of(one, two));
         ByteString bytes = ClientRecord.encode(client);
         assertThat(ClientRecord.decode(bytes)).isEqualTo(client);
@@ -61,7 +63,7 @@ class ClientRecordTest {
     @Property(tries = 200)
     void whatIsNoRecordIsNotTakenForOne(@ForAll @Size(max = 200) byte[] bytes) {
         KnownClient read = ClientRecord.decode(ByteString.of(bytes));
-        assertThat(read == null || bytes[0] == 1 || bytes[0] == 2).isTrue();
+        assertThat(read == null || bytes[0] == 1 || bytes[0] == 2 || bytes[0] == 3).isTrue();
     }
 
     @Test
@@ -69,7 +71,33 @@ class ClientRecordTest {
         KnownClient old = ClientRecord.decode(ByteString.of(new byte[] {1, 'm', 'e'}));
         assertThat(old).isNotNull();
         assertThat(old.owner()).isEqualTo(ByteString.utf8("me"));
-        assertThat(old.state()).isTrue();
+        assertThat(old.kinds()).isEqualTo(Kinds.ALL);
         assertThat(old.id()).isZero();
+    }
+
+    @Test
+    void recordsThatSayOnlyWhetherAClientHadOpensStandForEveryKind() {
+        assertThat(kindsWhereTheRecordSays(1)).isEqualTo(Kinds.ALL);
+        assertThat(kindsWhereTheRecordSays(0)).isEqualTo(Kinds.NONE);
+    }
+
+    private static int kindsWhereTheRecordSays(int had) {
+        KnownClient client =
+                new KnownClient(
+                        ByteString.utf8("me"),
+                        1,
+                        2,
+                        3,
+                        new Principal(1, 0, 0),
+                        "",
+                        1,
+                        1,
+                        had,
+                        List.of());
+        byte[] record = ClientRecord.encode(client).toByteArray();
+        record[0] = 2;
+        KnownClient read = ClientRecord.decode(ByteString.of(record));
+        assertThat(read).isNotNull();
+        return read.kinds();
     }
 }

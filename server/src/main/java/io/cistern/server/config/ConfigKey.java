@@ -125,7 +125,7 @@ public enum ConfigKey {
             "lease",
             Type.DURATION,
             "30s",
-            "An NFSv4 client that is silent for longer may lose its opens and locks; also about how long clients wait after a failover. 1s to 1h."),
+            "An NFSv4 client that is silent for longer may lose its opens and locks; also how long, at most, others wait after a failover for what it may have locked or delegated. 1s to 1h."),
     NFS_CERTIFICATE(
             "nfs",
             "certificate",
