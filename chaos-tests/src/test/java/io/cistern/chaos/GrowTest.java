@@ -125,21 +125,4 @@ class GrowTest {
             assertThat(cluster.cistern("verify")).contains("all replicas agree");
         }
     }
-
-    @Test
-    void restartingEveryNodeInTurnIsOnlyAPauseForItsUsers() throws Exception {
-        try (LocalCluster cluster = LocalCluster.start(dir)) {
-            cluster.cistern("volume", "create", "busy", "64MiB");
-            Path socket = cluster.attach("busy");
-            try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 16, 400))) {
-                for (String node : List.of("n0", "n1", "n2")) {
-                    cluster.terminate(node);
-                    cluster.startNodes();
-                    cluster.awaitHealth("OK");
-                }
-                fio.end(Fio.LIMIT).succeeded();
-            }
-            assertThat(cluster.cistern("verify", "busy")).contains("all replicas agree");
-        }
-    }
 }
