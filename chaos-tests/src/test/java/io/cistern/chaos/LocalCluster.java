@@ -439,7 +439,11 @@ final class LocalCluster implements AutoCloseable {
     ///
     /// @return how long until it answered again
     Duration killDriver() {
-        long pid = driver().pid();
+        return killDriver(driver().pid());
+    }
+
+    /// As [#killDriver], where it is frozen and cannot be asked who it is.
+    Duration killDriver(long pid) {
         long killed = System.nanoTime();
         ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
         await().atMost(Duration.ofSeconds(60))

@@ -489,9 +489,10 @@ final class RealScenarios implements AutoCloseable {
     private int gatewayKilled(String volume, HistoryLoad load) throws Exception {
         for (int i = 0; i < 4; i++) {
             long before = load.unknown();
-            cluster().freeze(cluster().driver().pid());
+            long pid = cluster().driver().pid();
+            cluster().freeze(pid);
             TimeUnit.MILLISECONDS.sleep(300);
-            cluster().killDriver();
+            cluster().killDriver(pid);
             load.awaitProgress(PROGRESS);
             assertThat(load.unknown()).as("requests that were cut off").isGreaterThan(before);
         }
