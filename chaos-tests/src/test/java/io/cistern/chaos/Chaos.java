@@ -128,7 +128,7 @@ class Chaos {
         long seed = Long.getLong("chaos.seed", System.currentTimeMillis());
         Map<String, Sum> sums = new LinkedHashMap<>();
         try (RealScenarios scenarios = new RealScenarios(dir, seed)) {
-            List<String> names = new ArrayList<>(scenarios.all().keySet());
+            List<String> names = new ArrayList<>(scenarios.names());
             if (!wanted.isEmpty()) {
                 assertThat(names).as("scenarios of real processes").containsAll(wanted);
                 names.retainAll(wanted);
@@ -165,7 +165,7 @@ class Chaos {
         long from = System.nanoTime();
         sum.runs++;
         try {
-            RealScenarios.Outcome outcome = scenarios.all().get(name).run();
+            RealScenarios.Outcome outcome = scenarios.run(name);
             sum.faults += outcome.faults();
             sum.operations += outcome.operations();
             sum.stallNanos = Math.max(sum.stallNanos, outcome.stall().toNanos());

@@ -73,9 +73,7 @@ final class HistoryLoad implements AutoCloseable {
         await().atMost(limit)
                 .pollInterval(Duration.ofMillis(20))
                 .until(() ->
-                        !wrong.isEmpty()
-                                || clients.stream()
-                                        .allMatch(c -> c.lastAsked - from > 0));
+                        !wrong.isEmpty() || clients.stream().allMatch(c -> c.lastAsked - from > 0));
     }
 
     /// Waits until every client has ended by itself.
@@ -176,7 +174,8 @@ final class HistoryLoad implements AutoCloseable {
     }
 
     Duration worstStall() {
-        return Duration.ofNanos(clients.stream().mapToLong(c -> c.worstNanos.get()).max().orElse(0));
+        return Duration.ofNanos(
+                clients.stream().mapToLong(c -> c.worstNanos.get()).max().orElse(0));
     }
 
     @Override
@@ -207,6 +206,7 @@ final class HistoryLoad implements AutoCloseable {
 
         /// Where in `entries` those of a request begin that was cut off by the end of `lifeThen`.
         private int cutOff = -1;
+
         private int cutOffEnd;
         private long lifeThen;
 
@@ -341,8 +341,8 @@ final class HistoryLoad implements AutoCloseable {
             cutOffEnd = entries.size();
         }
 
-        /// The restarted process has continued the attachment under a new id and answered: what
-        /// its earlier life had sent can no longer happen.
+        /// The restarted process has continued the attachment under a new id and answered: what its
+        /// earlier life had sent can no longer happen.
         private void boundCutOff(long now) {
             for (int i = Math.max(0, cutOff); cutOff >= 0 && i < cutOffEnd; i++) {
                 Entry entry = entries.get(i);

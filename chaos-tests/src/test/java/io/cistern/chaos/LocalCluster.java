@@ -364,8 +364,7 @@ final class LocalCluster implements AutoCloseable {
     /// Runs one node, without the others, as long as what is returned is not closed.
     Programs.Running runNode(String node) throws IOException {
         String config = home.resolve(node).resolve("node.toml").toString();
-        return Programs.start(
-                dir, commandLine("node", "run", "--config", config), environment());
+        return Programs.start(dir, commandLine("node", "run", "--config", config), environment());
     }
 
     /// SIGKILL, and waits until the process is gone.

@@ -62,8 +62,7 @@ class MajorityLossTest {
             cluster.thaw(pid);
             fio.end(Fio.LIMIT).succeeded();
         }
-        cluster.awaitStatus(
-                Duration.ofSeconds(60), s -> s.path("health").asText().equals("OK"));
+        cluster.awaitStatus(Duration.ofSeconds(60), s -> s.path("health").asText().equals("OK"));
         cluster.cistern("verify", "frozen");
         cluster.cistern("detach", "frozen");
     }

@@ -70,8 +70,15 @@ final class NodeFaults {
                         dir,
                         Duration.ofSeconds(60),
                         List.of(
-                                "gcc", "-O1", "-w", "-shared", "-fPIC", "-o", library.toString(),
-                                from.toString(), "-ldl"))
+                                "gcc",
+                                "-O1",
+                                "-w",
+                                "-shared",
+                                "-fPIC",
+                                "-o",
+                                library.toString(),
+                                from.toString(),
+                                "-ldl"))
                 .succeeded();
     }
 

@@ -76,8 +76,17 @@ final class RealScenarios implements AutoCloseable {
         all.put("power-cut", this::powerCut);
     }
 
-    Map<String, Scenario> all() {
-        return all;
+    /// In the order in which they are run.
+    List<String> names() {
+        return List.copyOf(all.keySet());
+    }
+
+    Outcome run(String name) throws Exception {
+        Scenario scenario = all.get(name);
+        if (scenario == null) {
+            throw new IllegalArgumentException("no scenario " + name);
+        }
+        return scenario.run();
     }
 
     // ---- the cluster
@@ -144,8 +153,7 @@ final class RealScenarios implements AutoCloseable {
         await().atMost(DEATH)
                 .pollInterval(Duration.ofMillis(100))
                 .until(() -> !ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false));
-        String said =
-                Files.readString(cluster().home().resolve(node).resolve("node.out"));
+        String said = Files.readString(cluster().home().resolve(node).resolve("node.out"));
         assertThat(said).as("why %s has ended", node).contains("HALT");
     }
 
@@ -349,8 +357,8 @@ final class RealScenarios implements AutoCloseable {
     }
 
     /// A bit of one replica's log flips that holds what was acknowledged with the leader's help
-    /// alone, and the leader is gone at first: the one that has none of it and the one whose log
-    /// is damaged must not go on without.
+    /// alone, and the leader is gone at first: the one that has none of it and the one whose log is
+    /// damaged must not go on without.
     private int bitFlipWithPeerDown(String volume, HistoryLoad load) throws Exception {
         String leader = cluster().leaderOf(volume);
         String behind = others(leader).getFirst();
@@ -427,8 +435,8 @@ final class RealScenarios implements AutoCloseable {
                 });
     }
 
-    /// All nodes lose power at once, and what they had not fsynced: torn last entries on any
-    /// number of replicas among it.
+    /// All nodes lose power at once, and what they had not fsynced: torn last entries on any number
+    /// of replicas among it.
     private Outcome powerCut() throws Exception {
         return apart(
                 "0",

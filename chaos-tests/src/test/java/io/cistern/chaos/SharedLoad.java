@@ -105,8 +105,7 @@ final class SharedLoad implements AutoCloseable {
                                                 VolumeDevice.NO_GUARD)
                                         .join()
                                 < 0;
-                history.add(
-                        Op.compare(name, seen, seen + 1, success, from, System.nanoTime()));
+                history.add(Op.compare(name, seen, seen + 1, success, from, System.nanoTime()));
                 if (success) {
                     raised.add(seen);
                 }
@@ -115,8 +114,7 @@ final class SharedLoad implements AutoCloseable {
                     throw e;
                 }
                 doubtful.incrementAndGet();
-                history.add(
-                        Op.compare(name, seen, seen + 1, true, from, from).unknown(Op.NEVER));
+                history.add(Op.compare(name, seen, seen + 1, true, from, from).unknown(Op.NEVER));
             }
             took(from);
             TimeUnit.MILLISECONDS.sleep(5);

@@ -200,10 +200,7 @@ class RepairTest {
             client.zero(32 * BLOCK, 8 * BLOCK, true);
             ByteBuffer dst = ByteBuffer.allocate(BLOCK);
             ReadRequest request = new ReadRequest(1, null, client.attachment, 0);
-            read =
-                    client.at(node)
-                            .read(request, 35 * BLOCK, dst)
-                            .thenApply(receipt -> dst.array());
+            read = client.at(node).read(request, 35 * BLOCK, dst).thenApply(receipt -> dst.array());
             assertThatThrownBy(() -> read.get(200, TimeUnit.MILLISECONDS))
                     .isInstanceOf(TimeoutException.class);
         } finally {
