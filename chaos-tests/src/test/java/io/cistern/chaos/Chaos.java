@@ -176,7 +176,7 @@ class Chaos {
                     outcome.operations(),
                     outcome.stall().toMillis(),
                     (System.nanoTime() - from) / SECOND);
-        } catch (Exception | AssertionError e) {
+        } catch (Exception | Error e) {
             sum.bad++;
             failures.add("processes: " + name + ": " + e);
             System.out.println(name + ": FAILED: " + e);

@@ -496,6 +496,7 @@ final class RealScenarios implements AutoCloseable {
     /// an answer, and killed.
     private int gatewayKilled(String volume, HistoryLoad load) throws Exception {
         for (int i = 0; i < 4; i++) {
+            TimeUnit.SECONDS.sleep(3);
             long before = load.unknown();
             long pid = cluster().driver().pid();
             cluster().freeze(pid);
@@ -564,10 +565,7 @@ final class RealScenarios implements AutoCloseable {
             load.stop();
             assertThat(load.check()).isEmpty();
             outcome = new Outcome(2, load.operations(), load.worstStall());
-            for (String snapshot : load.snapshotNames()) {
-                running.cistern("snapshot", "delete", first + "@" + snapshot);
-                running.cistern("snapshot", "delete", second + "@" + snapshot);
-            }
+            load.deleteSnapshots();
         }
         running.cistern("verify", first, second);
         running.cistern("volume", "delete", first);

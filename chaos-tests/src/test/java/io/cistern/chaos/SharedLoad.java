@@ -206,8 +206,12 @@ final class SharedLoad implements AutoCloseable {
         }
     }
 
-    List<String> snapshotNames() {
-        return List.copyOf(snapshots);
+    /// Else the volumes could not be deleted.
+    void deleteSnapshots() {
+        for (String snapshot : snapshots) {
+            clusters.getLast().admin().deleteSnapshot(new SnapshotName(first, snapshot));
+            clusters.getLast().admin().deleteSnapshot(new SnapshotName(second, snapshot));
+        }
     }
 
     @Override
