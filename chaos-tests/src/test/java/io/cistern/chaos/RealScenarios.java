@@ -366,7 +366,8 @@ final class RealScenarios implements AutoCloseable {
         cluster().kill(behind);
         load.awaitProgress(PROGRESS);
         TimeUnit.SECONDS.sleep(2);
-        cluster().killAll();
+        cluster().kill(damaged);
+        cluster().kill(leader);
         BitFlipTest.flip(cluster().disk(damaged), ".*/raft/g1/.*/log_.*", 1, random);
         try (Programs.Running one = cluster().runNode(behind);
                 Programs.Running other = cluster().runNode(damaged)) {
@@ -567,7 +568,8 @@ final class RealScenarios implements AutoCloseable {
             outcome = new Outcome(2, load.operations(), load.worstStall());
             load.deleteSnapshots();
         }
-        running.cistern("verify", first, second);
+        running.cistern("verify", first);
+        running.cistern("verify", second);
         running.cistern("volume", "delete", first);
         running.cistern("volume", "delete", second);
         return outcome;
