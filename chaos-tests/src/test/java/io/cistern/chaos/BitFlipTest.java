@@ -88,8 +88,7 @@ class BitFlipTest {
                 .succeeded();
     }
 
-    private static void flip(Path disk, String pattern, int flips, Random random)
-            throws IOException {
+    static void flip(Path disk, String pattern, int flips, Random random) throws IOException {
         List<Path> candidates = matching(disk, pattern);
         assertThat(candidates).as("files like %s in %s", pattern, disk).isNotEmpty();
         for (int i = 0; i < flips; i++) {

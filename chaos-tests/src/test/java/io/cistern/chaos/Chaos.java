@@ -8,9 +8,10 @@ import io.cistern.chaos.sim.SimRun.Plan;
 import io.cistern.chaos.sim.SimRun.Result;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.Callable;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,7 +21,8 @@ import org.junit.jupiter.api.io.TempDir;
 /// System properties: `chaos.minutes` how long in all (1), of which real processes take half;
 /// `chaos.seed` a seed, then that one only, unless `chaos.count` says how many from it on;
 /// `chaos.scenario`, `chaos.faults`, `chaos.operations` as a report's command says; `chaos.real`
-/// false leaves the real processes out.
+/// false leaves the real processes out; `chaos.processes` names the scenarios of real processes to
+/// run, with commas, and leaves the simulation out. They need root, as in a container.
 class Chaos {
     private static final long SECOND = 1_000_000_000L;
 
@@ -34,15 +36,18 @@ class Chaos {
         String seed = System.getProperty("chaos.seed");
         long minutes = Long.getLong("chaos.minutes", 1);
         long end = System.nanoTime() + minutes * 60 * SECOND;
-        boolean real = seed == null && !"false".equals(System.getProperty("chaos.real"));
+        List<String> processes = processes();
+        boolean real =
+                !processes.isEmpty()
+                        || (seed == null && !"false".equals(System.getProperty("chaos.real")));
         long simulated = real ? end - minutes * 30 * SECOND : end;
-        if (seed != null && Integer.getInteger("chaos.count", 1) == 1) {
+        if (processes.isEmpty() && seed != null && Integer.getInteger("chaos.count", 1) == 1) {
             one(Long.parseLong(seed));
-        } else {
+        } else if (processes.isEmpty()) {
             many(seed, simulated);
         }
         if (real) {
-            real(end);
+            real(end, processes);
         }
         System.out.printf(
                 "%n%-36s %6s %8s %11s %12s  %s%n",
@@ -50,6 +55,11 @@ class Chaos {
         rows.forEach(System.out::println);
         failures.forEach(failure -> System.out.println("\n" + failure));
         assertThat(failures).isEmpty();
+    }
+
+    private static List<String> processes() {
+        String names = System.getProperty("chaos.processes", "");
+        return names.isEmpty() ? List.of() : List.of(names.split(",", -1));
     }
 
     private void row(
@@ -113,34 +123,64 @@ class Chaos {
         failures.addAll(seeds.failures());
     }
 
-    private void real(long until) throws Exception {
-        try (RealScenarios scenarios = new RealScenarios(dir)) {
+    /// Each scenario in turn until the time is up, at least once; one row for each.
+    private void real(long until, List<String> wanted) throws Exception {
+        long seed = Long.getLong("chaos.seed", System.currentTimeMillis());
+        Map<String, Sum> sums = new LinkedHashMap<>();
+        try (RealScenarios scenarios = new RealScenarios(dir, seed)) {
+            List<String> names = new ArrayList<>(scenarios.names());
+            if (!wanted.isEmpty()) {
+                assertThat(names).as("scenarios of real processes").containsAll(wanted);
+                names.retainAll(wanted);
+            }
             boolean first = true;
             while (first || System.nanoTime() < until) {
-                real("processes: leader killed", scenarios::leaderKilled);
-                real(
-                        "processes: one away, another restarts",
-                        scenarios::followerAwayWhileAnotherRestarts);
-                real("processes: all killed at once", scenarios::allKilled);
-                real("processes: leader frozen for 30 s", scenarios::leaderFrozen);
+                for (String name : names) {
+                    if (first || System.nanoTime() < until) {
+                        real(scenarios, name, sums.computeIfAbsent(name, n -> new Sum()));
+                    }
+                }
                 first = false;
             }
         }
+        sums.forEach((name, sum) ->
+                row(
+                        "processes: " + name,
+                        sum.runs,
+                        sum.faults,
+                        sum.operations,
+                        sum.stallNanos,
+                        sum.bad == 0 ? "clean" : sum.bad + " FAILED"));
     }
 
-    private void real(String name, Callable<RealScenarios.Outcome> scenario) {
+    private static final class Sum {
+        int runs;
+        int bad;
+        long faults;
+        long operations;
+        long stallNanos;
+    }
+
+    private void real(RealScenarios scenarios, String name, Sum sum) throws Exception {
+        long from = System.nanoTime();
+        sum.runs++;
         try {
-            RealScenarios.Outcome outcome = scenario.call();
-            row(
+            RealScenarios.Outcome outcome = scenarios.run(name);
+            sum.faults += outcome.faults();
+            sum.operations += outcome.operations();
+            sum.stallNanos = Math.max(sum.stallNanos, outcome.stall().toNanos());
+            System.out.printf(
+                    "%s: clean, %d faults, %d operations, worst stall %d ms, %d s%n",
                     name,
-                    1,
                     outcome.faults(),
                     outcome.operations(),
-                    outcome.stall().toNanos(),
-                    "clean");
-        } catch (Exception | AssertionError e) {
-            row(name, 1, 0, 0, 0, "FAILED");
-            failures.add(name + ": " + e);
+                    outcome.stall().toMillis(),
+                    (System.nanoTime() - from) / SECOND);
+        } catch (Exception | Error e) {
+            sum.bad++;
+            failures.add("processes: " + name + ": " + e);
+            System.out.println(name + ": FAILED: " + e);
+            scenarios.giveUp();
         }
     }
 }

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
@@ -123,23 +122,6 @@ class GrowTest {
             }
             cluster.awaitStatus(MOVED, s -> healthy(s) && s.path("nodes").size() == 4);
             assertThat(cluster.cistern("verify")).contains("all replicas agree");
-        }
-    }
-
-    @Test
-    void restartingEveryNodeInTurnIsOnlyAPauseForItsUsers() throws Exception {
-        try (LocalCluster cluster = LocalCluster.start(dir)) {
-            cluster.cistern("volume", "create", "busy", "64MiB");
-            Path socket = cluster.attach("busy");
-            try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 16, 400))) {
-                for (String node : List.of("n0", "n1", "n2")) {
-                    cluster.terminate(node);
-                    cluster.startNodes();
-                    cluster.awaitHealth("OK");
-                }
-                fio.end(Fio.LIMIT).succeeded();
-            }
-            assertThat(cluster.cistern("verify", "busy")).contains("all replicas agree");
         }
     }
 }

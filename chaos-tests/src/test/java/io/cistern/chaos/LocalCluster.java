@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.cistern.vmdisk.DriverClient;
+import io.cistern.volume.ClientConfig;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -25,6 +26,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.UUID;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
@@ -47,8 +49,16 @@ final class LocalCluster implements AutoCloseable {
 
     private final Map<String, String> extra;
 
+    /// Each node has an address of its own, [Cuts#address].
+    private final boolean apart;
+
     private LocalCluster(Path dir, int portBase, Map<String, String> extra) {
+        this(dir, portBase, extra, false);
+    }
+
+    private LocalCluster(Path dir, int portBase, Map<String, String> extra, boolean apart) {
         this.dir = dir;
+        this.apart = apart;
         this.extra = extra;
         this.home = dir.resolve("home");
         this.portBase = portBase;
@@ -70,6 +80,88 @@ final class LocalCluster implements AutoCloseable {
             throw e;
         }
         return cluster;
+    }
+
+    /// As [#start], with an address for each node and small checkpoints, without iSCSI and NFS.
+    ///
+    /// @param diskSize most bytes of data on each node, "0" for what there is
+    static LocalCluster startApart(Path dir, Map<String, String> environment, String diskSize)
+            throws IOException, InterruptedException {
+        LocalCluster cluster = new LocalCluster(dir, freePortBase(), environment, true);
+        try {
+            cluster.configureApart(diskSize);
+            cluster.startNodes();
+        } catch (AssertionError | IOException | InterruptedException e) {
+            cluster.close();
+            throw e;
+        }
+        return cluster;
+    }
+
+    private void configureApart(String diskSize) throws IOException {
+        StringBuilder members = new StringBuilder();
+        StringBuilder endpoints = new StringBuilder();
+        for (int node = 0; node < NODES; node++) {
+            members.append(
+                    """
+                    [[cluster.node]]
+                    name = "n%d"
+                    wire = "%s"
+                    raft = "%s"
+                    api = "%s"
+                    """
+                            .formatted(node, address(node, 1), address(node, 2), api(node)));
+            endpoints.append(api(node)).append('\n');
+        }
+        String id = UUID.randomUUID().toString();
+        for (int node = 0; node < NODES; node++) {
+            Path folder = Files.createDirectories(home.resolve("n" + node));
+            Files.writeString(
+                    folder.resolve("node.toml"),
+                    """
+                    [node]
+                    name = "n%d"
+                    [[disk]]
+                    path = "disk"
+                    size = "%s"
+                    [wire]
+                    listen = "%s"
+                    [raft]
+                    listen = "%s"
+                    [api]
+                    listen = "%s"
+                    [log]
+                    file = "node.log"
+                    [tuning]
+                    checkpoint = "2MiB"
+                    [cluster]
+                    id = "%s"
+                    """
+                                    .formatted(
+                                            node,
+                                            diskSize,
+                                            address(node, 1),
+                                            address(node, 2),
+                                            address(node, 0),
+                                            id)
+                            + members);
+        }
+        Files.writeString(home.resolve("endpoints"), endpoints);
+    }
+
+    private String address(int node, int plus) {
+        String host = apart ? Cuts.address("n" + node) : "127.0.0.1";
+        return host + ":" + (portBase + PORTS_PER_NODE * node + plus);
+    }
+
+    /// How a program beside the nodes reaches them.
+    ClientConfig client() throws InterruptedException {
+        List<InetSocketAddress> wires = new ArrayList<>();
+        for (int node = 0; node < NODES; node++) {
+            String[] parts = address(node, 1).split(":", -1);
+            wires.add(new InetSocketAddress(parts[0], Integer.parseInt(parts[1])));
+        }
+        return ClientConfig.of(wires, status().path("clusterId").asText());
     }
 
     /// As [#start], all nodes in one process.
@@ -103,35 +195,37 @@ final class LocalCluster implements AutoCloseable {
         return Programs.start(dir, commandLine(arguments), environment()).end(COMMAND_LIMIT);
     }
 
+    /// As the launcher's.
+    static final List<String> COMMAND_FLAGS =
+            List.of(
+                    "--enable-native-access=ALL-UNNAMED",
+                    "--sun-misc-unsafe-memory-access=allow",
+                    "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",
+                    "-XX:-UsePerfData",
+                    "-Xmx128m");
+
     /// The command as the launcher would run it, from the classes under test.
     static List<String> commandLine(String... arguments) {
-        List<String> line =
-                new ArrayList<>(
-                        List.of(
-                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                                "--enable-native-access=ALL-UNNAMED",
-                                "--sun-misc-unsafe-memory-access=allow",
-                                "-XX:+UseSerialGC",
-                                "-XX:TieredStopAtLevel=1",
-                                "-Xmx128m",
-                                "-cp",
-                                System.getProperty(
-                                        "surefire.test.class.path",
-                                        System.getProperty("java.class.path")),
-                                "io.cistern.server.Main"));
+        List<String> line = new ArrayList<>();
+        line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        line.addAll(COMMAND_FLAGS);
+        line.addAll(Warm.commandOptions());
+        line.addAll(List.of("-cp", Warm.CLASS_PATH, "io.cistern.server.Main"));
         line.addAll(List.of(arguments));
         return line;
     }
 
     private Map<String, String> environment() {
         Map<String, String> all = new HashMap<>(extra);
+        all.putIfAbsent("CISTERN_NODE_OPTS", Warm.daemonOptions());
         all.put("CISTERN_HOME", home.toString());
         all.put("CISTERN_API", String.join(",", api(0), api(1), api(2)));
         return all;
     }
 
     String api(int node) {
-        return "http://127.0.0.1:" + (portBase + PORTS_PER_NODE * node);
+        return "http://" + address(node, 0);
     }
 
     /// Where a node's iSCSI portal is.
@@ -267,6 +361,12 @@ final class LocalCluster implements AutoCloseable {
         return pid;
     }
 
+    /// Runs one node, without the others, as long as what is returned is not closed.
+    Programs.Running runNode(String node) throws IOException {
+        String config = home.resolve(node).resolve("node.toml").toString();
+        return Programs.start(dir, commandLine("node", "run", "--config", config), environment());
+    }
+
     /// SIGKILL, and waits until the process is gone.
     void kill(String node) throws InterruptedException {
         long pid = pid(node);
@@ -305,7 +405,7 @@ final class LocalCluster implements AutoCloseable {
         Programs.run(dir, REQUEST_LIMIT, List.of("kill", signal, Long.toString(pid))).succeeded();
     }
 
-    private void awaitGone(long pid) {
+    void awaitGone(long pid) {
         await().atMost(Duration.ofSeconds(60)).until(() -> !ownProcesses().contains(pid));
     }
 
@@ -338,7 +438,11 @@ final class LocalCluster implements AutoCloseable {
     ///
     /// @return how long until it answered again
     Duration killDriver() {
-        long pid = driver().pid();
+        return killDriver(driver().pid());
+    }
+
+    /// As [#killDriver], where it is frozen and cannot be asked who it is.
+    Duration killDriver(long pid) {
         long killed = System.nanoTime();
         ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
         await().atMost(Duration.ofSeconds(60))

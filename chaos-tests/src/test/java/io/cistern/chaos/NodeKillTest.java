@@ -80,6 +80,22 @@ class NodeKillTest {
         cluster.cistern("detach", "copy");
     }
 
+    @Test
+    void restartingEveryNodeInTurnIsOnlyAPauseForItsUsers() throws Exception {
+        cluster.cistern("volume", "create", "busy", "64MiB");
+        Path socket = cluster.attach("busy");
+        try (Programs.Running fio = Programs.start(dir, Fio.overNbd("busy", socket, 16, 400))) {
+            for (String node : List.of("n0", "n1", "n2")) {
+                cluster.terminate(node);
+                cluster.startNodes();
+                cluster.awaitHealth("OK");
+            }
+            fio.end(Fio.LIMIT).succeeded();
+        }
+        assertThat(cluster.cistern("verify", "busy")).contains("all replicas agree");
+        cluster.cistern("detach", "busy");
+    }
+
     /// Waits until so much has been written, so that what comes next happens in the middle.
     private static void awaitUsed(String volume, long bytes) {
         await().atMost(Duration.ofSeconds(60))

@@ -31,6 +31,7 @@ final class Programs {
                     Map.entry("openssl", "openssl"),
                     Map.entry("bash", "bash"),
                     Map.entry("gcc", "gcc"),
+                    Map.entry("ip", "iproute2"),
                     Map.entry("nfs-ls", "libnfs-utils"),
                     Map.entry("nfs-cp", "libnfs-utils"),
                     Map.entry("nfs-cat", "libnfs-utils"));

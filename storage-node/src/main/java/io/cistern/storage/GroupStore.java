@@ -520,6 +520,11 @@ final class GroupStore implements Store {
     }
 
     @Override
+    public boolean unchanged(Corrupt corrupt) {
+        return inspector.unchanged(corrupt);
+    }
+
+    @Override
     public ScrubResult scrub(@Nullable RowKey cursor, long maxBytes) {
         return inspector.scrub(cursor, maxBytes);
     }

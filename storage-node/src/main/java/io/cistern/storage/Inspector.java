@@ -260,6 +260,17 @@ final class Inspector {
         }
     }
 
+    boolean unchanged(Corrupt corrupt) {
+        ReentrantLock lock = map.lock(corrupt.row().granule());
+        lock.lock();
+        try {
+            Row row = map.get(corrupt.row());
+            return row != null && row.lastIndex() == corrupt.lastIndex();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     ScrubResult scrub(@Nullable RowKey cursor, long maxBytes) {
         List<Corrupt> found = new ArrayList<>();
         long bytes = 0;

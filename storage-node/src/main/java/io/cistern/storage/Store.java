@@ -175,6 +175,10 @@ public interface Store extends AutoCloseable {
     ///   are others; read again)
     int repair(CorruptBlocksException.Corrupt corrupt, GranuleData good);
 
+    /// Whether the row still is what it was when `corrupt` was reported, so that its damage is
+    /// still there unless it was mended.
+    boolean unchanged(CorruptBlocksException.Corrupt corrupt);
+
     /// Reads and verifies up to `maxBytes` of rows behind `cursor`. Blocks on the disk.
     ///
     /// @param cursor null to begin

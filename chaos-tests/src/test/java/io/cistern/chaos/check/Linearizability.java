@@ -20,6 +20,11 @@ public final class Linearizability {
     /// States looked at before the search gives up, which has not been seen to happen.
     private static final int MOST_STATES = 2_000_000;
 
+    /// Histories from this length on get a larger stack.
+    private static final int DEEP = 500;
+
+    private static final long STACK_BYTES = 512L << 20;
+
     private final List<Op> ops;
     private final Set<State> seen = new HashSet<>();
     private final BitSet done = new BitSet();
@@ -39,10 +44,42 @@ public final class Linearizability {
         ops.sort(Comparator.comparingLong(Op::invoked).thenComparingLong(Op::ended));
         Linearizability search = new Linearizability(ops);
         search.required = (int) ops.stream().filter(Op::known).count();
-        if (search.search(initial, Long.MIN_VALUE, 0)) {
-            return null;
+        if (ops.size() < DEEP) {
+            return search.result(initial);
         }
-        return search.explain(initial);
+        return search.withRoom(initial);
+    }
+
+    private @Nullable String result(long initial) {
+        return search(initial, Long.MIN_VALUE, 0) ? null : explain(initial);
+    }
+
+    /// The search goes as deep as the history is long.
+    private @Nullable String withRoom(long initial) {
+        List<String> found = new ArrayList<>();
+        Thread thread =
+                new Thread(
+                        null,
+                        () -> {
+                            try {
+                                String why = result(initial);
+                                if (why != null) {
+                                    found.add(why);
+                                }
+                            } catch (StackOverflowError e) {
+                                found.add("the history is too long to be checked");
+                            }
+                        },
+                        "linearizability",
+                        STACK_BYTES);
+        thread.start();
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return "interrupted";
+        }
+        return found.isEmpty() ? null : found.getFirst();
     }
 
     /// Leaves out what cannot matter: unknown writes whose values nobody saw, where no compare

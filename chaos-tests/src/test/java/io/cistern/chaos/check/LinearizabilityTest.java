@@ -114,6 +114,18 @@ class LinearizabilityTest {
                 Op.compare("a", 2, 1, true, 3, 9));
     }
 
+    @Test
+    void aLongHistoryIsChecked() {
+        List<Op> history = new ArrayList<>();
+        for (int n = 0; n < 5_000; n++) {
+            history.add(Op.compare("a", n, n + 1, true, 4 * n, 4 * n + 1));
+            history.add(read(n + 1, 4 * n + 2, 4 * n + 3));
+        }
+        assertThat(Linearizability.check(history, 0)).isNull();
+        history.add(read(4_000, 30_000, 30_001));
+        assertThat(Linearizability.check(history, 0)).isNotNull();
+    }
+
     /// Histories made by a register are right; with one read's value replaced they are wrong, or a
     /// brute force agrees that they are not.
     @Test

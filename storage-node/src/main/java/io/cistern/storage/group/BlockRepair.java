@@ -76,9 +76,9 @@ final class BlockRepair {
                     return;
                 }
                 reasons.add(peer.node() + " has other contents");
-                if (good.lastIndex() > corrupt.lastIndex()) {
-                    // Written over since: wait for that to arrive here too.
-                    awaitNewer(good.lastIndex());
+                // Written over or freed since, there or here: wait for that to arrive here too.
+                awaitNewer(good.appliedIndex());
+                if (!parts.store().unchanged(corrupt)) {
                     return;
                 }
             } catch (CisternException e) {

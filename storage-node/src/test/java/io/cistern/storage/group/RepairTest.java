@@ -187,6 +187,28 @@ class RepairTest {
         assertThat(verify.get().missing()).isEmpty();
     }
 
+    /// What a replica that applies late has damaged, and the others have freed meanwhile, is not
+    /// lost: nobody wants it any more.
+    @Test
+    void aDamagedBlockThatTheOthersHaveFreedIsNotCorrupt() throws Exception {
+        TestCluster.Node node = cluster.follower();
+        damage(node, 35);
+        ReentrantLock applying = applyLock(node);
+        applying.lock();
+        CompletableFuture<byte[]> read;
+        try {
+            client.zero(32 * BLOCK, 8 * BLOCK, true);
+            ByteBuffer dst = ByteBuffer.allocate(BLOCK);
+            ReadRequest request = new ReadRequest(1, null, client.attachment, 0);
+            read = client.at(node).read(request, 35 * BLOCK, dst).thenApply(receipt -> dst.array());
+            assertThatThrownBy(() -> read.get(200, TimeUnit.MILLISECONDS))
+                    .isInstanceOf(TimeoutException.class);
+        } finally {
+            applying.unlock();
+        }
+        assertThat(read.get()).isEqualTo(new byte[BLOCK]);
+    }
+
     /// The lock that a node's replica applies under.
     private static ReentrantLock applyLock(TestCluster.Node node) throws Exception {
         Store store = node.host().replica(TestCluster.GROUP).store();

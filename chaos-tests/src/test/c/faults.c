@@ -1,0 +1,201 @@
+/*
+ * Faults on demand: preloaded into a node's process, it does what FAULTS_DIR/NODE asks for, a file of CONTROL bytes
+ * that a test maps and changes while the node runs:
+ *   - fsyncs of, or writes to, files whose path contains a pattern fail with an error, or writes are lost or go to the
+ *     neighbouring block, as often as is asked for; how often it happened is counted in the same file;
+ *   - the wall clock is ahead or behind by so many nanoseconds;
+ *   - connections leave from 127.0.0.(10 + number of the node), so that what two nodes say to each other can be told
+ *     from what others do, and be dropped in one direction.
+ * NODE is the name n0, n1 ... of the configuration file in the process's command line. A process without one is left alone.
+ *
+ * gcc -shared -fPIC -o faults.so faults.c -ldl
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONTROL 4096
+enum { NONE, FSYNC_FAILS, WRITE_FAILS, WRITE_LOST, WRITE_MISDIRECTED };
+
+struct control {
+    volatile int64_t clock_ns;
+    volatile int32_t kind;   /* written last */
+    volatile int32_t error;
+    volatile int32_t left;   /* how often; negative: until it is taken back */
+    volatile int32_t struck; /* how often it happened */
+    char pattern[256];
+};
+
+static struct control nothing, *control = &nothing;
+static int node = -1;
+static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
+static ssize_t (*real_write)(int, const void *, size_t);
+static ssize_t (*real_writev)(int, const struct iovec *, int);
+static ssize_t (*real_pwritev)(int, const struct iovec *, int, off_t);
+static int (*real_fsync)(int);
+static int (*real_fdatasync)(int);
+static int (*real_connect)(int, const struct sockaddr *, socklen_t);
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
+static int (*real_gettimeofday)(struct timeval *, void *);
+static void *(*real_dlsym)(void *, const char *);
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void attach_control(void) {
+    char line[65536], path[PATH_MAX], *at;
+    const char *dir = getenv("FAULTS_DIR");
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    if (fd >= 0) close(fd);
+    if (n <= 0 || !dir) return;
+    for (ssize_t i = 0; i < n; i++) if (!line[i]) line[i] = ' ';
+    line[n] = 0;
+    at = strstr(line, "/node.toml");
+    if (!at || at - line < 3 || at[-2] != 'n' || at[-3] != '/') return;
+    snprintf(path, sizeof path, "%s/n%c", dir, at[-1]);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return;
+    void *mapped = mmap(NULL, CONTROL, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (mapped == MAP_FAILED) return;
+    node = at[-1] - '0';
+    control = mapped;
+}
+
+static void setup(void) {
+    real_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+    if (!real_dlsym) real_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+    real_clock_gettime = real_dlsym(RTLD_NEXT, "clock_gettime");
+    real_gettimeofday = real_dlsym(RTLD_NEXT, "gettimeofday");
+    real_pwrite = real_dlsym(RTLD_NEXT, "pwrite64");
+    real_write = real_dlsym(RTLD_NEXT, "write");
+    real_writev = real_dlsym(RTLD_NEXT, "writev");
+    real_pwritev = real_dlsym(RTLD_NEXT, "pwritev64");
+    real_fsync = real_dlsym(RTLD_NEXT, "fsync");
+    real_fdatasync = real_dlsym(RTLD_NEXT, "fdatasync");
+    real_connect = real_dlsym(RTLD_NEXT, "connect");
+    attach_control();
+}
+
+/* The fault that this call on fd is to suffer, NONE if none. `sync`: it is an fsync. */
+static int fault(int fd, int sync) {
+    char link[64], path[PATH_MAX];
+    struct stat st;
+    int kind, left, saved = errno;
+    pthread_once(&once, setup);
+    kind = control->kind;
+    if (kind == NONE || (kind == FSYNC_FAILS) != sync) return NONE;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) { errno = saved; return NONE; }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    errno = saved;
+    if (n <= 0) return NONE;
+    path[n] = 0;
+    if (!strstr(path, control->pattern)) return NONE;
+    for (left = control->left; left > 0; left = control->left)
+        if (__sync_bool_compare_and_swap(&control->left, left, left - 1)) break;
+    if (left == 0) return NONE;
+    __sync_fetch_and_add(&control->struck, 1);
+    return kind;
+}
+
+static ssize_t failed(void) { errno = control->error; return -1; }
+
+/* The other one of a pair of blocks of 4 KiB. */
+static off_t neighbour(off_t offset) { return offset ^ 4096; }
+
+static size_t total(const struct iovec *iov, int count) {
+    size_t sum = 0;
+    for (int i = 0; i < count; i++) sum += iov[i].iov_len;
+    return sum;
+}
+
+#define FAULTY(call, moved, length)                 \
+    switch (fault(fd, 0)) {                         \
+    case WRITE_FAILS: return failed();              \
+    case WRITE_LOST: return length;                 \
+    case WRITE_MISDIRECTED: return moved;           \
+    default: return call;                           \
+    }
+
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t offset) {
+    FAULTY(real_pwrite(fd, bytes, length, offset), real_pwrite(fd, bytes, length, neighbour(offset)), length)
+}
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) { return pwrite64(fd, bytes, length, offset); }
+ssize_t write(int fd, const void *bytes, size_t length) {
+    FAULTY(real_write(fd, bytes, length), length, length)
+}
+ssize_t writev(int fd, const struct iovec *iov, int count) {
+    FAULTY(real_writev(fd, iov, count), total(iov, count), total(iov, count))
+}
+ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset) {
+    FAULTY(real_pwritev(fd, iov, count, offset), real_pwritev(fd, iov, count, neighbour(offset)), total(iov, count))
+}
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset) { return pwritev64(fd, iov, count, offset); }
+int fsync(int fd) { return fault(fd, 1) ? failed() : real_fsync(fd); }
+int fdatasync(int fd) { return fault(fd, 1) ? failed() : real_fdatasync(fd); }
+
+int clock_gettime(clockid_t clock, struct timespec *at) {
+    pthread_once(&once, setup);
+    int result = real_clock_gettime(clock, at);
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+        int64_t ns = at->tv_nsec + control->clock_ns % 1000000000;
+        at->tv_sec += control->clock_ns / 1000000000 + (ns < 0 ? -1 : ns / 1000000000);
+        at->tv_nsec = ns < 0 ? ns + 1000000000 : ns % 1000000000;
+    }
+    return result;
+}
+int gettimeofday(struct timeval *at, void *zone) {
+    pthread_once(&once, setup);
+    int result = real_gettimeofday(at, zone);
+    if (result == 0) {
+        int64_t us = at->tv_usec + control->clock_ns / 1000 % 1000000;
+        at->tv_sec += control->clock_ns / 1000000000 + (us < 0 ? -1 : us / 1000000);
+        at->tv_usec = us < 0 ? us + 1000000 : us % 1000000;
+    }
+    return result;
+}
+
+int connect(int fd, const struct sockaddr *to, socklen_t length) {
+    pthread_once(&once, setup);
+    int saved = errno;
+    if (node >= 0 && to->sa_family == AF_INET) {
+        struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f00000a + node)};
+        bind(fd, (struct sockaddr *)&from, sizeof from); /* fails where it is bound already */
+    } else if (node >= 0 && to->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)to)->sin6_addr)) {
+        struct sockaddr_in6 from = {.sin6_family = AF_INET6};
+        char text[INET6_ADDRSTRLEN];
+        snprintf(text, sizeof text, "::ffff:127.0.0.%d", 10 + node);
+        inet_pton(AF_INET6, text, &from.sin6_addr);
+        bind(fd, (struct sockaddr *)&from, sizeof from);
+    }
+    errno = saved;
+    return real_connect(fd, to, length);
+}
+
+/* Java looks its system calls up by name in a library of its own, past what is preloaded. */
+void *dlsym(void *handle, const char *symbol) {
+    static const struct { const char *name; void *function; } ours[] = {
+        {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
+        {"fsync", fsync}, {"fdatasync", fdatasync},
+    };
+    pthread_once(&once, setup);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (handle != RTLD_NEXT && strcmp(symbol, ours[i].name) == 0) return ours[i].function;
+    return real_dlsym(handle, symbol);
+}

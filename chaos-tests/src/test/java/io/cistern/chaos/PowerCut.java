@@ -1,0 +1,68 @@
+package io.cistern.chaos;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/// `powercut.c`: a library that is preloaded into the nodes notes what their writes replace until
+/// they are fsynced, and a program takes a random choice of the others back once the nodes are
+/// dead.
+final class PowerCut {
+    private static final Duration QUICK = Duration.ofSeconds(60);
+
+    private final Path dir;
+    private final Path notes;
+    private final Path library;
+    private final Path program;
+
+    /// Compiles both into `dir`.
+    PowerCut(Path dir) throws IOException, InterruptedException {
+        this.dir = dir;
+        String source =
+                Path.of(System.getProperty("cistern.repo"), "chaos-tests/src/test/c/powercut.c")
+                        .toString();
+        library = dir.resolve("powercut.so");
+        program = dir.resolve("powercut");
+        notes = Files.createDirectory(dir.resolve("notes"));
+        gcc("-shared", "-fPIC", "-o", library.toString(), source, "-ldl");
+        gcc("-DUNDO", "-o", program.toString(), source);
+    }
+
+    private void gcc(String... arguments) throws IOException, InterruptedException {
+        List<String> line = new java.util.ArrayList<>(List.of("gcc", "-O1", "-w"));
+        line.addAll(List.of(arguments));
+        Programs.run(dir, QUICK, line).succeeded();
+    }
+
+    /// What the nodes' processes need; their home is `home` in the same directory.
+    Map<String, String> environment() {
+        return Map.of(
+                "LD_PRELOAD", library.toString(),
+                "POWERCUT_PREFIX", dir.resolve("home/n").toString(),
+                "POWERCUT_NOTES", notes.toString());
+    }
+
+    /// Takes back what the dead nodes had not fsynced.
+    ///
+    /// @param prefix of the paths of their files
+    /// @return how many writes were lost, at least in part
+    int forget(Random random, Path prefix) throws IOException, InterruptedException {
+        String output =
+                Programs.run(
+                                dir,
+                                QUICK,
+                                List.of(
+                                        program.toString(),
+                                        notes.toString(),
+                                        Integer.toString(random.nextInt(1 << 30)),
+                                        prefix.toString()))
+                        .succeeded()
+                        .output();
+        System.out.print(output);
+        return Integer.parseInt(output.strip().substring(output.strip().lastIndexOf(' ') + 1));
+    }
+}
