@@ -80,13 +80,25 @@ final class NodeAdmin {
         if (!state.nodes().containsKey(name)) {
             throw unknownNode(name);
         }
-        long left =
-                state.nodes().values().stream()
-                        .filter(n -> !n.draining() && !n.name().equals(name))
-                        .count();
         for (Group group : state.groups().values()) {
-            boolean here = group.voters().stream().anyMatch(r -> r.node().equals(name));
-            if (here && left < group.voters().size()) {
+            Replica here =
+                    group.voters().stream()
+                            .filter(r -> r.node().equals(name))
+                            .findFirst()
+                            .orElse(null);
+            if (here == null) {
+                continue;
+            }
+            if (here.witness()) {
+                requireOtherWitness(state, name, group);
+                continue;
+            }
+            long left =
+                    state.nodes().values().stream()
+                            .filter(n -> group.id() == 0 || !n.witness())
+                            .filter(n -> !n.draining() && !n.name().equals(name))
+                            .count();
+            if (left < group.dataVoters().size()) {
                 throw new CisternException(
                         ErrorCode.INVALID,
                         "without '"
@@ -94,7 +106,7 @@ final class NodeAdmin {
                                 + "' there would be "
                                 + left
                                 + " nodes for the "
-                                + group.voters().size()
+                                + group.dataVoters().size()
                                 + " replicas of g"
                                 + group.id()
                                 + "; add a node first");
@@ -103,6 +115,21 @@ final class NodeAdmin {
         requireRoom(state, Set.of(name), r -> r.node().equals(name), "'" + name + "'");
         propose(new SystemCommand.DrainNode(Cluster.request(), name, true));
         return node(name);
+    }
+
+    private static void requireOtherWitness(SystemState state, String name, Group group) {
+        boolean other =
+                state.nodes().values().stream()
+                        .anyMatch(n -> n.witness() && !n.draining() && !n.name().equals(name));
+        if (!other) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "'"
+                            + name
+                            + "' is the only witness, and g"
+                            + group.id()
+                            + " needs one; add another first");
+        }
     }
 
     NodeInfo keep(String name) {
@@ -116,7 +143,7 @@ final class NodeAdmin {
         Map<String, NodeReport> reports = cluster.reports();
         long bytes = 0;
         for (Group group : state.groups().values()) {
-            if (group.voters().stream().anyMatch(leaves)) {
+            if (group.dataVoters().stream().anyMatch(leaves)) {
                 bytes += Spread.bytes(group, reports);
             }
         }
@@ -268,7 +295,7 @@ final class NodeAdmin {
             if (group.id() == 0 || (volume != null && volume.group() != group.id())) {
                 continue;
             }
-            for (Replica replica : group.voters()) {
+            for (Replica replica : group.dataVoters()) {
                 try {
                     cluster.order(
                             replica.node(),
@@ -321,7 +348,7 @@ final class NodeAdmin {
         Group group = Objects.requireNonNull(state.groups().get(volume.group()));
         CisternException last =
                 new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
-        for (Replica replica : group.voters()) {
+        for (Replica replica : group.dataVoters()) {
             try {
                 return cluster.order(
                         replica.node(), new NodeOrder.Verify(group.id(), volume.id()), VERIFY);

@@ -1,6 +1,7 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.raft.Peer;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.Capacity;
 import io.cistern.volume.ClusterStatus.DiskInfo;
@@ -214,6 +215,12 @@ final class StatusView {
         if (report.quarantined() != null) {
             return ReplicaState.QUARANTINED;
         }
+        if (replica.witness()) {
+            boolean opening = report.catchingUp();
+            return replica.role() == Role.LEARNER
+                    ? ReplicaState.LEARNER
+                    : opening ? ReplicaState.CATCHING_UP : ReplicaState.WITNESS;
+        }
         if (report.leads()) {
             return ReplicaState.LEADER;
         }
@@ -238,6 +245,7 @@ final class StatusView {
                 reasons.add("group " + group.id() + " has no leader");
                 serves = false;
             }
+            judgeCopies(group, reasons);
             int voters = 0;
             for (ReplicaInfo replica : group.replicas()) {
                 String where = "replica " + replica.peer() + " of group " + group.id();
@@ -266,6 +274,32 @@ final class StatusView {
             }
         }
         return serves;
+    }
+
+    /// With a witness a group goes on while one of its two disks is away; then whoever operates it
+    /// must know which one everything hangs on.
+    private static void judgeCopies(GroupInfo group, List<String> reasons) {
+        boolean witnessed = false;
+        List<String> away = new ArrayList<>();
+        for (ReplicaInfo replica : group.replicas()) {
+            if (Peer.isWitness(replica.peer())) {
+                witnessed |= replica.state() != ReplicaState.RETIRED;
+            } else if (replica.state() == ReplicaState.DOWN
+                    || replica.state() == ReplicaState.CATCHING_UP
+                    || replica.state() == ReplicaState.QUARANTINED) {
+                away.add(replica.node());
+            }
+        }
+        if (witnessed && group.leader() != null && !away.isEmpty()) {
+            reasons.add(
+                    "group "
+                            + group.id()
+                            + ": what is written now is on "
+                            + group.leader()
+                            + " alone until "
+                            + String.join(", ", away)
+                            + " has caught up");
+        }
     }
 
     private static void judgeNodes(List<NodeInfo> nodes, List<String> reasons) {

@@ -119,6 +119,11 @@ final class NodeRules {
 
     static Step addDisk(SystemState s, SystemCommand.AddDisk c) {
         Node node = node(s, c.node());
+        if (node.witness()) {
+            throw new Refused(
+                    ErrorCode.INVALID,
+                    "node '" + c.node() + "' is a witness: it takes no disk for data");
+        }
         if (node.disks().stream().anyMatch(d -> d.path().equals(c.path()))) {
             throw new Refused(
                     ErrorCode.ALREADY_EXISTS,

@@ -73,10 +73,15 @@ final class TestCluster implements AutoCloseable {
     }
 
     NodeHost start(InitialNode me, Formation formation) {
+        return start(me, formation, false);
+    }
+
+    NodeHost start(InitialNode me, Formation formation, boolean witness) {
         NodeConfig config =
                 new NodeConfig(
                         me.name(),
                         me.zone(),
+                        witness,
                         List.of(new DiskSpec(home(me.name()), DISK_BYTES)),
                         me.wire(),
                         me.raft(),
