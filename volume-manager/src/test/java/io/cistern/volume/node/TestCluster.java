@@ -86,7 +86,9 @@ final class TestCluster implements AutoCloseable {
                         me.wire(),
                         me.raft(),
                         me.api(),
-                        "127.0.0.1:" + (3260 + Integer.parseInt(me.name().substring(1))),
+                        witness
+                                ? null
+                                : "127.0.0.1:" + (3260 + Integer.parseInt(me.name().substring(1))),
                         null,
                         null,
                         formation,
