@@ -96,7 +96,8 @@ final class Reporter {
                             null,
                             0,
                             0,
-                            NodeReport.Amounts.NONE));
+                            NodeReport.Amounts.NONE,
+                            false));
         } else if (mine != null) {
             replicas.add(closed(0, mine.peer(), local.systemQuarantine()));
         }
@@ -133,7 +134,8 @@ final class Reporter {
                 quarantined,
                 0,
                 0,
-                NodeReport.Amounts.NONE);
+                NodeReport.Amounts.NONE,
+                false);
     }
 
     static List<String> ids(@Nullable RaftGroup raft) {
@@ -166,7 +168,8 @@ final class Reporter {
                 new NodeReport.Amounts(
                         s.usage().usedBytes(),
                         host.requests(s.group()),
-                        s.repairs().copiedBytes()));
+                        s.repairs().copiedBytes()),
+                raft != null && raft.witnessStandsIn());
     }
 
     private void addWork(

@@ -149,7 +149,8 @@ final class WitnessReplicas implements AutoCloseable {
                 null,
                 0,
                 0,
-                NodeReport.Amounts.NONE);
+                NodeReport.Amounts.NONE,
+                false);
     }
 
     @Override
