@@ -13,8 +13,8 @@ import java.util.regex.Pattern;
 public record Peer(String id, String node, InetSocketAddress address, int priority) {
     private static final Pattern WITNESS = Pattern.compile(".*\\.w\\d+");
 
-    /// The identity of a witness, as `n2.w5`. Being one is part of the identity, so that no
-    /// replica can ever be taken for the other kind.
+    /// The identity of a witness, as `n2.w5`. Being one is part of the identity, so that no replica
+    /// can ever be taken for the other kind.
     public static String witnessId(String node, long generation) {
         return node + ".w" + generation;
     }

@@ -24,8 +24,8 @@ import java.util.List;
 /// has the same entries before it.
 ///
 /// A *header* is what a witness keeps of an entry: magic, version 3, count and committed, and
-/// nothing after them. It is no entry: whoever has to apply one must not find a header in its place,
-/// so [#decode] refuses it.
+/// nothing after them. It is no entry: whoever has to apply one must not find a header in its
+/// place, so [#decode] refuses it.
 ///
 /// The lengths come first so that the commands lie in one piece. There is no checksum here: the log
 /// has one per entry, and so has the transport.

@@ -66,8 +66,8 @@ public interface RaftGroup extends AutoCloseable {
     /// (or, after a change of leader, replaced), data on disk may be newer than the map.
     long lastIndexAtOpen();
 
-    /// Makes `peerId` the leader. Fails with INVALID for a witness, NOT_LEADER here, UNAVAILABLE if it does not come about
-    /// in time.
+    /// Makes `peerId` the leader. Fails with INVALID for a witness, NOT_LEADER here, UNAVAILABLE if
+    /// it does not come about in time.
     CompletableFuture<Void> transferLeadership(String peerId, Duration timeout);
 
     /// Changes the membership: voters and listeners (who receive the log, without a vote). Leader

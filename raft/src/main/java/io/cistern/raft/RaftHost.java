@@ -145,8 +145,8 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
     ///   Empty where the replica joins a group that exists: it waits until the leader adds it. A
     ///   restart goes by the membership in its log instead
     /// @throws CisternException ALREADY_EXISTS if the group is open; INVALID if the directory is
-    ///   another replica's, or witnesses alone could be a majority; CORRUPT if the log is damaged, with a [LogDamagedException] as its
-    ///   cause: [#quarantine] it and open a new replica; IO
+    ///   another replica's, or witnesses alone could be a majority; CORRUPT if the log is damaged,
+    ///   with a [LogDamagedException] as its cause: [#quarantine] it and open a new replica; IO
     @Override
     public RaftGroup open(
             GroupId id, String selfPeerId, List<Peer> initialMembers, StateMachine stateMachine) {

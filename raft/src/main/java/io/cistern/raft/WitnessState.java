@@ -89,8 +89,7 @@ public final class WitnessState implements StateMachine {
         ByteBuffer in = ByteBuffer.wrap(bytes);
         if (bytes.length != BYTES
                 || in.getInt() != MAGIC
-                || Crc32c.of(bytes, 0, BYTES - Integer.BYTES)
-                        != in.getInt(BYTES - Integer.BYTES)) {
+                || Crc32c.of(bytes, 0, BYTES - Integer.BYTES) != in.getInt(BYTES - Integer.BYTES)) {
             throw new CisternException(
                     ErrorCode.CORRUPT, file + " is damaged: it is not as it was written");
         }

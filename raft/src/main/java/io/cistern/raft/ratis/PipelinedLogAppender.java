@@ -39,8 +39,8 @@ import org.slf4j.LoggerFactory;
 /// begins a new era: a heartbeat first finds out where the follower is; what is still under way
 /// from the old era may raise the match index, and is otherwise ignored. Heartbeats travel on a
 /// connection of their own. A follower that is a witness is sent headers, and no further than its
-/// [WitnessGate] lets it. Far behind the leader's log, requests are built on a pool thread,
-/// because old entries are read from disk.
+/// [WitnessGate] lets it. Far behind the leader's log, requests are built on a pool thread, because
+/// old entries are read from disk.
 ///
 /// All state is confined to the event loop, but for what is atomic or volatile.
 final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.Mirror {

@@ -51,8 +51,10 @@ final class Replica {
     private final RaftServer server;
     private final RaftServer.Division division;
     private final TermGuard guard;
-    private final Witnesses witnesses;
-    private final boolean witness;
+
+    /// Null where this replica keeps data.
+    private final @Nullable Witnesses witness;
+
     private final ExecutorService blocking;
     private final Strand appends;
     private final Strand control;
@@ -68,13 +70,12 @@ final class Replica {
             RaftServer server,
             RaftServer.Division division,
             TermGuard guard,
-            Witnesses witnesses,
+            @Nullable Witnesses witness,
             ExecutorService blocking) {
         this.server = server;
         this.division = division;
         this.guard = guard;
-        this.witnesses = witnesses;
-        this.witness = witnesses.isWitness(division.getId().toString());
+        this.witness = witness;
         this.blocking = blocking;
         this.appends = new Strand(blocking);
         this.control = new Strand(blocking);
@@ -96,7 +97,8 @@ final class Replica {
                 new TermGuard(
                         division.getRaftStorage().getStorageDir().getCurrentDir().toPath(),
                         hooks.sync());
-        return new Replica(server, division, guard, hooks.witnesses(), blocking);
+        boolean witness = hooks.witnesses().isWitness(division.getId().toString());
+        return new Replica(server, division, guard, witness ? hooks.witnesses() : null, blocking);
     }
 
     boolean isOf(RaftServer other) {
@@ -109,9 +111,7 @@ final class Replica {
 
     void append(AppendEntriesRequestProto received, Responder responder) {
         AppendEntriesRequestProto request =
-                witness
-                        ? WitnessEntries.of(witnesses, received, Long.MAX_VALUE)
-                        : received;
+                witness == null ? received : WitnessEntries.of(witness, received, Long.MAX_VALUE);
         Runnable task = () -> appendNow(request, responder);
         if (isSteady(request)) {
             appends.executeHere(task);
@@ -221,7 +221,7 @@ final class Replica {
     }
 
     void startElection(StartLeaderElectionRequestProto request, Responder responder) {
-        if (witness) {
+        if (witness != null) {
             responder.fail(new CisternException(ErrorCode.INVALID, "a witness never leads"));
             return;
         }
@@ -230,7 +230,7 @@ final class Replica {
 
     /// True where this replica must not become the leader.
     boolean mayNotLead() {
-        return witness || logEndsBeforeState();
+        return witness != null || logEndsBeforeState();
     }
 
     /// True from the moment at which a state has been installed until Ratis' log is told of it, see

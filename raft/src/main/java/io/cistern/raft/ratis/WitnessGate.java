@@ -25,7 +25,8 @@ import org.slf4j.LoggerFactory;
 /// ```
 ///
 /// A leader begins standing in, since it has not heard from anybody. Nothing here is needed for
-/// safety: any majority holds a replica with data. Confined to one thread, where nothing else is said.
+/// safety: any majority holds a replica with data. Confined to one thread, where nothing else is
+/// said.
 final class WitnessGate {
     private static final Logger LOG = LoggerFactory.getLogger(WitnessGate.class);
 

@@ -73,9 +73,7 @@ final class GroupChoice {
                         ErrorCode.INVALID,
                         replicas
                                 + " replicas need as many nodes that are up"
-                                + (witnessed
-                                        ? " and a witness ('cistern node add --witness')"
-                                        : "")
+                                + (witnessed ? " and a witness ('cistern node add --witness')" : "")
                                 + "; there are "
                                 + up(state, reports, false)
                                 + (witnessed

@@ -134,8 +134,7 @@ public final class NodeHost implements ClusterNode {
             this.systemClient = new SystemClient(rpc, catalog::systemMembers);
             this.host = opened(newHost(halt));
             LocalNode.Replicas hosts =
-                    new LocalNode.Replicas(
-                            host, opened(new WitnessReplicas(home, raft, halt)));
+                    new LocalNode.Replicas(host, opened(new WitnessReplicas(home, raft, halt)));
             this.server =
                     opened(new RpcServer(wire.identity(), RpcLimits.DEFAULT, wire.tls(), loops));
             server.starting();
@@ -221,7 +220,8 @@ public final class NodeHost implements ClusterNode {
         server.started();
         catalog.start();
         Caretaker caretaker =
-                new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(hosts, system));
+                new Caretaker(
+                        config, addresses, local, cluster, new Caretaker.Hosts(hosts, system));
         Reconciler reconciler = new Reconciler(local, cluster, work, start.form());
         regularly("caretaker", () -> caretaker.step(catalog.state()));
         Orphans orphans = new Orphans(host, cluster);

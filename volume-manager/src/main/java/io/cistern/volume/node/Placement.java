@@ -16,8 +16,9 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Chooses nodes and disks for replicas, and nodes for witnesses: distinct nodes that are up and not draining; zones not yet
-/// used first, then fewer replicas, then more free space. Pure functions.
+/// Chooses nodes and disks for replicas, and nodes for witnesses: distinct nodes that are up and
+/// not draining; zones not yet used first, then fewer replicas, then more free space. Pure
+/// functions.
 final class Placement {
     /// Of what a replica holds, to be free beside it.
     private static final int RESERVE_PERCENT = 5;
@@ -74,8 +75,7 @@ final class Placement {
             Group group,
             @Nullable Replica leaving) {
         Kind kind = group.id() == 0 ? Kind.SYSTEM : Kind.DATA;
-        return best(
-                state, reports, taken(group, leaving), kind, Spread.bytes(group, reports));
+        return best(state, reports, taken(group, leaving), kind, Spread.bytes(group, reports));
     }
 
     /// The same for its witness.

@@ -128,7 +128,11 @@ final class Reconciler {
     /// How many groups with `replicas` voters the cluster should have.
     static int wantedGroups(SystemState state, int replicas) {
         int per = Math.max(1, state.settings().nodesPerGroup());
-        int active = (int) state.nodes().values().stream().filter(n -> !n.draining() && !n.witness()).count();
+        int active =
+                (int)
+                        state.nodes().values().stream()
+                                .filter(n -> !n.draining() && !n.witness())
+                                .count();
         int wanted = (active + per - 1) / per;
         return active < replicas ? 0 : Math.max(1, wanted);
     }

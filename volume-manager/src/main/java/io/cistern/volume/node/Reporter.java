@@ -166,9 +166,7 @@ final class Reporter {
                 s.repairs().damagedBlocks(),
                 s.repairs().repairedBlocks(),
                 new NodeReport.Amounts(
-                        s.usage().usedBytes(),
-                        host.requests(s.group()),
-                        s.repairs().copiedBytes()),
+                        s.usage().usedBytes(), host.requests(s.group()), s.repairs().copiedBytes()),
                 raft != null && raft.witnessStandsIn());
     }
 

@@ -33,8 +33,8 @@ public final class Rescue {
 
     /// What a node holds.
     ///
-    /// @throws CisternException NOT_FOUND: no node there; INVALID: it is a witness, or has no replica
-    ///   of the system group
+    /// @throws CisternException NOT_FOUND: no node there; INVALID: it is a witness, or has no
+    ///   replica of the system group
     public static Found look(NodeConfig config) {
         NodeFile file = load(config);
         return new Found(

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
-import io.cistern.storage.AttachMode;
+import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.GroupInfo;
@@ -102,8 +102,8 @@ class WitnessNodeTest {
 
     private static void refused(Runnable call, String why) {
         assertThatThrownBy(call::run)
-                .satisfies(e ->
-                        assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.INVALID))
+                .satisfies(
+                        e -> assertThat(CisternException.of(e).code()).isEqualTo(ErrorCode.INVALID))
                 .hasMessageContaining(why);
     }
 
@@ -134,8 +134,7 @@ class WitnessNodeTest {
                         .atMost(Duration.ofSeconds(30))
                         .untilAsserted(() ->
                                 assertThat(cluster.admin().status().reasons())
-                                        .anyMatch(r ->
-                                                r.contains("alone until " + lost)));
+                                        .anyMatch(r -> r.contains("alone until " + lost)));
                 cluster.start(lost);
                 awaitHealthy();
             }
@@ -168,9 +167,7 @@ class WitnessNodeTest {
         refused(() -> cluster.admin().drainNode(WITNESS), "only witness");
         refused(() -> cluster.admin().drainNode("n1"), "add a node first");
         refused(
-                () ->
-                        cluster.admin()
-                                .createVolume(new VolumeSpec("t", 1 << 20, 3, Limits.NONE)),
+                () -> cluster.admin().createVolume(new VolumeSpec("t", 1 << 20, 3, Limits.NONE)),
                 "there are 2");
         refused(
                 () -> cluster.admin().addDisk(WITNESS, cluster.home("d").toString(), 0),
@@ -197,8 +194,8 @@ class WitnessNodeTest {
         Awaitility.await()
                 .atMost(Duration.ofSeconds(60))
                 .ignoreExceptions()
-                .untilAsserted(() ->
-                        assertThat(peer(group(cluster.admin().status()))).isNotEqualTo(peer));
+                .untilAsserted(
+                        () -> assertThat(peer(group(cluster.admin().status()))).isNotEqualTo(peer));
         awaitHealthy();
     }
 

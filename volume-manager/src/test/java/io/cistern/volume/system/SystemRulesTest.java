@@ -381,8 +381,7 @@ class SystemRulesTest {
         state =
                 apply(
                         state,
-                        new SystemCommand.CreateGroup(
-                                "g2", List.of(n0, n1, new Place("n2", 0))));
+                        new SystemCommand.CreateGroup("g2", List.of(n0, n1, new Place("n2", 0))));
         SystemState.Group group = Objects.requireNonNull(state.groups().get(1L));
         assertThat(group.wanted()).isEqualTo(2);
         assertThat(group.wantedVoters()).isEqualTo(3);
@@ -406,8 +405,7 @@ class SystemRulesTest {
         state = apply(state, new SystemCommand.PromoteReplica("r", 1, "w2.w1", "w1.w1"));
         // Of the system group it holds all, as any node does.
         state = apply(state, new SystemCommand.AddReplica("s", 0, w1));
-        SystemState.Replica system =
-                Objects.requireNonNull(state.groups().get(0L)).replica("w1.2");
+        SystemState.Replica system = Objects.requireNonNull(state.groups().get(0L)).replica("w1.2");
         assertThat(system).isNotNull();
         assertThat(system.witness()).isFalse();
         byte[] checkpoint = SystemCodec.encode(new Checkpoint(new LogPosition(1, 1), state));

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Two nodes and a witness, each lost in turn under a load that checks what it reads.
-class WitnessTest {
+class WitnessClusterTest {
     private static final int MIB = 1 << 20;
 
     @TempDir Path dir;
