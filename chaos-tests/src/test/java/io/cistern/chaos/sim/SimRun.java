@@ -107,7 +107,7 @@ public final class SimRun {
         boolean full = plan.scenario == Fault.Scenario.FULL;
         SimCluster.Options options =
                 new SimCluster.Options(
-                        full ? 16L << 16 : 16L << 20,
+                        full ? 24L << 16 : 16L << 20,
                         shape.nextBoolean() ? 32 << 10 : 1 << 20,
                         shape.nextBoolean() ? 300_000 : 8_000_000,
                         shape.nextBoolean() ? 4 : 200,
