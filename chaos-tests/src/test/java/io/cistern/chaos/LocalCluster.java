@@ -84,7 +84,9 @@ final class LocalCluster implements AutoCloseable {
                     Duration.ofSeconds(60),
                     s ->
                             s.path("health").asText().equals("OK")
-                                    && s.path("groups").findValuesAsText("state").contains("WITNESS"));
+                                    && s.path("groups")
+                                            .findValuesAsText("state")
+                                            .contains("WITNESS"));
         } catch (AssertionError | IOException | InterruptedException e) {
             cluster.close();
             throw e;

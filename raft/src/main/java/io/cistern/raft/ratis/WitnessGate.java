@@ -41,7 +41,12 @@ final class WitnessGate {
 
     private final String name;
     private final long patienceNanos;
-    private volatile boolean held;
+    private boolean held;
+    private volatile boolean standsIn = true;
+
+    /// Index up to which the witness had been sent the log when it was held.
+    private long owed = -1;
+
     private long standingInUntil;
     private long waitingSince;
     private boolean waiting;
@@ -84,6 +89,7 @@ final class WitnessGate {
             }
         }
         if (!any) {
+            standsIn = true;
             return Long.MAX_VALUE;
         }
         if (held) {
@@ -92,15 +98,17 @@ final class WitnessGate {
             }
         } else if (present && end - matched <= NEAR_ENTRIES && now - standingInUntil >= 0) {
             held = true;
+            owed = end;
             waiting = false;
             LOG.info("{}: another replica with data keeps up, the witness is held at it", name);
         }
+        standsIn = !held || matched < owed;
         return held ? matched : Long.MAX_VALUE;
     }
 
-    /// Whether the witness is sent everything. Any thread.
+    /// Whether the witness may have acknowledged what no mirror has. Any thread.
     boolean standsIn() {
-        return !held;
+        return standsIn;
     }
 
     private void standIn(long now) {

@@ -75,6 +75,24 @@ class WitnessGateTest {
     }
 
     @Test
+    void theWitnessStandsInUntilAnotherHasWhatItWasSent() {
+        assertThat(gate.standsIn()).isTrue();
+        answers(90);
+        assertThat(limit(100)).isEqualTo(90);
+        assertThat(gate.standsIn()).isTrue();
+        answers(99);
+        assertThat(limit(200)).isEqualTo(99);
+        assertThat(gate.standsIn()).isTrue();
+        answers(100);
+        assertThat(limit(200)).isEqualTo(100);
+        assertThat(gate.standsIn()).isFalse();
+        follower.failing = now;
+        now += SECOND;
+        assertThat(limit(200)).isEqualTo(Long.MAX_VALUE);
+        assertThat(gate.standsIn()).isTrue();
+    }
+
+    @Test
     void aFollowerThatIsFarBehindHoldsNobodyUp() {
         answers(100);
         assertThat(limit(100 + WitnessGate.NEAR_ENTRIES + 1)).isEqualTo(Long.MAX_VALUE);

@@ -80,17 +80,9 @@ final class NodeAdmin {
         if (!state.nodes().containsKey(name)) {
             throw unknownNode(name);
         }
+        requireOtherWitness(state, name);
         for (Group group : state.groups().values()) {
-            Replica here =
-                    group.voters().stream()
-                            .filter(r -> r.node().equals(name))
-                            .findFirst()
-                            .orElse(null);
-            if (here == null) {
-                continue;
-            }
-            if (here.witness()) {
-                requireOtherWitness(state, name, group);
+            if (group.dataVoters().stream().noneMatch(r -> r.node().equals(name))) {
                 continue;
             }
             long left =
@@ -117,18 +109,23 @@ final class NodeAdmin {
         return node(name);
     }
 
-    private static void requireOtherWitness(SystemState state, String name, Group group) {
+    /// Refuses where a group would lose its witness.
+    private static void requireOtherWitness(SystemState state, String name) {
         boolean other =
                 state.nodes().values().stream()
                         .anyMatch(n -> n.witness() && !n.draining() && !n.name().equals(name));
-        if (!other) {
-            throw new CisternException(
-                    ErrorCode.INVALID,
-                    "'"
-                            + name
-                            + "' is the only witness, and g"
-                            + group.id()
-                            + " needs one; add another first");
+        for (Group group : state.groups().values()) {
+            boolean here =
+                    group.voters().stream().anyMatch(r -> r.witness() && r.node().equals(name));
+            if (here && !other) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        "'"
+                                + name
+                                + "' is the only witness, and g"
+                                + group.id()
+                                + " needs one; add another first");
+            }
         }
     }
 

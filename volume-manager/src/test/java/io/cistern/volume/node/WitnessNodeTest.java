@@ -28,14 +28,16 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.awaitility.Awaitility;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Two nodes with data, n0 and n1, and a witness, n2.
 @Timeout(150)
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class WitnessNodeTest {
     private static final String WITNESS = "n2";
     private static final int BLOCK = 4096;
@@ -43,14 +45,14 @@ class WitnessNodeTest {
     private final InitialNode witness = TestCluster.place(WITNESS);
     private TestCluster cluster;
 
-    @BeforeEach
+    @BeforeAll
     void start(@TempDir Path directory) {
         cluster = new TestCluster(directory, 2);
         cluster.start(witness, new Formation.Join(cluster.admin().createJoinToken()), true);
         awaitHealthy();
     }
 
-    @AfterEach
+    @AfterAll
     void stop() {
         cluster.close();
         assertThat(cluster.halts).isEmpty();
@@ -126,7 +128,8 @@ class WitnessNodeTest {
             ClusterStatus status = cluster.admin().status();
             assertThat(status.capacity().totalBytes()).isEqualTo(2 * TestCluster.DISK_BYTES);
             for (int turn = 1; turn <= 2; turn++) {
-                String lost = group(cluster.admin().status()).leader();
+                String lost =
+                        java.util.Objects.requireNonNull(group(cluster.admin().status()).leader());
                 assertThat(lost).isIn("n0", "n1");
                 cluster.stop(lost);
                 device.write(BLOCK * turn, block("turn " + turn)).join();
