@@ -232,6 +232,11 @@ public final class SimDisk {
         }
     }
 
+    /// Whether no checkpoint is being written.
+    public boolean quiet() {
+        return checkpoints.isEmpty();
+    }
+
     /// Bytes of slots in use, counted anew: closes the stores, and opens the disk once more.
     public long recount() {
         Disk open = disk;

@@ -79,7 +79,7 @@ final class GroupStore implements Store {
         this.mark = mark;
         this.state = new StoreState(group, parts.header);
         this.lock = state.lock;
-        BlockWriter writer = new BlockWriter(map);
+        BlockWriter writer = new BlockWriter(map, table, state);
         commands =
                 new Commands(
                         table, writer, new ShareCommands(files, writer), atomics, this::epochMoved);
@@ -491,7 +491,14 @@ final class GroupStore implements Store {
 
     @Override
     public int slotsNeeded(long volume, long offset, long length) {
-        return inspector.slotsNeeded(headView(volume), offset, length);
+        known(volume);
+        lock.lock();
+        try {
+            Volume found = table.volumes.get(volume);
+            return found == null ? 0 : inspector.slotsNeeded(found.branch, offset, length);
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Override
@@ -559,9 +566,8 @@ final class GroupStore implements Store {
         lock.lock();
         try {
             boolean allowed =
-                    state.exports == 0
+                    state.rowsMayMove()
                             && !state.closed
-                            && !state.catchingUp()
                             && map.dirtyRows() < MOST_ROWS / 2
                             && files.dirtyBytes() < MOST_FILE_BYTES / 2;
             return allowed && collector.step(maxNanos);

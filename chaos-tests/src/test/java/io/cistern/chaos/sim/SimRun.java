@@ -325,6 +325,11 @@ public final class SimRun {
             return;
         }
         wrong.addAll(Checks.replicasEqual(digests));
+        if (!sim.run(
+                PROGRESS_NANOS, () -> cluster.nodes().stream().allMatch(n -> n.disk().quiet()))) {
+            wrong.add("checkpoints do not end");
+            return;
+        }
         for (SimCluster.Node node : cluster.nodes()) {
             Store store = node.store();
             if (store == null || node.open == null) {
