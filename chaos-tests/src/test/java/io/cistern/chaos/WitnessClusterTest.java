@@ -15,6 +15,7 @@ import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Two nodes and a witness, each lost in turn under a load that checks what it reads.
+@EnabledIfSystemProperty(named = "cistern.long", matches = "true")
 class WitnessClusterTest {
     private static final int MIB = 1 << 20;
 
@@ -52,7 +53,6 @@ class WitnessClusterTest {
     /// While one node is away the other writes alone. If it is lost then, the first must not serve
     /// what it had, though it and the witness are two of three.
     @Test
-    @EnabledIfSystemProperty(named = "cistern.long", matches = "true")
     void whatOneNodeWroteAloneIsWaitedFor() throws Exception {
         String text = "written while the other node was away";
         try (LocalCluster cluster = LocalCluster.startWithWitness(dir)) {
