@@ -132,7 +132,8 @@ class BadInputTest {
         refused(1, "multiple of 512", "volume create s 1000");
         refused(1, "64 TiB", "volume create s 65TiB");
         refused(1, "cannot shrink", "volume resize v1 32MiB");
-        refused(1, "1, 3 or 5", "volume create s 1GiB --replicas 2");
+        refused(1, "and a witness", "volume create s 1GiB --replicas 2");
+        refused(1, "1, 3 or 5", "volume create s 1GiB --replicas 4");
         refused(1, "5 replicas need", "volume create s 1GiB --replicas 5");
         refused(2, "--iops", "volume set v1 --iops -1");
         refused(2, "give --iops", "volume set v1");

@@ -98,6 +98,28 @@ final class LocalCluster implements AutoCloseable {
         return cluster;
     }
 
+    /// Makes a cluster of two nodes, n0 and n1, and a witness, n2, and waits until it is healthy.
+    static LocalCluster startWithWitness(Path dir) throws IOException, InterruptedException {
+        LocalCluster cluster = new LocalCluster(dir, freePortBase(), Map.of());
+        try {
+            String base = Integer.toString(cluster.portBase);
+            cluster.cistern("start", "--processes", "--nodes", "2", "--port-base", base);
+            String token = cluster.cistern("node", "token").strip();
+            cluster.cistern("node", "add", "--witness", "--join", token);
+            cluster.awaitStatus(
+                    Duration.ofSeconds(60),
+                    s ->
+                            s.path("health").asText().equals("OK")
+                                    && s.path("groups")
+                                            .findValuesAsText("state")
+                                            .contains("WITNESS"));
+        } catch (AssertionError | IOException | InterruptedException e) {
+            cluster.close();
+            throw e;
+        }
+        return cluster;
+    }
+
     private void configureApart(String diskSize) throws IOException {
         StringBuilder members = new StringBuilder();
         StringBuilder endpoints = new StringBuilder();

@@ -23,6 +23,10 @@ import java.util.List;
 /// heard of any leader: the leader that proposed the entry knew, and a replica that has the entry
 /// has the same entries before it.
 ///
+/// A *header* is what a witness keeps of an entry: magic, version 3, count and committed, and
+/// nothing after them. It is no entry: whoever has to apply one must not find a header in its
+/// place, so [#decode] refuses it.
+///
 /// The lengths come first so that the commands lie in one piece. There is no checksum here: the log
 /// has one per entry, and so has the transport.
 final class RaftEntry {
@@ -35,6 +39,9 @@ final class RaftEntry {
 
     static final int MAGIC = 0xC1;
     static final int VERSION = 2;
+
+    /// Of a header.
+    private static final int VERSION_HEADER = 3;
 
     /// Without `committed`; still read.
     private static final int VERSION_1 = 1;
@@ -81,7 +88,23 @@ final class RaftEntry {
     /// @throws CisternException CORRUPT as for [#decode]
     static long committed(ByteBuffer entry) {
         ByteBuffer in = entry.asReadOnlyBuffer();
-        return version(in) == VERSION ? in.getLong(in.position() + 2) : -1;
+        return version(in) == VERSION_1 ? -1 : in.getLong(in.position() + 2);
+    }
+
+    /// The header of an entry, or of a header.
+    ///
+    /// @throws CisternException CORRUPT as for [#decode]
+    static byte[] header(ByteBuffer entry) {
+        ByteBuffer in = entry.asReadOnlyBuffer();
+        int version = version(in);
+        short count = in.getShort();
+        long committed = version == VERSION_1 ? -1 : in.getLong();
+        return ByteBuffer.allocate(HEADER_BYTES)
+                .put((byte) MAGIC)
+                .put((byte) VERSION_HEADER)
+                .putShort(count)
+                .putLong(committed)
+                .array();
     }
 
     /// The commands of an entry as read-only views of `entry`.
@@ -90,6 +113,9 @@ final class RaftEntry {
     static List<ByteBuffer> decode(ByteBuffer entry) {
         ByteBuffer in = entry.asReadOnlyBuffer();
         int version = version(in);
+        if (version == VERSION_HEADER) {
+            throw corrupt("it is a witness's header, its commands are elsewhere");
+        }
         int count = in.getShort() & 0xffff;
         if (version == VERSION) {
             in.getLong();
@@ -124,10 +150,11 @@ final class RaftEntry {
             throw corrupt("it does not begin as one");
         }
         int version = in.get() & 0xff;
-        if (version != VERSION && version != VERSION_1) {
-            throw corrupt("its version is " + version + ", this program reads up to " + VERSION);
+        if (version != VERSION && version != VERSION_1 && version != VERSION_HEADER) {
+            throw corrupt(
+                    "its version is " + version + ", this program reads up to " + VERSION_HEADER);
         }
-        if (version == VERSION && in.remaining() < HEADER_BYTES - 2) {
+        if (version != VERSION_1 && in.remaining() < HEADER_BYTES - 2) {
             throw corrupt("it is cut off");
         }
         return version;

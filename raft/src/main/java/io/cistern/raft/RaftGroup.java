@@ -16,6 +16,11 @@ public interface RaftGroup extends AutoCloseable {
 
     List<Peer> members();
 
+    /// The members but witnesses.
+    default List<Peer> dataMembers() {
+        return members().stream().filter(member -> !member.witness()).toList();
+    }
+
     /// Proposes a command, in the order of the calls. Completes on the apply thread, after this
     /// replica applied it (so after a majority made it durable), with the index and what
     /// [StateMachine#apply] returned for it.
@@ -37,6 +42,12 @@ public interface RaftGroup extends AutoCloseable {
 
     Leadership leadership();
 
+    /// True on a leader that counts on a witness because no other replica with data keeps up: what
+    /// is acknowledged now is on this node's disk alone.
+    default boolean witnessStandsIn() {
+        return false;
+    }
+
     /// True if this replica leads, is ready, and no other replica can have been elected: its
     /// applied state is the newest. Check after reading what the lease is to cover.
     boolean leaseValid();
@@ -55,12 +66,12 @@ public interface RaftGroup extends AutoCloseable {
     /// (or, after a change of leader, replaced), data on disk may be newer than the map.
     long lastIndexAtOpen();
 
-    /// Makes `peerId` the leader. Fails with NOT_LEADER here, UNAVAILABLE if it does not come about
-    /// in time.
+    /// Makes `peerId` the leader. Fails with INVALID for a witness, NOT_LEADER here, UNAVAILABLE if
+    /// it does not come about in time.
     CompletableFuture<Void> transferLeadership(String peerId, Duration timeout);
 
     /// Changes the membership: voters and listeners (who receive the log, without a vote). Leader
-    /// only.
+    /// only. Fails with INVALID where witnesses alone could be a majority.
     CompletableFuture<Void> setMembers(List<Peer> voters, List<Peer> listeners);
 
     /// Counters since open.

@@ -68,7 +68,8 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
                         identity,
                         config.tls(),
                         loops,
-                        new RatisTransport.Hooks(this::makeVoteDurable, config.links()));
+                        new RatisTransport.Hooks(
+                                this::makeVoteDurable, config.links(), new EntryHeaders()));
         try {
             this.address = transport.bind(config.listen());
         } catch (RuntimeException e) {
@@ -144,8 +145,8 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
     ///   Empty where the replica joins a group that exists: it waits until the leader adds it. A
     ///   restart goes by the membership in its log instead
     /// @throws CisternException ALREADY_EXISTS if the group is open; INVALID if the directory is
-    ///   another replica's; CORRUPT if the log is damaged, with a [LogDamagedException] as its
-    ///   cause: [#quarantine] it and open a new replica; IO
+    ///   another replica's, or witnesses alone could be a majority; CORRUPT if the log is damaged,
+    ///   with a [LogDamagedException] as its cause: [#quarantine] it and open a new replica; IO
     @Override
     public RaftGroup open(
             GroupId id, String selfPeerId, List<Peer> initialMembers, StateMachine stateMachine) {
@@ -159,6 +160,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
                     ErrorCode.INVALID,
                     selfPeerId + " is not among the members of " + id + " it is to open");
         }
+        checkVoters(id, initialMembers);
         if (groups.containsKey(id)) {
             throw alreadyOpen(id);
         }
@@ -182,6 +184,23 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         } catch (IOException | RuntimeException e) {
             group.close();
             throw cannotOpen(id, store.directory(), e);
+        }
+    }
+
+    /// What witnesses alone acknowledge is nowhere: every majority must hold a replica with data.
+    ///
+    /// @throws CisternException INVALID
+    static void checkVoters(GroupId id, List<Peer> voters) {
+        long witnesses = voters.stream().filter(Peer::witness).count();
+        if (witnesses > 0 && witnesses >= voters.size() / 2 + 1) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    witnesses
+                            + " witnesses among the "
+                            + voters.size()
+                            + " voters of "
+                            + id
+                            + " could acknowledge what nobody holds");
         }
     }
 

@@ -3,6 +3,7 @@ package io.cistern.raft;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.ratis.CacheEviction;
+import io.cistern.raft.ratis.Witnesses;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -159,6 +160,12 @@ final class RatisGroup implements RaftGroup {
     }
 
     @Override
+    public boolean witnessStandsIn() {
+        RaftServer running = server;
+        return running != null && Witnesses.standsIn(running);
+    }
+
+    @Override
     public boolean leaseValid() {
         return leadership.leaseValid();
     }
@@ -211,6 +218,11 @@ final class RatisGroup implements RaftGroup {
 
     @Override
     public CompletableFuture<Void> transferLeadership(String peerId, Duration timeout) {
+        if (Peer.isWitness(peerId)) {
+            return CompletableFuture.failedFuture(
+                    new CisternException(
+                            ErrorCode.INVALID, peerId + " is a witness: it never leads"));
+        }
         if (!leadership.current().ready()) {
             return CompletableFuture.failedFuture(notLeader());
         }
@@ -221,6 +233,11 @@ final class RatisGroup implements RaftGroup {
 
     @Override
     public CompletableFuture<Void> setMembers(List<Peer> voters, List<Peer> listeners) {
+        try {
+            RaftHost.checkVoters(id, voters);
+        } catch (CisternException e) {
+            return CompletableFuture.failedFuture(e);
+        }
         return leadership.current().ready()
                 ? administration().setMembers(voters, listeners)
                 : CompletableFuture.failedFuture(notLeader());

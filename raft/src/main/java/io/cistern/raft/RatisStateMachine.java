@@ -50,6 +50,7 @@ final class RatisStateMachine extends BaseStateMachine {
 
     private final StateMachine target;
     private final RatisGroup group;
+    private final boolean witness;
     private final Object applyLock = new Object();
 
     private volatile TermIndex checkpoint;
@@ -69,6 +70,7 @@ final class RatisStateMachine extends BaseStateMachine {
     RatisStateMachine(StateMachine target, RatisGroup group) {
         this.target = target;
         this.group = group;
+        this.witness = group.self().witness();
         this.checkpoint = termIndex(target.checkpointed());
         this.superfluous = checkpoint.getIndex();
         setLastAppliedTermIndex(checkpoint);
@@ -156,6 +158,10 @@ final class RatisStateMachine extends BaseStateMachine {
     }
 
     private List<@Nullable Object> apply(LogPosition position, ByteString content) {
+        if (witness) {
+            target.advance(position);
+            return List.of();
+        }
         List<ByteBuffer> commands = RaftEntry.decode(content.asReadOnlyByteBuffer());
         if (commands.isEmpty()) {
             target.advance(position);

@@ -31,11 +31,15 @@ public final class SoleMember {
     private SoleMember() {}
 
     /// Whether the replica may be made the only member: false for one that has no vote yet, since
-    /// what it holds may be incomplete. Changes nothing but a torn end of its log.
+    /// what it holds may be incomplete, and for a witness, which holds nothing. Changes nothing but
+    /// a torn end of its log.
     ///
     /// @throws CisternException NOT_FOUND: no such replica; CORRUPT: its log is damaged or empty;
     ///   IO
     public static boolean possible(Path directory, GroupId group, String peerId) {
+        if (Peer.isWitness(peerId)) {
+            return false;
+        }
         Path replica = directory.resolve("raft").resolve(group.toString()).resolve(peerId);
         try {
             ReplicaFile file = ReplicaFile.read(replica);
@@ -82,10 +86,14 @@ public final class SoleMember {
     /// @param directory of the host, see [RaftHost]
     /// @param self this replica, with the address that it will be reached at
     /// @param oldCluster id of the cluster it belongs to, `newCluster` of the one it goes to
-    /// @throws CisternException NOT_FOUND: no such replica; INVALID: another cluster's; CORRUPT:
-    ///   its log is damaged or empty; IO
+    /// @throws CisternException NOT_FOUND: no such replica; INVALID: another cluster's, or a
+    ///   witness; CORRUPT: its log is damaged or empty; IO
     public static void make(
             Path directory, GroupId group, Peer self, String oldCluster, String newCluster) {
+        if (self.witness()) {
+            throw new CisternException(
+                    ErrorCode.INVALID, self.id() + " is a witness: there is nothing to bring up");
+        }
         Path replica = directory.resolve("raft").resolve(group.toString()).resolve(self.id());
         try {
             ReplicaFile file = ReplicaFile.read(replica);

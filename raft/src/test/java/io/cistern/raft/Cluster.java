@@ -53,6 +53,20 @@ final class Cluster implements AutoCloseable {
         return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
     }
 
+    /// Starts and opens `data` replicas and a witness, the last one.
+    Cluster startWithWitness(int data) {
+        for (int i = 1; i <= data + 1; i++) {
+            startHost("n" + i);
+        }
+        for (int i = 1; i <= data + 1; i++) {
+            String node = "n" + i;
+            String id = i <= data ? node + ".0" : Peer.witnessId(node, 0);
+            members.add(new Peer(id, node, host(node).address(), 0));
+        }
+        members.forEach(member -> open(member.node()));
+        return this;
+    }
+
     /// Starts and opens `count` replicas.
     static Cluster of(Path directory, int count) {
         return new Cluster(directory).start(count);
@@ -93,7 +107,24 @@ final class Cluster implements AutoCloseable {
         return Objects.requireNonNull(hosts.get(node));
     }
 
+    RaftGroup openWitness(Peer witness) {
+        WitnessState state =
+                WitnessState.open(
+                        directory.resolve(witness.node()).resolve("witness"),
+                        Runnable::run,
+                        (message, cause) -> halts.add(witness.node() + ": " + message),
+                        100);
+        RaftGroup group = host(witness.node()).open(GROUP, witness.id(), members, state);
+        replicas.put(witness.node(), group);
+        return group;
+    }
+
     RaftGroup open(String node) {
+        for (Peer member : members) {
+            if (member.node().equals(node) && member.witness()) {
+                return openWitness(member);
+            }
+        }
         KeepingStateMachine machine = newMachine.get();
         machines.put(node, machine);
         RaftGroup group = host(node).open(GROUP, node + ".0", members, machine);
@@ -146,6 +177,12 @@ final class Cluster implements AutoCloseable {
     /// Loses what `from` sends to `to`, requests and answers.
     void cut(RaftGroup from, RaftGroup to) {
         cut.add(new Link(from.self().id(), to.self().id()));
+    }
+
+    /// Mends the link between two replicas alone.
+    void mend(RaftGroup one, RaftGroup other) {
+        cut.remove(new Link(one.self().id(), other.self().id()));
+        cut.remove(new Link(other.self().id(), one.self().id()));
     }
 
     void heal() {

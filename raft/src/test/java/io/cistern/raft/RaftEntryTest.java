@@ -7,6 +7,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.util.HexFormat;
 import java.util.List;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -90,8 +91,31 @@ class RaftEntryTest {
     @Test
     void anUnknownVersionSaysSo() {
         byte[] entry = RaftEntry.encode(List.of());
-        entry[1] = 3;
+        entry[1] = 4;
         assertThatThrownBy(() -> RaftEntry.decode(ByteBuffer.wrap(entry)))
-                .hasMessageContaining("version is 3");
+                .hasMessageContaining("version is 4");
+    }
+
+    @Property(tries = 100)
+    void aHeaderHoldsNoCommandAndIsNeverTakenForAnEntry(
+            @ForAll @Size(max = 128) List<byte[]> commands, @ForAll long committed) {
+        byte[] entry = RaftEntry.encode(commands(commands));
+        RaftEntry.stampCommitted(entry, committed);
+        byte[] header = RaftEntry.header(ByteBuffer.wrap(entry));
+        assertThat(header).hasSize(12);
+        assertThat(RaftEntry.committed(ByteBuffer.wrap(header))).isEqualTo(committed);
+        assertThat(RaftEntry.header(ByteBuffer.wrap(header))).isEqualTo(header);
+        assertThatThrownBy(() -> RaftEntry.decode(ByteBuffer.wrap(header)))
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT));
+    }
+
+    @Test
+    void aHeaderIsWrittenAsItAlwaysWas() throws Exception {
+        assertThat(RaftEntry.header(ByteBuffer.wrap(golden("raft-entry-v2.bin"))))
+                .isEqualTo(HexFormat.of().parseHex("c10300030102030405060708"));
+        assertThat(RaftEntry.header(ByteBuffer.wrap(golden("raft-entry-v1.bin"))))
+                .isEqualTo(HexFormat.of().parseHex("c1030003ffffffffffffffff"));
     }
 }

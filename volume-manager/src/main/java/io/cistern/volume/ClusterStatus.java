@@ -33,6 +33,7 @@ public record ClusterStatus(
     /// @param iscsi `host:port` or null where this front end does not run; `nfs` likewise
     /// @param pid its process, 0 while DOWN
     /// @param leads ids of the groups it leads now, as "g1"
+    /// @param disks empty on a witness
     public record NodeInfo(
             String name,
             long pid,
@@ -69,6 +70,7 @@ public record ClusterStatus(
             @Nullable String error) {}
 
     /// @param id "g0" is the system group
+    /// @param wantedReplicas witnesses included
     /// @param leader node name, null while there is none
     public record GroupInfo(
             String id,
@@ -78,7 +80,7 @@ public record ClusterStatus(
             List<ReplicaInfo> replicas,
             int volumes) {}
 
-    /// @param peer the replica's identity, as "n1.3"
+    /// @param peer the replica's identity, as "n1.3", or "n1.w3" for a witness
     /// @param behindEntries log entries it lacks compared with the leader; -1 if not known
     /// @param catchUp share of a running full or partial copy, 0 to 1; null when none runs
     /// @param usedBytes of data that it holds
@@ -96,6 +98,8 @@ public record ClusterStatus(
     public enum ReplicaState {
         LEADER,
         FOLLOWER,
+        /// Votes, and keeps no data.
+        WITNESS,
         /// Receives the log, does not vote yet.
         LEARNER,
         /// Opened, or behind and catching up.

@@ -9,6 +9,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param name unique in the cluster, see [io.cistern.block.Names]
 /// @param zone failure domain; replicas of a group avoid sharing one. "default"
+/// @param witness votes in groups of two replicas and holds no data of volumes. Such a node has one
+///   directory, no front ends, and joins a cluster that is there
 /// @param disks at least one; the first also holds the node's identity and the system group
 /// @param wire where to listen for the node wire; port 0 picks one
 /// @param raft where to listen for Raft, likewise
@@ -21,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 public record NodeConfig(
         String name,
         String zone,
+        boolean witness,
         List<DiskSpec> disks,
         InetSocketAddress wire,
         InetSocketAddress raft,

@@ -6,8 +6,8 @@ import io.cistern.storage.Command.Limits;
 /// What a new volume is to be.
 ///
 /// @param sizeBytes multiple of 512, 512 to [#MAX_BYTES]
-/// @param replicas 1, 3 or 5; 0 for the cluster's default (3, or 1 where there are fewer than three
-///   nodes)
+/// @param replicas 1, 3 or 5, or 2 where there is a witness; 0 for the cluster's default (3, or 1
+///   where there are fewer than three nodes)
 public record VolumeSpec(String name, long sizeBytes, int replicas, Limits limits) {
     /// Largest volume. 64 TiB.
     public static final long MAX_BYTES = 64L << 40;

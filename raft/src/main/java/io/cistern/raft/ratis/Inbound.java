@@ -30,13 +30,13 @@ final class Inbound {
         void serve(Replica replica, T request, Responder responder);
     }
 
-    private final MetadataSync sync;
+    private final RatisTransport.Hooks hooks;
     private final ExecutorService blocking;
     private final Set<RaftServer> servers = ConcurrentHashMap.newKeySet();
     private final ConcurrentHashMap<Key, Replica> replicas = new ConcurrentHashMap<>();
 
-    Inbound(MetadataSync sync, ExecutorService blocking) {
-        this.sync = sync;
+    Inbound(RatisTransport.Hooks hooks, ExecutorService blocking) {
+        this.hooks = hooks;
         this.blocking = blocking;
     }
 
@@ -126,7 +126,7 @@ final class Inbound {
         RaftGroupId group = RaftGroupId.valueOf(key.group());
         for (RaftServer server : servers) {
             if (server.getId().toByteString().equals(key.peer())) {
-                Replica replica = Replica.of(server, group, sync, blocking);
+                Replica replica = Replica.of(server, group, hooks, blocking);
                 if (replica != null) {
                     Replica other = replicas.putIfAbsent(key, replica);
                     return other != null ? other : replica;

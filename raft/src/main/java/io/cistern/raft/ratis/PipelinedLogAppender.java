@@ -15,6 +15,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto.AppendResult;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesRequestProto;
+import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
+import org.apache.ratis.protocol.RaftPeer;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.server.RaftServerConfigKeys;
 import org.apache.ratis.server.leader.FollowerInfo;
@@ -36,11 +38,12 @@ import org.slf4j.LoggerFactory;
 /// Up to [#MAX_IN_FLIGHT] appends are under way, in order. A start, a failure or an inconsistency
 /// begins a new era: a heartbeat first finds out where the follower is; what is still under way
 /// from the old era may raise the match index, and is otherwise ignored. Heartbeats travel on a
-/// connection of their own. Far behind the leader's log, requests are built on a pool thread,
-/// because old entries are read from disk.
+/// connection of their own. A follower that is a witness is sent headers, and no further than its
+/// [WitnessGate] lets it. Far behind the leader's log, requests are built on a pool thread, because
+/// old entries are read from disk.
 ///
 /// All state is confined to the event loop, but for what is atomic or volatile.
-final class PipelinedLogAppender extends LogAppenderBase {
+final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.Mirror {
     private static final Logger LOG = LoggerFactory.getLogger(PipelinedLogAppender.class);
 
     /// Most appends under way. Enough to keep a follower's fsync busy.
@@ -61,12 +64,18 @@ final class PipelinedLogAppender extends LogAppenderBase {
     private final EventLoop loop;
     private final Duration heartbeatTimeout;
     private final SnapshotNotifier snapshots;
+
+    /// Null where the follower keeps data.
+    private final @Nullable WitnessGate gate;
+
     private final AtomicLong callId = new AtomicLong();
     private final AtomicBoolean signalled = new AtomicBoolean();
     private final ErrorPause errors = new ErrorPause();
     private volatile boolean started;
     private volatile boolean stopped;
     private volatile int inFlight;
+    private volatile @Nullable Long heardAt;
+    private volatile @Nullable Long failingSince;
 
     private long inFlightBytes;
     private long era;
@@ -95,6 +104,11 @@ final class PipelinedLogAppender extends LogAppenderBase {
                         RaftServerConfigKeys.Rpc.timeoutMax(properties)
                                 .toLong(TimeUnit.MILLISECONDS));
         this.snapshots = new SnapshotNotifier(this, rpc, link);
+        this.gate =
+                rpc.transport().hooks().witnesses().isWitness(follower.getId().toString())
+                        ? new WitnessGate(
+                                toString(), heartbeatTimeout.multipliedBy(2), System.nanoTime())
+                        : null;
     }
 
     // ---- life, any thread
@@ -102,6 +116,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
     @Override
     public void start() {
         started = true;
+        rpc.add(this);
         notifyLogAppender();
     }
 
@@ -114,6 +129,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
     @Override
     public CompletableFuture<LifeCycle.State> stopAsync() {
         stopped = true;
+        rpc.remove(this);
         execute(this::disarm);
         return CompletableFuture.completedFuture(LifeCycle.State.CLOSED);
     }
@@ -162,6 +178,67 @@ final class PipelinedLogAppender extends LogAppenderBase {
         }
     }
 
+    // ---- as a witness's gate and a snapshot's notifier see it
+
+    @Override
+    public long matched() {
+        return getFollower().getMatchIndex();
+    }
+
+    @Override
+    public @Nullable Long heardAt() {
+        return heardAt;
+    }
+
+    @Override
+    public @Nullable Long failingSince() {
+        return failingSince;
+    }
+
+    boolean isWitness() {
+        return gate != null;
+    }
+
+    /// Whether the follower is a witness that is sent everything.
+    boolean standsIn() {
+        return gate != null && gate.standsIn() && isRunning();
+    }
+
+    private boolean isMirror() {
+        RaftPeer voter =
+                getServer().getRaftConf().getPeer(getFollower().getId(), RaftPeerRole.FOLLOWER);
+        return gate == null && voter != null && isRunning();
+    }
+
+    /// Index up to which the follower may be sent the log now.
+    private long limit(long now) {
+        if (gate == null) {
+            return Long.MAX_VALUE;
+        }
+        RaftLog log = getRaftLog();
+        long limit =
+                gate.limit(
+                        () ->
+                                rpc.appenders().stream()
+                                        .filter(PipelinedLogAppender::isMirror)
+                                        .toList(),
+                        log.getNextIndex() - 1,
+                        now);
+        // Two disks: that of the other replica, and this one.
+        return limit == Long.MAX_VALUE ? limit : Math.min(limit, log.getFlushIndex());
+    }
+
+    /// The state of the follower with data has changed, so those of others may go on.
+    private void tellWitnesses() {
+        if (gate == null) {
+            for (PipelinedLogAppender other : rpc.appenders()) {
+                if (other.gate != null) {
+                    other.notifyLogAppender();
+                }
+            }
+        }
+    }
+
     // ---- sending, on the loop
 
     /// Sends what there is to send, and sets the timer for what comes next.
@@ -191,7 +268,12 @@ final class PipelinedLogAppender extends LogAppenderBase {
             return;
         }
         long current = era;
-        while (era == current && !building && windowOpen() && hasAppendEntries()) {
+        long limit = limit(now);
+        while (era == current
+                && !building
+                && windowOpen()
+                && hasAppendEntries()
+                && getFollower().getNextIndex() <= limit) {
             long behind = getRaftLog().getNextIndex() - getFollower().getNextIndex();
             if (behind > NEAR_ENTRIES) {
                 buildElsewhere();
@@ -202,7 +284,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             if (request == null) {
                 return;
             }
-            send(request);
+            send(request, limit);
         }
     }
 
@@ -242,7 +324,10 @@ final class PipelinedLogAppender extends LogAppenderBase {
         if (request == null) {
             errors.failed();
         } else if (isRunning() && ofEra == era && isNext(request)) {
-            send(request);
+            long limit = limit(System.nanoTime());
+            if (getFollower().getNextIndex() <= limit) {
+                send(request, limit);
+            }
         }
         step();
     }
@@ -267,7 +352,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
             due = true;
         }
         if (due) {
-            send(newAppendEntriesRequest(callId.getAndIncrement(), true));
+            send(newAppendEntriesRequest(callId.getAndIncrement(), true), Long.MAX_VALUE);
         }
     }
 
@@ -284,9 +369,12 @@ final class PipelinedLogAppender extends LogAppenderBase {
         }
     }
 
-    private void send(AppendEntriesRequestProto made) {
+    private void send(AppendEntriesRequestProto made, long limit) {
         AppendEntriesRequestProto request =
                 Bootstrapping.correct(getServer().getRaftConf(), getFollower(), made);
+        if (gate != null) {
+            request = WitnessEntries.of(rpc.transport().hooks().witnesses(), request, limit);
+        }
         int count = request.getEntriesCount();
         boolean heartbeat = count == 0;
         long first = heartbeat ? RaftLog.INVALID_LOG_INDEX : request.getEntries(0).getIndex();
@@ -343,6 +431,8 @@ final class PipelinedLogAppender extends LogAppenderBase {
             answer.release();
         }
         if (isRunning()) {
+            heardAt = System.nanoTime();
+            failingSince = null;
             getFollower().updateLastRespondedAppendEntriesSendTime(sent.at());
             getFollower().updateLastRpcResponseTime();
             replied(sent, reply);
@@ -364,6 +454,7 @@ final class PipelinedLogAppender extends LogAppenderBase {
                     follower.updateNextIndex(reply.getMatchIndex() + 1);
                     CaughtUp.advanced(getServer(), follower);
                     getLeaderState().onFollowerSuccessAppendEntries(follower);
+                    tellWitnesses();
                 }
             }
             case NOT_LEADER -> {
@@ -425,6 +516,10 @@ final class PipelinedLogAppender extends LogAppenderBase {
             LOG.debug("{}: {}", this, failure.getMessage());
         }
         getFollower().getErrorState().updateErrorCount(true);
+        if (failingSince == null) {
+            failingSince = System.nanoTime();
+        }
+        tellWitnesses();
         if (sent.isHeartbeat()) {
             // Each is answered at once by a follower that lives: the connection is of no use.
             if (sent.at().elapsedTimeMs() >= heartbeatTimeout.toMillis()) {

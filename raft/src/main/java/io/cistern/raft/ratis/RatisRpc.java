@@ -11,8 +11,10 @@ import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
@@ -46,6 +48,9 @@ final class RatisRpc implements RaftServerRpc, RaftServerAsynchronousProtocol {
     private final ConcurrentHashMap<RaftPeerId, InetSocketAddress> peers =
             new ConcurrentHashMap<>();
 
+    /// Those of the group that this server leads.
+    private final List<PipelinedLogAppender> appenders = new CopyOnWriteArrayList<>();
+
     RatisRpc(RpcType type, RatisTransport transport, RaftServer server) {
         this.type = type;
         this.transport = transport;
@@ -58,6 +63,19 @@ final class RatisRpc implements RaftServerRpc, RaftServerAsynchronousProtocol {
 
     RatisTransport transport() {
         return transport;
+    }
+
+    void add(PipelinedLogAppender appender) {
+        appenders.add(appender);
+    }
+
+    void remove(PipelinedLogAppender appender) {
+        appenders.remove(appender);
+    }
+
+    /// One for each follower, while this server leads.
+    List<PipelinedLogAppender> appenders() {
+        return appenders;
     }
 
     /// How long an answer may take.
@@ -199,9 +217,10 @@ final class RatisRpc implements RaftServerRpc, RaftServerAsynchronousProtocol {
         RaftGroupId group =
                 RaftGroupId.valueOf(request.getServerRequest().getRaftGroupId().getId());
         Replica candidate = transport.inbound().replica(server, group);
-        if (candidate.logEndsBeforeState()) {
+        if (candidate.mayNotLead()) {
             throw new IOException(
-                    "this replica does not stand for election before its log follows its state");
+                    "this replica does not stand for election: it is a witness, or its log does not"
+                            + " follow its state yet");
         }
         if (!request.getPreVote()) {
             candidate.guard().candidate(request.getCandidateTerm());

@@ -40,7 +40,8 @@ public final class RatisTransport implements AutoCloseable {
     ///
     /// @param sync makes votes durable, see [MetadataSync]
     /// @param links which messages pass; [LinkFilter#OPEN] but in tests
-    public record Hooks(MetadataSync sync, LinkFilter links) {}
+    /// @param witnesses which replicas keep no data
+    public record Hooks(MetadataSync sync, LinkFilter links, Witnesses witnesses) {}
 
     /// @param identity service [RpcIdentity#SERVICE_RAFT], cluster and node
     /// @param tls null for plaintext
@@ -57,7 +58,7 @@ public final class RatisTransport implements AutoCloseable {
         this.blocking =
                 Executors.newCachedThreadPool(
                         Thread.ofPlatform().name("raft-blocking-", 0).daemon().factory());
-        this.inbound = new Inbound(hooks.sync(), blocking);
+        this.inbound = new Inbound(hooks, blocking);
         inbound.register(server);
     }
 

@@ -51,6 +51,10 @@ final class Replica {
     private final RaftServer server;
     private final RaftServer.Division division;
     private final TermGuard guard;
+
+    /// Null where this replica keeps data.
+    private final @Nullable Witnesses witness;
+
     private final ExecutorService blocking;
     private final Strand appends;
     private final Strand control;
@@ -66,10 +70,12 @@ final class Replica {
             RaftServer server,
             RaftServer.Division division,
             TermGuard guard,
+            @Nullable Witnesses witness,
             ExecutorService blocking) {
         this.server = server;
         this.division = division;
         this.guard = guard;
+        this.witness = witness;
         this.blocking = blocking;
         this.appends = new Strand(blocking);
         this.control = new Strand(blocking);
@@ -77,7 +83,10 @@ final class Replica {
 
     /// Null if `server` has no such group.
     static @Nullable Replica of(
-            RaftServer server, RaftGroupId group, MetadataSync sync, ExecutorService blocking) {
+            RaftServer server,
+            RaftGroupId group,
+            RatisTransport.Hooks hooks,
+            ExecutorService blocking) {
         RaftServer.Division division;
         try {
             division = server.getDivision(group);
@@ -86,8 +95,10 @@ final class Replica {
         }
         TermGuard guard =
                 new TermGuard(
-                        division.getRaftStorage().getStorageDir().getCurrentDir().toPath(), sync);
-        return new Replica(server, division, guard, blocking);
+                        division.getRaftStorage().getStorageDir().getCurrentDir().toPath(),
+                        hooks.sync());
+        boolean witness = hooks.witnesses().isWitness(division.getId().toString());
+        return new Replica(server, division, guard, witness ? hooks.witnesses() : null, blocking);
     }
 
     boolean isOf(RaftServer other) {
@@ -98,7 +109,9 @@ final class Replica {
         return guard;
     }
 
-    void append(AppendEntriesRequestProto request, Responder responder) {
+    void append(AppendEntriesRequestProto received, Responder responder) {
+        AppendEntriesRequestProto request =
+                witness == null ? received : WitnessEntries.of(witness, received, Long.MAX_VALUE);
         Runnable task = () -> appendNow(request, responder);
         if (isSteady(request)) {
             appends.executeHere(task);
@@ -208,14 +221,23 @@ final class Replica {
     }
 
     void startElection(StartLeaderElectionRequestProto request, Responder responder) {
+        if (witness != null) {
+            responder.fail(new CisternException(ErrorCode.INVALID, "a witness never leads"));
+            return;
+        }
         control.execute(() -> answer(responder, () -> server.startLeaderElection(request)));
+    }
+
+    /// True where this replica must not become the leader.
+    boolean mayNotLead() {
+        return witness != null || logEndsBeforeState();
     }
 
     /// True from the moment at which a state has been installed until Ratis' log is told of it, see
     /// [#settle]. Others would vote for this replica by what its state holds; as a leader it would
     /// then append behind the old end of its log, and never get anywhere. Nothing is lost by not
     /// standing: what the state holds is committed, so a majority of the others has it in its log.
-    boolean logEndsBeforeState() {
+    private boolean logEndsBeforeState() {
         SnapshotInfo state = division.getStateMachine().getLatestSnapshot();
         return state != null && division.getRaftLog().getNextIndex() <= state.getIndex();
     }

@@ -8,6 +8,7 @@ import org.apache.ratis.proto.RaftProtos.InstallSnapshotRequestProto;
 import org.apache.ratis.proto.RaftProtos.InstallSnapshotResult;
 import org.apache.ratis.server.protocol.TermIndex;
 import org.apache.ratis.server.raftlog.RaftLog;
+import org.apache.ratis.statemachine.SnapshotInfo;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,7 +36,7 @@ final class SnapshotNotifier {
         if (asking) {
             return true;
         }
-        TermIndex first = appender.shouldNotifyToInstallSnapshot();
+        TermIndex first = first();
         if (first == null) {
             retryAt = 0;
             return false;
@@ -52,6 +53,18 @@ final class SnapshotNotifier {
             });
         }
         return true;
+    }
+
+    /// The position behind which the follower would go on; null if it needs nothing.
+    ///
+    /// A witness has no state to fetch: it takes on the position before this one as it is told. So
+    /// it is told of the leader's checkpoint, of which the leader knows the term.
+    private @Nullable TermIndex first() {
+        TermIndex first = appender.shouldNotifyToInstallSnapshot();
+        SnapshotInfo own = appender.getServer().getStateMachine().getLatestSnapshot();
+        return first == null || own == null || !appender.isWitness()
+                ? first
+                : TermIndex.valueOf(own.getTerm(), own.getIndex() + 1);
     }
 
     /// When to ask again, by [System#nanoTime]; 0 if nothing is to be asked.

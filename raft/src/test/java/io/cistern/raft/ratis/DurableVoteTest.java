@@ -82,7 +82,7 @@ class DurableVoteTest {
                                 loader,
                                 new Class<?>[] {RaftServer.Division.class},
                                 (p, m, a) -> info);
-        return new Replica(server, division, guard, inline());
+        return new Replica(server, division, guard, null, inline());
     }
 
     private static ExecutorService inline() {

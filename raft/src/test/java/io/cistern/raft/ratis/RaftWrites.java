@@ -119,7 +119,8 @@ public final class RaftWrites {
                         MetadataSync.fsync((message, cause) -> {
                             throw new IllegalStateException(message, cause);
                         }),
-                        LinkFilter.OPEN));
+                        LinkFilter.OPEN,
+                        Witnesses.NONE));
     }
 
     private static RaftServer start(

@@ -100,7 +100,9 @@ final class RatisCluster implements AutoCloseable {
                         tls,
                         loops,
                         new RatisTransport.Hooks(
-                                sync, (from, to) -> !cut.contains(from) && !cut.contains(to)));
+                                sync,
+                                (from, to) -> !cut.contains(from) && !cut.contains(to),
+                                Witnesses.NONE));
         transports.put(id, transport);
         return transport.bind(wanted);
     }

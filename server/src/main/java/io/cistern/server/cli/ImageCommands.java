@@ -61,7 +61,10 @@ final class ImageCommands {
                 description = "At least the image's size, the default")
         private @Nullable Long size;
 
-        @Option(names = "--replicas", paramLabel = "N", description = "1, 3 or 5")
+        @Option(
+                names = "--replicas",
+                paramLabel = "N",
+                description = "1, 3 or 5, or 2 where there is a witness")
         private int replicas;
 
         @Override

@@ -86,6 +86,7 @@ final class NodeCommands extends BaseCommand.Group {
                 "",
                 "Examples:",
                 "  cistern node add --join TOKEN",
+                "  cistern node add --witness --join TOKEN",
                 "  cistern node add --join-file token --name n7 --port-base 9000 --size 100GiB",
                 "  cistern node add --join-file token --tls-certificate n7.pem --tls-key n7.key --tls-authority ca.pem"
             })
@@ -126,6 +127,12 @@ final class NodeCommands extends BaseCommand.Group {
                 converter = Converters.Bytes.class,
                 description = "Most bytes of data; default what the file system has")
         private @Nullable Long size;
+
+        @Option(
+                names = "--witness",
+                description =
+                        "It holds no data and votes where two nodes do: with it, two nodes keep volumes on both and go on when one is lost")
+        private boolean witness;
 
         static final class TlsOptions {
             @Option(
@@ -168,6 +175,9 @@ final class NodeCommands extends BaseCommand.Group {
 
         @Override
         void execute() {
+            if (witness && size != null) {
+                throw wrong("--size: a witness holds no data");
+            }
             LocalHome home = root().home();
             LocalCluster cluster = new LocalCluster(home);
             TlsOptions files = tls;
@@ -177,11 +187,14 @@ final class NodeCommands extends BaseCommand.Group {
                                     name,
                                     portBase,
                                     size == null ? 0 : size,
+                                    witness,
                                     token(),
                                     files == null ? null : files.files()));
             String api = home.read(added).node().api();
             NodeInfo node = awaitUp(cluster, new RestAdmin(root().rest(List.of(api))), added);
-            print(node, "node " + added + " is up; its API is " + node.api());
+            print(
+                    node,
+                    (witness ? "witness " : "node ") + added + " is up; its API is " + node.api());
         }
 
         private String token() {

@@ -120,7 +120,7 @@ final class Texts {
             long total = n.disks().stream().mapToLong(DiskInfo::totalBytes).sum();
             table.row(
                     n.name(),
-                    word(n.state()),
+                    word(n.state()) + (n.disks().isEmpty() ? ", witness" : ""),
                     n.pid() == 0 ? "-" : n.pid(),
                     n.zone(),
                     n.api(),

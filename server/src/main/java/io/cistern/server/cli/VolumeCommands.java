@@ -70,7 +70,8 @@ final class VolumeCommands extends BaseCommand.Group {
         @Option(
                 names = "--replicas",
                 paramLabel = "N",
-                description = "1, 3 or 5; default 3, or 1 on fewer than three nodes")
+                description =
+                        "1, 3 or 5, or 2 where there is a witness; default 3, 2 on two nodes with a witness, 1 on fewer than three without")
         private int replicas;
 
         @picocli.CommandLine.Mixin private LimitOptions limits = new LimitOptions();

@@ -71,12 +71,14 @@ public final class ConfigFile {
         IscsiConfig iscsi = iscsi();
         NfsConfig nfs = nfs();
         ConfigTable node = section("node");
+        boolean witness = witness(node, iscsi != null || nfs != null);
         ConfigTable tuning = section("tuning");
         NodeConfig nodeConfig =
                 new NodeConfig(
                         node.name(NODE_NAME),
                         node.name(NODE_ZONE),
-                        disks(),
+                        witness,
+                        witness ? directory() : disks(),
                         section("wire").address(WIRE_LISTEN),
                         section("raft").address(RAFT_LISTEN),
                         advertised(api),
@@ -86,6 +88,31 @@ public final class ConfigFile {
                         formation(node.name(NODE_NAME)),
                         tuning(tuning));
         return new ServerConfig(nodeConfig, api, iscsi, nfs, log());
+    }
+
+    private static boolean witness(ConfigTable node, boolean frontEnds) {
+        String role = node.text(NODE_ROLE);
+        if (!role.equals("data") && !role.equals("witness")) {
+            throw node.wrong(NODE_ROLE, "must be data or witness, not '" + role + "'");
+        }
+        boolean witness = role.equals("witness");
+        if (witness && frontEnds) {
+            throw node.wrong(
+                    NODE_ROLE, "is witness: that serves no volumes, leave [iscsi] and [nfs] out");
+        }
+        return witness;
+    }
+
+    /// Of a witness.
+    private List<DiskSpec> directory() {
+        List<DiskSpec> disks = disks();
+        if (disks.size() > 1 || disks.getFirst().sizeBytes() != 0) {
+            throw section("node")
+                    .wrong(
+                            NODE_ROLE,
+                            "is witness: that has one [[disk]], a directory for its logs, without a size");
+        }
+        return disks;
     }
 
     private List<DiskSpec> disks() {

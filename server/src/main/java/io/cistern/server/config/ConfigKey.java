@@ -12,6 +12,12 @@ public enum ConfigKey {
             Type.NAME,
             "default",
             "Failure domain. Replicas of a group avoid sharing one."),
+    NODE_ROLE(
+            "node",
+            "role",
+            Type.TEXT,
+            "data",
+            "`data`, or `witness`: votes in groups of two replicas and holds no data of volumes. A witness has one `[[disk]]`, a directory for its logs, no `[iscsi]` and no `[nfs]`, and joins a cluster that is there. Cannot be changed later."),
 
     DISK_PATH(
             "disk",

@@ -183,11 +183,13 @@ public final class LocalCluster {
     /// @param name null for the next free of n0, n1 …
     /// @param portBase null for 100 more than the last node's here
     /// @param diskBytes most bytes of data; 0 for what the file system has
+    /// @param witness votes and holds no data
     /// @param tls null where the cluster uses plain connections
     public record AddRequest(
             @Nullable String name,
             @Nullable Integer portBase,
             long diskBytes,
+            boolean witness,
             String token,
             @Nullable TlsFiles tls) {}
 

@@ -106,7 +106,16 @@ final class NodeFiles {
         String disk = Long.toString(request.diskBytes());
         write(
                 home.config(name),
-                text(name, ports, disk) + frontEnds(ports, false) + tls(request.tls()) + cluster);
+                request.witness()
+                        ? witness(text(name, ports, "0")) + tls(request.tls()) + cluster
+                        : text(name, ports, disk)
+                                + frontEnds(ports, false)
+                                + tls(request.tls())
+                                + cluster);
+    }
+
+    private static String witness(String text) {
+        return text.replace("[node]\n", "[node]\nrole = \"witness\"\n");
     }
 
     /// @param first the node that listens on the standard ports too

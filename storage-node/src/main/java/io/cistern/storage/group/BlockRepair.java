@@ -52,7 +52,7 @@ final class BlockRepair {
         damaged.add(Integer.bitCount(corrupt.blocks()));
         List<String> reasons = new ArrayList<>();
         boolean silent = false;
-        for (Peer peer : parts.raft().members()) {
+        for (Peer peer : parts.raft().dataMembers()) {
             if (peer.id().equals(parts.raft().self().id())) {
                 continue;
             }

@@ -308,7 +308,7 @@ final class Replica implements VolumeStateMachine.Listener {
             nodes.add(present.node());
         }
         nodes.add(leader.node());
-        now.parts().raft().members().forEach(member -> nodes.add(member.node()));
+        now.parts().raft().dataMembers().forEach(member -> nodes.add(member.node()));
         nodes.remove(self.node());
         List<String> choice = List.copyOf(nodes);
         return choice.isEmpty() ? leader.node() : choice.get((attempt - 1) % choice.size());

@@ -31,7 +31,7 @@ final class SpaceMonitor {
         Set<String> ids = new HashSet<>();
         WirePeer.SpaceRequest request =
                 new WirePeer.SpaceRequest(parts.raft().id(), parts.machine().appliedIndex());
-        for (Peer member : parts.raft().members()) {
+        for (Peer member : parts.raft().dataMembers()) {
             if (member.id().equals(parts.raft().self().id())) {
                 continue;
             }

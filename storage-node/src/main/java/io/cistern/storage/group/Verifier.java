@@ -157,7 +157,7 @@ public final class Verifier {
     }
 
     private void compareAll(Report report, Place place) {
-        for (Peer member : parts.raft().members()) {
+        for (Peer member : parts.raft().dataMembers()) {
             boolean self = member.id().equals(parts.raft().self().id());
             if (!self && !report.missing.contains(member.id())) {
                 compare(report, place, member);

@@ -34,6 +34,7 @@ final class Caretaker {
     private final Self self;
     private final LocalNode local;
     private final Cluster cluster;
+    private final LocalNode.Replicas hosts;
     private final GroupHost host;
     private final RaftHost raft;
     private final SystemParts systemParts;
@@ -44,14 +45,15 @@ final class Caretaker {
     record Self(String wire, String raft) {}
 
     /// The replicas' hosts.
-    record Hosts(GroupHost data, SystemParts system) {}
+    record Hosts(LocalNode.Replicas data, SystemParts system) {}
 
     Caretaker(NodeConfig config, Self self, LocalNode local, Cluster cluster, Hosts hosts) {
         this.config = config;
         this.self = self;
         this.local = local;
         this.cluster = cluster;
-        this.host = hosts.data;
+        this.hosts = hosts.data;
+        this.host = hosts.data.data();
         this.systemParts = hosts.system;
         this.raft = hosts.system.raft();
     }
@@ -197,7 +199,7 @@ final class Caretaker {
         if (group.id() == 0) {
             local.openSystem(added, systemParts);
         } else {
-            local.openData(added, host);
+            local.openData(added, hosts);
         }
     }
 
@@ -217,6 +219,7 @@ final class Caretaker {
                 here.group() == 0
                         ? local.systemQuarantine() != null
                         : local.diskErrors().containsKey(here.disk())
+                                || hosts.witnesses().quarantined(here.peer()) != null
                                 || host.status().stream()
                                         .anyMatch(s ->
                                                 s.peer().equals(here.peer())
@@ -229,7 +232,7 @@ final class Caretaker {
         if (replica.group() == 0) {
             local.dropSystem(replica, raft);
         } else {
-            local.dropData(replica, host);
+            local.dropData(replica, hosts);
         }
     }
 

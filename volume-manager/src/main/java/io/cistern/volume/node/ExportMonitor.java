@@ -193,7 +193,7 @@ final class ExportMonitor implements ExportView, AutoCloseable {
         Map<String, NodeReport> now = reports;
         long least = Long.MAX_VALUE;
         if (known != null) {
-            for (Replica replica : known.voters()) {
+            for (Replica replica : known.dataVoters()) {
                 NodeReport report = now.get(replica.node());
                 if (report != null) {
                     least = Math.min(least, available(report, replica.disk()));

@@ -80,6 +80,14 @@ final class Formations {
                             + home
                             + " was interrupted; run 'cistern node rescue' again to finish it");
         }
+        if (known != null && known.witness() != config.witness()) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    home
+                            + " belongs to "
+                            + (known.witness() ? "a witness" : "a node with data")
+                            + ", and stays one: change the configuration, or choose another directory");
+        }
         if (known != null) {
             known.mend(home);
         }
@@ -119,6 +127,11 @@ final class Formations {
     private static Start bootstrap(
             NodeConfig config, Path home, @Nullable NodeFile known, Bootstrap how) {
         requireUuid(how.clusterId());
+        if (config.witness()) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "a witness does not form a cluster: form it of the nodes with data, then let the witness join by a token");
+        }
         if (how.nodes().stream().noneMatch(n -> n.name().equals(config.name()))) {
             throw new CisternException(
                     ErrorCode.INVALID,
@@ -153,7 +166,7 @@ final class Formations {
                         Cluster.request(),
                         how.clusterId(),
                         new Settings(config.tuning().nodesPerGroup()),
-                        how.nodes().stream().map(Formations::node).toList(),
+                        how.nodes().stream().map(n -> node(n, false)).toList(),
                         first.stream().map(InitialNode::name).toList());
         return new Start(file, form, seeds(file));
     }
@@ -227,7 +240,7 @@ final class Formations {
     }
 
     /// A node as the others first know it: its disks follow when it says itself what it has.
-    private static Node node(InitialNode n) {
+    private static Node node(InitialNode n, boolean witness) {
         return new Node(
                 n.name(),
                 n.zone(),
@@ -239,7 +252,7 @@ final class Formations {
                 false,
                 1,
                 1,
-                List.of(new Disk(0, "", 0, false)));
+                witness ? List.of() : List.of(new Disk(0, "", 0, false)));
     }
 
     static void requireUuid(String id) {
@@ -265,12 +278,14 @@ final class Formations {
                         NodeFile.FORMAT,
                         cluster,
                         config.name(),
-                        List.of(first),
+                        config.witness() ? List.of() : List.of(first),
                         replicas,
                         nodes,
                         null,
                         null);
-        LocalNode.format(file, first);
+        if (!config.witness()) {
+            LocalNode.format(file, first);
+        }
         file.store(home);
         return file;
     }
@@ -291,7 +306,8 @@ final class Formations {
                                 config.zone(),
                                 config.wire(),
                                 config.raft(),
-                                config.api()));
+                                config.api()),
+                        config.witness());
         try (RpcLoops loops = new RpcLoops("join-" + config.name(), 1);
                 RpcClient rpc = new RpcClient(identity, RpcLimits.DEFAULT, tls(config), loops)) {
             new SystemClient(rpc, () -> List.copyOf(seeds.values()))

@@ -27,7 +27,7 @@ final class GroupChoice {
 
     void checkFits(long bytes, Group group, Map<String, NodeReport> reports) {
         long smallest = Long.MAX_VALUE;
-        for (SystemState.Replica voter : group.voters()) {
+        for (SystemState.Replica voter : group.dataVoters()) {
             NodeReport report = reports.get(voter.node());
             if (report != null) {
                 for (NodeReport.DiskReport disk : report.disks()) {
@@ -53,9 +53,11 @@ final class GroupChoice {
 
     /// The group for a new volume; made where there is none yet.
     Group choose(SystemState state, Map<String, NodeReport> reports, int replicas) {
-        if (replicas != 1 && replicas != 3 && replicas != 5) {
+        boolean witnessed = replicas == Group.WITNESSED_REPLICAS;
+        if (replicas != 1 && !witnessed && replicas != 3 && replicas != 5) {
             throw new CisternException(
-                    ErrorCode.INVALID, "a volume has 1, 3 or 5 replicas, not " + replicas);
+                    ErrorCode.INVALID,
+                    "a volume has 1, 3 or 5 replicas, or 2 with a witness, not " + replicas);
         }
         Group best = best(state, reports, replicas);
         if (best != null) {
@@ -70,8 +72,13 @@ final class GroupChoice {
                 throw new CisternException(
                         ErrorCode.INVALID,
                         replicas
-                                + " replicas need as many nodes that are up; there are "
-                                + reports.size());
+                                + " replicas need as many nodes that are up"
+                                + (witnessed ? " and a witness ('cistern node add --witness')" : "")
+                                + "; there are "
+                                + up(state, reports, false)
+                                + (witnessed
+                                        ? " and " + up(state, reports, true) + " witnesses"
+                                        : ""));
             }
             cluster.system()
                     .propose(
@@ -89,6 +96,13 @@ final class GroupChoice {
             best = best(cluster.fresh(), reports, replicas);
         }
         return best;
+    }
+
+    private static long up(SystemState state, Map<String, NodeReport> reports, boolean witness) {
+        return state.nodes().values().stream()
+                .filter(n -> n.witness() == witness && !n.draining())
+                .filter(n -> reports.containsKey(n.name()))
+                .count();
     }
 
     private static @Nullable Group best(

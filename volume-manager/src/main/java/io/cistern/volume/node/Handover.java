@@ -1,5 +1,6 @@
 package io.cistern.volume.node;
 
+import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
 import io.cistern.raft.RaftHost;
 import io.cistern.volume.client.Waits;
@@ -23,6 +24,7 @@ final class Handover {
         for (RaftGroup group : host.groups()) {
             if (group.leadership().ready()) {
                 group.stats().followerIndexes().entrySet().stream()
+                        .filter(f -> !Peer.isWitness(f.getKey()))
                         .filter(f -> f.getValue().lastHeardMillis() < HEARD_MILLIS)
                         .max(Comparator.comparingLong(f -> f.getValue().matchIndex()))
                         .ifPresent(

@@ -77,7 +77,7 @@ final class Journeys {
         long arrived = 0;
         boolean any = false;
         for (Group group : state.groups().values()) {
-            if (group.voters().stream().noneMatch(leaves)) {
+            if (group.dataVoters().stream().noneMatch(leaves)) {
                 continue;
             }
             // What a silent node held may have nowhere to go.

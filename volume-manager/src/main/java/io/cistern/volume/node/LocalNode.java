@@ -39,6 +39,10 @@ final class LocalNode implements AutoCloseable {
     private final Map<Integer, String> diskErrors = new ConcurrentSkipListMap<>();
     private final NodeConfig config;
     private final Halt halt;
+
+    /// Of a witness: the disks of others have locks of their own.
+    private final @Nullable HomeLock lock;
+
     private volatile NodeFile file;
     private volatile @Nullable SystemGroup system;
     private volatile @Nullable String systemQuarantine;
@@ -49,6 +53,7 @@ final class LocalNode implements AutoCloseable {
         this.file = file;
         this.config = config;
         this.halt = halt;
+        this.lock = file.witness() ? HomeLock.take(home) : null;
         for (LocalDisk disk : file.disks()) {
             try {
                 requireFormatted(disk);
@@ -230,8 +235,16 @@ final class LocalNode implements AutoCloseable {
         }
     }
 
+    /// Where replicas of data groups run.
+    record Replicas(GroupHost data, WitnessReplicas witnesses) {}
+
     /// Opens a replica of a data group; nothing happens where its disk is out of use.
-    void openData(LocalReplica replica, GroupHost host) {
+    void openData(LocalReplica replica, Replicas hosts) {
+        if (Peer.isWitness(replica.peer())) {
+            hosts.witnesses.open(replica);
+            return;
+        }
+        GroupHost host = hosts.data;
         Disk disk = disks.get(replica.disk());
         if (disk != null) {
             host.open(new GroupId(replica.group()), disk, replica.peer(), peers(replica.members()));
@@ -244,7 +257,13 @@ final class LocalNode implements AutoCloseable {
     }
 
     /// Deletes a replica of a data group.
-    void dropData(LocalReplica replica, GroupHost host) {
+    void dropData(LocalReplica replica, Replicas hosts) {
+        if (Peer.isWitness(replica.peer())) {
+            hosts.witnesses.drop(replica);
+            store(file.without(replica.peer()));
+            return;
+        }
+        GroupHost host = hosts.data;
         Disk disk = disks.get(replica.disk());
         if (disk != null) {
             host.remove(new GroupId(replica.group()), disk);
@@ -285,5 +304,8 @@ final class LocalNode implements AutoCloseable {
             open.close();
         }
         closeDisks();
+        if (lock != null) {
+            lock.close();
+        }
     }
 }

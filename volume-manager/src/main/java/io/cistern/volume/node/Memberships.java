@@ -66,7 +66,7 @@ final class Memberships {
                 && learner(group) == null
                 && leader(group, reports) != null
                 && group.voters().stream().anyMatch(r -> lost(state, r, group, reports))
-                && place(state, reports, group, leaving(state, group, reports)) != null;
+                && place(state, reports, group, leaving(state, group, reports), false) != null;
     }
 
     void step(SystemState state, Group group, Map<String, NodeReport> reports, Moves moves) {
@@ -107,7 +107,7 @@ final class Memberships {
             Replica learner,
             ReplicaReport leader) {
         Replica replaced = replaced(state, group, learner, reports);
-        boolean grows = group.voters().size() < wanted(state, group);
+        boolean grows = lacks(state, group, learner.witness());
         if (replaced == null && !grows) {
             // Who was to leave has come back.
             log.info("{} of g{} is not needed any more", learner.peer(), group.id());
@@ -140,7 +140,10 @@ final class Memberships {
         for (Replica voter : group.voters()) {
             NodeReport report = reports.get(voter.node());
             ReplicaReport other = report == null ? null : report.replica(voter.peer(), group.id());
-            if (!voter.equals(leaving) && other != null && close(other, leader)) {
+            if (!voter.equals(leaving)
+                    && !voter.witness()
+                    && other != null
+                    && close(other, leader)) {
                 log.info("g{}: {} hands over to {}", group.id(), leaving.peer(), voter.peer());
                 cluster.order(leaving.node(), new NodeOrder.Transfer(group.id(), voter.peer()));
                 return true;
@@ -253,17 +256,37 @@ final class Memberships {
 
     static int wanted(SystemState state, Group group) {
         if (group.id() != 0) {
-            return group.wanted();
+            return group.wantedVoters();
         }
         long active = state.nodes().values().stream().filter(n -> !n.draining()).count();
         return active >= SYSTEM_MEMBERS ? Math.max(SYSTEM_MEMBERS, group.wanted()) : 1;
     }
 
+    /// Whether the group has fewer voters of one kind than it is to have.
+    private static boolean lacks(SystemState state, Group group, boolean witness) {
+        if (group.id() == 0) {
+            return group.voters().size() < wanted(state, group);
+        }
+        int data = group.dataVoters().size();
+        return witness
+                ? group.voters().size() - data < group.wantedWitnesses()
+                : data < group.wanted();
+    }
+
     /// The voter that should make room, null if all may stay.
     private @Nullable Replica leaving(
             SystemState state, Group group, Map<String, NodeReport> reports) {
+        Replica data = leaving(state, group, reports, false);
+        return data != null ? data : leaving(state, group, reports, true);
+    }
+
+    private @Nullable Replica leaving(
+            SystemState state, Group group, Map<String, NodeReport> reports, boolean witness) {
         Replica draining = null;
         for (Replica replica : group.voters()) {
+            if (replica.witness() != witness) {
+                continue;
+            }
             if (lost(state, replica, group, reports)) {
                 return replica;
             }
@@ -284,17 +307,20 @@ final class Memberships {
                 return voter;
             }
         }
-        if (group.voters().size() < wanted(state, group)) {
+        if (lacks(state, group, learner.witness())) {
             return null;
         }
-        Replica leaving = leaving(state, group, reports);
-        if (leaving != null || group.id() == 0) {
+        Replica leaving = leaving(state, group, reports, learner.witness());
+        if (leaving != null || learner.witness() || group.id() == 0) {
             return leaving;
         }
         Balance.Layout layout = Spread.layout(state, reports);
         String spare =
                 Balance.spare(layout, Spread.group(group, reports), learner.node()).orElse(null);
-        return group.voters().stream().filter(v -> v.node().equals(spare)).findFirst().orElse(null);
+        return group.dataVoters().stream()
+                .filter(v -> v.node().equals(spare))
+                .findFirst()
+                .orElse(null);
     }
 
     private static boolean drains(SystemState state, Replica replica) {
@@ -310,8 +336,13 @@ final class Memberships {
             SystemState state,
             Map<String, NodeReport> reports,
             Group group,
-            @Nullable Replica leaving) {
+            @Nullable Replica leaving,
+            boolean growsByWitness) {
+        boolean witness = leaving != null ? leaving.witness() : growsByWitness;
         boolean ownNode = leaving != null && lost(state, leaving, group, reports);
+        if (witness) {
+            return Placement.forWitness(state, reports, group, ownNode ? leaving : null);
+        }
         Place place = Placement.forReplica(state, reports, group, ownNode ? leaving : null);
         if (place == null && leaving != null && group.voters().size() > 1) {
             place = Placement.forReplica(state, reports, group, leaving);
@@ -322,11 +353,12 @@ final class Memberships {
     private void begin(
             SystemState state, Group group, Map<String, NodeReport> reports, Moves moves) {
         Replica leaving = leaving(state, group, reports);
-        boolean grows = group.voters().size() < wanted(state, group);
+        boolean growsData = lacks(state, group, false);
+        boolean grows = growsData || lacks(state, group, true);
         if (leaving == null && !grows) {
             return;
         }
-        Place place = place(state, reports, group, leaving);
+        Place place = place(state, reports, group, leaving, !growsData);
         boolean loss = grows || (leaving != null && lost(state, leaving, group, reports));
         if (place != null && moves.take(group.id(), loss)) {
             log.info(

@@ -80,13 +80,17 @@ final class NodeAdmin {
         if (!state.nodes().containsKey(name)) {
             throw unknownNode(name);
         }
-        long left =
-                state.nodes().values().stream()
-                        .filter(n -> !n.draining() && !n.name().equals(name))
-                        .count();
+        requireOtherWitness(state, name);
         for (Group group : state.groups().values()) {
-            boolean here = group.voters().stream().anyMatch(r -> r.node().equals(name));
-            if (here && left < group.voters().size()) {
+            if (group.dataVoters().stream().noneMatch(r -> r.node().equals(name))) {
+                continue;
+            }
+            long left =
+                    state.nodes().values().stream()
+                            .filter(n -> group.id() == 0 || !n.witness())
+                            .filter(n -> !n.draining() && !n.name().equals(name))
+                            .count();
+            if (left < group.dataVoters().size()) {
                 throw new CisternException(
                         ErrorCode.INVALID,
                         "without '"
@@ -94,7 +98,7 @@ final class NodeAdmin {
                                 + "' there would be "
                                 + left
                                 + " nodes for the "
-                                + group.voters().size()
+                                + group.dataVoters().size()
                                 + " replicas of g"
                                 + group.id()
                                 + "; add a node first");
@@ -103,6 +107,26 @@ final class NodeAdmin {
         requireRoom(state, Set.of(name), r -> r.node().equals(name), "'" + name + "'");
         propose(new SystemCommand.DrainNode(Cluster.request(), name, true));
         return node(name);
+    }
+
+    /// Refuses where a group would lose its witness.
+    private static void requireOtherWitness(SystemState state, String name) {
+        boolean other =
+                state.nodes().values().stream()
+                        .anyMatch(n -> n.witness() && !n.draining() && !n.name().equals(name));
+        for (Group group : state.groups().values()) {
+            boolean here =
+                    group.voters().stream().anyMatch(r -> r.witness() && r.node().equals(name));
+            if (here && !other) {
+                throw new CisternException(
+                        ErrorCode.INVALID,
+                        "'"
+                                + name
+                                + "' is the only witness, and g"
+                                + group.id()
+                                + " needs one; add another first");
+            }
+        }
     }
 
     NodeInfo keep(String name) {
@@ -116,7 +140,7 @@ final class NodeAdmin {
         Map<String, NodeReport> reports = cluster.reports();
         long bytes = 0;
         for (Group group : state.groups().values()) {
-            if (group.voters().stream().anyMatch(leaves)) {
+            if (group.dataVoters().stream().anyMatch(leaves)) {
                 bytes += Spread.bytes(group, reports);
             }
         }
@@ -268,7 +292,7 @@ final class NodeAdmin {
             if (group.id() == 0 || (volume != null && volume.group() != group.id())) {
                 continue;
             }
-            for (Replica replica : group.voters()) {
+            for (Replica replica : group.dataVoters()) {
                 try {
                     cluster.order(
                             replica.node(),
@@ -321,7 +345,7 @@ final class NodeAdmin {
         Group group = Objects.requireNonNull(state.groups().get(volume.group()));
         CisternException last =
                 new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
-        for (Replica replica : group.voters()) {
+        for (Replica replica : group.dataVoters()) {
             try {
                 return cluster.order(
                         replica.node(), new NodeOrder.Verify(group.id(), volume.id()), VERIFY);

@@ -26,6 +26,7 @@ import org.slf4j.LoggerFactory;
 /// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last
 /// `crc32c`, eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
 ///
+/// @param disks none on a witness, else at least one
 /// @param nodes where the cluster's nodes listen for the node wire (`host:port`), as last known
 /// @param next the cluster's id once a [Rescue] that has begun is done; absent where none has
 /// @param former ids that the cluster had before a rescue; absent where there was none
@@ -162,6 +163,11 @@ record NodeFile(
             throw new CisternException(
                     ErrorCode.IO, "cannot write " + directory.resolve(FILE) + ": " + e, e);
         }
+    }
+
+    /// See [io.cistern.volume.NodeConfig#witness].
+    boolean witness() {
+        return disks.isEmpty();
     }
 
     @Nullable LocalReplica replica(long group) {

@@ -133,6 +133,8 @@ public final class NodeHost implements ClusterNode {
             this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
             this.systemClient = new SystemClient(rpc, catalog::systemMembers);
             this.host = opened(newHost(halt));
+            LocalNode.Replicas hosts =
+                    new LocalNode.Replicas(host, opened(new WitnessReplicas(home, raft, halt)));
             this.server =
                     opened(new RpcServer(wire.identity(), RpcLimits.DEFAULT, wire.tls(), loops));
             server.starting();
@@ -143,12 +145,12 @@ public final class NodeHost implements ClusterNode {
             this.client = opened(newClient(wire));
             this.cluster = new Cluster(catalog, systemClient, rpc, client);
             this.work = new Work(config.name());
-            this.reporter = new Reporter(local, host, catalog, work);
+            this.reporter = new Reporter(local, hosts, catalog, work);
             this.service = opened(new WireService(local, host, work, reporter::report));
             this.admin = new AdminService(cluster, clusterId, work::run);
             this.images = new ImageService(admin, client, work::run);
             this.exports = new ExportMonitor(cluster);
-            run(start);
+            run(start, hosts);
         } catch (RuntimeException e) {
             closed = true;
             threads.forEach(Thread::interrupt);
@@ -200,7 +202,7 @@ public final class NodeHost implements ClusterNode {
                 .withHalt(halt);
     }
 
-    private void run(Formations.Start start) {
+    private void run(Formations.Start start, LocalNode.Replicas hosts) {
         SystemParts system = new SystemParts(raft, this::fetchState, catalog::wake);
         Caretaker.Self addresses =
                 new Caretaker.Self(Addresses.text(self.wire()), Addresses.text(self.raft()));
@@ -208,7 +210,7 @@ public final class NodeHost implements ClusterNode {
             if (replica.group() == 0) {
                 local.openSystem(replica, system);
             } else {
-                local.openData(replica, host);
+                local.openData(replica, hosts);
             }
         }
         // Only now: a node that does not answer yet is starting, one that answers without a replica
@@ -218,7 +220,8 @@ public final class NodeHost implements ClusterNode {
         server.started();
         catalog.start();
         Caretaker caretaker =
-                new Caretaker(config, addresses, local, cluster, new Caretaker.Hosts(host, system));
+                new Caretaker(
+                        config, addresses, local, cluster, new Caretaker.Hosts(hosts, system));
         Reconciler reconciler = new Reconciler(local, cluster, work, start.form());
         regularly("caretaker", () -> caretaker.step(catalog.state()));
         Orphans orphans = new Orphans(host, cluster);
@@ -299,7 +302,7 @@ public final class NodeHost implements ClusterNode {
             SystemState.Group known = catalog.state().groups().get(group.value());
             return known == null
                     ? List.of()
-                    : known.voters().stream().map(SystemState.Replica::node).toList();
+                    : known.dataVoters().stream().map(SystemState.Replica::node).toList();
         }
 
         @Override

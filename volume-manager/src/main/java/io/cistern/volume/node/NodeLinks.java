@@ -90,7 +90,7 @@ final class NodeLinks implements ClusterMap, AutoCloseable {
         if (group != null) {
             for (Replica replica : group.replicas()) {
                 InetSocketAddress address = catalog.wire(replica.node());
-                if (replica.role() != Role.LEARNER && address != null) {
+                if (replica.role() != Role.LEARNER && !replica.witness() && address != null) {
                     Key key = new Key(id, replica.peer(), address);
                     found.add(members.computeIfAbsent(key, k -> member(k, replica)));
                 }

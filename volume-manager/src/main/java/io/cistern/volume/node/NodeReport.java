@@ -25,6 +25,8 @@ record NodeReport(
     /// @param behind entries it lacks compared with its leader, -1 if not known
     /// @param catchUp share of a copy under way, null if none
     /// @param quarantined why it is out of use, null if it is not
+    /// @param alone true on a leader whose disk alone has what is written now, see
+    ///   [io.cistern.raft.RaftGroup#witnessStandsIn]; nodes of earlier versions do not say
     record ReplicaReport(
             long group,
             String peer,
@@ -39,7 +41,8 @@ record NodeReport(
             @Nullable String quarantined,
             long damagedBlocks,
             long repairedBlocks,
-            Amounts amounts) {
+            Amounts amounts,
+            @Nullable Boolean alone) {
         long usedBytes() {
             return amounts.usedBytes;
         }

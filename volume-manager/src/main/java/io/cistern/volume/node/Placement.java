@@ -16,26 +16,51 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Chooses nodes and disks for replicas: distinct nodes that are up and not draining; zones not yet
-/// used first, then fewer replicas, then more free space. Pure functions.
+/// Chooses nodes and disks for replicas, and nodes for witnesses: distinct nodes that are up and
+/// not draining; zones not yet used first, then fewer replicas, then more free space. Pure
+/// functions.
 final class Placement {
     /// Of what a replica holds, to be free beside it.
     private static final int RESERVE_PERCENT = 5;
 
     private Placement() {}
 
-    /// Places for a new group, or null where there are too few nodes.
+    private enum Kind {
+        DATA,
+        /// On any node.
+        SYSTEM,
+        WITNESS;
+
+        boolean mayUse(Node node, Map<String, NodeReport> reports, long bytes) {
+            boolean data = disk(node, reports) >= 0 && fits(node, reports, bytes);
+            return switch (this) {
+                case DATA -> data;
+                case SYSTEM -> node.witness() || data;
+                case WITNESS -> node.witness();
+            };
+        }
+    }
+
+    /// Places for a new group, the witness's last where there is one, or null where there are too
+    /// few nodes.
     static @Nullable List<Place> forGroup(
             SystemState state, Map<String, NodeReport> reports, int wanted) {
         List<Place> places = new ArrayList<>();
         Set<String> nodes = new HashSet<>();
         while (places.size() < wanted) {
-            Place next = best(state, reports, nodes, 0);
+            Place next = best(state, reports, nodes, Kind.DATA, 0);
             if (next == null) {
                 return null;
             }
             places.add(next);
             nodes.add(next.node());
+        }
+        if (wanted == Group.WITNESSED_REPLICAS) {
+            Place witness = best(state, reports, nodes, Kind.WITNESS, 0);
+            if (witness == null) {
+                return null;
+            }
+            places.add(witness);
         }
         return places;
     }
@@ -49,17 +74,35 @@ final class Placement {
             Map<String, NodeReport> reports,
             Group group,
             @Nullable Replica leaving) {
+        Kind kind = group.id() == 0 ? Kind.SYSTEM : Kind.DATA;
+        return best(state, reports, taken(group, leaving), kind, Spread.bytes(group, reports));
+    }
+
+    /// The same for its witness.
+    static @Nullable Place forWitness(
+            SystemState state,
+            Map<String, NodeReport> reports,
+            Group group,
+            @Nullable Replica leaving) {
+        return best(state, reports, taken(group, leaving), Kind.WITNESS, 0);
+    }
+
+    private static Set<String> taken(Group group, @Nullable Replica leaving) {
         Set<String> taken = new HashSet<>();
         for (Replica replica : group.replicas()) {
             if (!replica.equals(leaving) && replica.role() != Role.RETIRED) {
                 taken.add(replica.node());
             }
         }
-        return best(state, reports, taken, Spread.bytes(group, reports));
+        return taken;
     }
 
     private static @Nullable Place best(
-            SystemState state, Map<String, NodeReport> reports, Set<String> taken, long bytes) {
+            SystemState state,
+            Map<String, NodeReport> reports,
+            Set<String> taken,
+            Kind kind,
+            long bytes) {
         Set<String> zones = new HashSet<>();
         taken.forEach(name -> {
             Node node = state.nodes().get(name);
@@ -71,14 +114,13 @@ final class Placement {
         return state.nodes().values().stream()
                 .filter(node -> !taken.contains(node.name()) && !node.draining())
                 .filter(node -> reports.containsKey(node.name()))
-                .filter(node -> disk(node, reports) >= 0)
-                .filter(node -> fits(node, reports, bytes))
+                .filter(node -> kind.mayUse(node, reports, bytes))
                 .min(
                         Comparator.comparing((Node node) -> zones.contains(node.zone()))
                                 .thenComparing(node -> load.getOrDefault(node.name(), 0L))
                                 .thenComparing(node -> -free(node, disk(node, reports), reports))
                                 .thenComparing(Node::name))
-                .map(node -> new Place(node.name(), disk(node, reports)))
+                .map(node -> new Place(node.name(), Math.max(0, disk(node, reports))))
                 .orElse(null);
     }
 
@@ -121,7 +163,7 @@ final class Placement {
 
     /// Bytes that a group could still take: what the fullest disk of its voters has free.
     static long free(SystemState state, Map<String, NodeReport> reports, Group group) {
-        return group.voters().stream()
+        return group.dataVoters().stream()
                 .mapToLong(replica -> {
                     Node node = state.nodes().get(replica.node());
                     return node == null ? 0 : free(node, replica.disk(), reports);

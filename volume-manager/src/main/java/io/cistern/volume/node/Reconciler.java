@@ -114,17 +114,25 @@ final class Reconciler {
 
     /// The replicas of volumes that ask for nothing special.
     static int defaultReplicas(SystemState state) {
+        long data = state.nodes().values().stream().filter(n -> !n.witness()).count();
         boolean usual =
-                state.nodes().size() >= 3
+                data >= 3
                         || state.groups().values().stream()
                                 .anyMatch(g -> g.id() != 0 && g.wanted() >= 3);
-        return usual ? 3 : 1;
+        boolean witnessed =
+                (data == Group.WITNESSED_REPLICAS && data < state.nodes().size())
+                        || state.groups().values().stream().anyMatch(g -> g.wantedWitnesses() > 0);
+        return usual ? 3 : witnessed ? Group.WITNESSED_REPLICAS : 1;
     }
 
     /// How many groups with `replicas` voters the cluster should have.
     static int wantedGroups(SystemState state, int replicas) {
         int per = Math.max(1, state.settings().nodesPerGroup());
-        int active = (int) state.nodes().values().stream().filter(n -> !n.draining()).count();
+        int active =
+                (int)
+                        state.nodes().values().stream()
+                                .filter(n -> !n.draining() && !n.witness())
+                                .count();
         int wanted = (active + per - 1) / per;
         return active < replicas ? 0 : Math.max(1, wanted);
     }

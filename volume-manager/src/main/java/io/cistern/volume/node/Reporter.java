@@ -22,12 +22,14 @@ import org.jspecify.annotations.Nullable;
 final class Reporter {
     private final LocalNode local;
     private final GroupHost host;
+    private final WitnessReplicas witnesses;
     private final Catalog catalog;
     private final Work work;
 
-    Reporter(LocalNode local, GroupHost host, Catalog catalog, Work work) {
+    Reporter(LocalNode local, LocalNode.Replicas hosts, Catalog catalog, Work work) {
         this.local = local;
-        this.host = host;
+        this.host = hosts.data();
+        this.witnesses = hosts.witnesses();
         this.catalog = catalog;
         this.work = work;
     }
@@ -41,6 +43,7 @@ final class Reporter {
             addWork(running, status, "copy", status.copy());
             addWork(running, status, "scrub", status.scrub());
         }
+        replicas.addAll(witnesses.reports());
         addOpening(replicas);
         return new NodeReport(
                 local.file().name(),
@@ -93,7 +96,8 @@ final class Reporter {
                             null,
                             0,
                             0,
-                            NodeReport.Amounts.NONE));
+                            NodeReport.Amounts.NONE,
+                            false));
         } else if (mine != null) {
             replicas.add(closed(0, mine.peer(), local.systemQuarantine()));
         }
@@ -107,14 +111,14 @@ final class Reporter {
         for (LocalReplica known : local.file().replicas()) {
             if (known.group() != 0
                     && !reported.contains(known.peer())
-                    && local.disks().containsKey(known.disk())) {
+                    && (local.file().witness() || local.disks().containsKey(known.disk()))) {
                 replicas.add(closed(known.group(), known.peer(), null));
             }
         }
     }
 
     /// @param quarantined why it is out of use; null where it is about to be opened
-    private static ReplicaReport closed(long group, String peer, @Nullable String quarantined) {
+    static ReplicaReport closed(long group, String peer, @Nullable String quarantined) {
         boolean opening = quarantined == null;
         return new ReplicaReport(
                 group,
@@ -130,10 +134,11 @@ final class Reporter {
                 quarantined,
                 0,
                 0,
-                NodeReport.Amounts.NONE);
+                NodeReport.Amounts.NONE,
+                false);
     }
 
-    private static List<String> ids(@Nullable RaftGroup raft) {
+    static List<String> ids(@Nullable RaftGroup raft) {
         return raft == null ? List.of() : raft.members().stream().map(Peer::id).toList();
     }
 
@@ -161,9 +166,8 @@ final class Reporter {
                 s.repairs().damagedBlocks(),
                 s.repairs().repairedBlocks(),
                 new NodeReport.Amounts(
-                        s.usage().usedBytes(),
-                        host.requests(s.group()),
-                        s.repairs().copiedBytes()));
+                        s.usage().usedBytes(), host.requests(s.group()), s.repairs().copiedBytes()),
+                raft != null && raft.witnessStandsIn());
     }
 
     private void addWork(

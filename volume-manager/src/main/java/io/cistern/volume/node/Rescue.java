@@ -33,8 +33,8 @@ public final class Rescue {
 
     /// What a node holds.
     ///
-    /// @throws CisternException NOT_FOUND: no node there; INVALID: it has no replica of the system
-    ///   group
+    /// @throws CisternException NOT_FOUND: no node there; INVALID: it is a witness, or has no
+    ///   replica of the system group
     public static Found look(NodeConfig config) {
         NodeFile file = load(config);
         return new Found(
@@ -48,6 +48,13 @@ public final class Rescue {
         NodeFile file = NodeFile.load(home);
         if (file == null) {
             throw new CisternException(ErrorCode.NOT_FOUND, "there is no node in " + home);
+        }
+        if (file.witness()) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "node '"
+                            + file.name()
+                            + "' is a witness: it holds nothing of any volume; use a node with data");
         }
         if (file.replica(0) == null) {
             throw new CisternException(

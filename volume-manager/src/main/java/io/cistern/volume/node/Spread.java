@@ -97,7 +97,7 @@ final class Spread {
         if (group == null) {
             return;
         }
-        for (Replica voter : group.voters()) {
+        for (Replica voter : group.dataVoters()) {
             if (voter.node().equals(handover.to())) {
                 log.info("g{}: led by {} from now on", handover.group(), handover.to());
                 cluster.order(handover.from(), new NodeOrder.Transfer(group.id(), voter.peer()));
@@ -197,7 +197,7 @@ final class Spread {
         return new Balance.Group(
                 group.id(),
                 bytes(group, reports),
-                group.voters().stream().map(Replica::node).toList());
+                group.dataVoters().stream().map(Replica::node).toList());
     }
 
     /// What a replica of the group holds: as much as the fullest voter that answers.
@@ -228,7 +228,7 @@ final class Spread {
             List<String> others =
                     !steady || alone
                             ? List.of()
-                            : group.voters().stream()
+                            : group.dataVoters().stream()
                                     .map(Replica::node)
                                     .filter(n -> !n.equals(leader.node))
                                     .toList();

@@ -1,6 +1,7 @@
 package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
+import io.cistern.raft.Peer;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.Capacity;
 import io.cistern.volume.ClusterStatus.DiskInfo;
@@ -24,7 +25,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// Puts together what is known of the cluster.
@@ -56,7 +59,7 @@ final class StatusView {
         List<NodeInfo> nodes = nodes(state, reports);
         List<GroupInfo> groups = groups(state, reports);
         List<VolumeInfo> all = volumes.apply(state);
-        boolean serves = systemServes && judge(state, groups, reasons);
+        boolean serves = systemServes && judge(state, groups, alone(reports), reasons);
         judgeNodes(nodes, reasons);
         Health health =
                 !serves ? Health.UNAVAILABLE : reasons.isEmpty() ? Health.OK : Health.DEGRADED;
@@ -214,6 +217,12 @@ final class StatusView {
         if (report.quarantined() != null) {
             return ReplicaState.QUARANTINED;
         }
+        if (replica.witness()) {
+            boolean opening = report.catchingUp();
+            return replica.role() == Role.LEARNER
+                    ? ReplicaState.LEARNER
+                    : opening ? ReplicaState.CATCHING_UP : ReplicaState.WITNESS;
+        }
         if (report.leads()) {
             return ReplicaState.LEADER;
         }
@@ -224,7 +233,8 @@ final class StatusView {
     }
 
     /// @return false where a group cannot serve
-    private static boolean judge(SystemState state, List<GroupInfo> groups, List<String> reasons) {
+    private static boolean judge(
+            SystemState state, List<GroupInfo> groups, Set<String> alone, List<String> reasons) {
         boolean serves = true;
         if (state.clusterId().isEmpty()) {
             reasons.add("the cluster is not formed yet");
@@ -238,6 +248,7 @@ final class StatusView {
                 reasons.add("group " + group.id() + " has no leader");
                 serves = false;
             }
+            judgeCopies(group, alone.contains(group.id()), reasons);
             int voters = 0;
             for (ReplicaInfo replica : group.replicas()) {
                 String where = "replica " + replica.peer() + " of group " + group.id();
@@ -266,6 +277,42 @@ final class StatusView {
             }
         }
         return serves;
+    }
+
+    /// Ids of the groups whose leader counts on a witness.
+    private static Set<String> alone(Map<String, NodeReport> reports) {
+        return reports.values().stream()
+                .flatMap(r -> r.replicas().stream())
+                .filter(r -> r.leads() && Boolean.TRUE.equals(r.alone()))
+                .map(r -> "g" + r.group())
+                .collect(Collectors.toSet());
+    }
+
+    /// With a witness a group goes on while one of its two disks is away; then whoever operates it
+    /// must know which one everything hangs on.
+    private static void judgeCopies(GroupInfo group, boolean alone, List<String> reasons) {
+        boolean witnessed = false;
+        List<String> away = new ArrayList<>();
+        for (ReplicaInfo replica : group.replicas()) {
+            if (Peer.isWitness(replica.peer())) {
+                witnessed |= replica.state() != ReplicaState.RETIRED;
+            } else if ((alone && replica.state() == ReplicaState.FOLLOWER)
+                    || replica.state() == ReplicaState.DOWN
+                    || replica.state() == ReplicaState.CATCHING_UP
+                    || replica.state() == ReplicaState.QUARANTINED) {
+                away.add(replica.node());
+            }
+        }
+        if (witnessed && group.leader() != null && !away.isEmpty()) {
+            reasons.add(
+                    "group "
+                            + group.id()
+                            + ": what is written now is on "
+                            + group.leader()
+                            + " alone until "
+                            + String.join(", ", away)
+                            + " has caught up");
+        }
     }
 
     private static void judgeNodes(List<NodeInfo> nodes, List<String> reasons) {

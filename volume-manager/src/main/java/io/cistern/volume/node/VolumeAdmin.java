@@ -336,7 +336,7 @@ final class VolumeAdmin {
         if (wanted == null || leader == null || leader.equals(node)) {
             return;
         }
-        for (SystemState.Replica voter : group.voters()) {
+        for (SystemState.Replica voter : group.dataVoters()) {
             if (voter.node().equals(node)) {
                 cluster.order(leader, new NodeOrder.Transfer(group.id(), voter.peer()));
             }

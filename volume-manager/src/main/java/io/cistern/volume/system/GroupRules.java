@@ -1,6 +1,7 @@
 package io.cistern.volume.system;
 
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.Peer;
 import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemRules.Refused;
 import io.cistern.volume.system.SystemRules.Step;
@@ -16,11 +17,22 @@ final class GroupRules {
     private GroupRules() {}
 
     static Step create(SystemState s, SystemCommand.CreateGroup c) {
-        int wanted = c.places().size();
-        if (wanted != 1 && wanted != 3 && wanted != 5) {
-            throw new Refused(ErrorCode.INVALID, "a group has 1, 3 or 5 replicas, not " + wanted);
+        int witnesses = 0;
+        for (Place place : c.places()) {
+            witnesses += NodeRules.node(s, place.node()).witness() ? 1 : 0;
         }
-        if (c.places().stream().map(Place::node).distinct().count() != wanted) {
+        int wanted = c.places().size() - witnesses;
+        boolean full = witnesses == 0 && (wanted == 1 || wanted == 3 || wanted == 5);
+        if (!full && !(witnesses == 1 && wanted == Group.WITNESSED_REPLICAS)) {
+            throw new Refused(
+                    ErrorCode.INVALID,
+                    "a group has 1, 3 or 5 replicas, or 2 and a witness, not "
+                            + wanted
+                            + " and "
+                            + witnesses
+                            + " witnesses");
+        }
+        if (c.places().stream().map(Place::node).distinct().count() != c.places().size()) {
             throw new Refused(ErrorCode.INVALID, "replicas of a group belong on distinct nodes");
         }
         if (s.groups().size() >= SystemState.MAX_GROUPS) {
@@ -31,7 +43,7 @@ final class GroupRules {
         SystemState changed = s;
         List<Replica> replicas = new ArrayList<>();
         for (Place place : c.places()) {
-            replicas.add(replica(changed, place, Role.VOTER));
+            replicas.add(replica(changed, s.nextGroup(), place, Role.VOTER));
             changed = bump(changed, place.node());
         }
         Group group = new Group(s.nextGroup(), wanted, false, List.copyOf(replicas));
@@ -49,7 +61,10 @@ final class GroupRules {
         if (group.replicas().stream().anyMatch(r -> r.role() == Role.LEARNER)) {
             throw new Refused(ErrorCode.BUSY, "g" + group.id() + " takes in a replica already");
         }
-        Replica added = replica(s, c.place(), Role.LEARNER);
+        Replica added = replica(s, group.id(), c.place(), Role.LEARNER);
+        if (added.witness() && group.wantedWitnesses() == 0) {
+            throw new Refused(ErrorCode.INVALID, "g" + group.id() + " has no witness");
+        }
         List<Replica> replicas = new ArrayList<>(group.replicas());
         replicas.add(added);
         SystemState changed = bump(s, c.place().node()).withGroup(group.withReplicas(replicas));
@@ -68,6 +83,12 @@ final class GroupRules {
                         ? r.withRole(Role.VOTER)
                         : r.peer().equals(c.retired()) ? r.withRole(Role.RETIRED) : r);
         long voters = replicas.stream().filter(r -> r.role() == Role.VOTER).count();
+        long witnesses =
+                replicas.stream().filter(r -> r.role() == Role.VOTER && r.witness()).count();
+        if (witnesses > 1) {
+            // What two of three acknowledge would be nowhere.
+            throw new Refused(ErrorCode.INVALID, "g" + group.id() + " has a witness already");
+        }
         int wanted = group.id() == 0 ? (int) voters : group.wanted();
         return Step.done(
                 s.withGroup(new Group(group.id(), wanted, group.ready(), List.copyOf(replicas))));
@@ -98,9 +119,15 @@ final class GroupRules {
         return Step.done(s.withGroup(group.withReplicas(replicas)));
     }
 
-    private static Replica replica(SystemState s, Place place, Role role) {
+    private static Replica replica(SystemState s, long group, Place place, Role role) {
         Node node = NodeRules.node(s, place.node());
-        NodeRules.disk(node, place.disk());
+        if (node.witness() && group != 0) {
+            String id = Peer.witnessId(node.name(), node.nextGeneration());
+            return new Replica(id, node.name(), 0, role);
+        }
+        if (!node.witness()) {
+            NodeRules.disk(node, place.disk());
+        }
         return new Replica(
                 node.name() + "." + node.nextGeneration(), node.name(), place.disk(), role);
     }

@@ -119,6 +119,11 @@ final class NodeRules {
 
     static Step addDisk(SystemState s, SystemCommand.AddDisk c) {
         Node node = node(s, c.node());
+        if (node.witness()) {
+            throw new Refused(
+                    ErrorCode.INVALID,
+                    "node '" + c.node() + "' is a witness: it takes no disk for data");
+        }
         if (node.disks().stream().anyMatch(d -> d.path().equals(c.path()))) {
             throw new Refused(
                     ErrorCode.ALREADY_EXISTS,
@@ -139,16 +144,20 @@ final class NodeRules {
         return Step.of(s.withNode(node.withDisks(number + 1, disks)), number);
     }
 
-    static Step drainDisk(SystemState s, SystemCommand.DrainDisk c) {
-        Node node = node(s, c.node());
-        Disk disk = disk(node, c.disk());
+    private static void requireNotFirst(Node node, Disk disk) {
         if (disk.number() == 0) {
             throw new Refused(
                     ErrorCode.BUSY,
                     "disk 0 holds the identity of node '"
-                            + c.node()
+                            + node.name()
                             + "'; remove the node instead");
         }
+    }
+
+    static Step drainDisk(SystemState s, SystemCommand.DrainDisk c) {
+        Node node = node(s, c.node());
+        Disk disk = disk(node, c.disk());
+        requireNotFirst(node, disk);
         List<Disk> disks = new ArrayList<>(node.disks());
         disks.replaceAll(d -> d == disk ? new Disk(d.number(), d.path(), d.sizeBytes(), true) : d);
         return Step.done(s.withNode(node.withDisks(node.nextDisk(), disks)));
@@ -157,6 +166,7 @@ final class NodeRules {
     static Step removeDisk(SystemState s, SystemCommand.RemoveDisk c) {
         Node node = node(s, c.node());
         Disk disk = disk(node, c.disk());
+        requireNotFirst(node, disk);
         for (Group group : s.groups().values()) {
             for (Replica r : group.replicas()) {
                 if (r.node().equals(c.node()) && r.disk() == c.disk()) {

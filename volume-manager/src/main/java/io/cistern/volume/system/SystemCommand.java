@@ -63,7 +63,7 @@ public sealed interface SystemCommand {
 
     record DrainDisk(String request, String node, int disk) implements SystemCommand {}
 
-    /// BUSY while a replica is on it.
+    /// BUSY while a replica is on it, and for a node's first one.
     record RemoveDisk(String request, String node, int disk) implements SystemCommand {}
 
     /// @param places on distinct nodes; as many as voters. Outcome's value: the group's id

@@ -1,5 +1,6 @@
 package io.cistern.volume.system;
 
+import io.cistern.raft.Peer;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Outcome;
 import java.util.Collections;
@@ -16,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Invariants: names of volumes are unique among all phases; ids of volumes and groups and peer ids
 /// are never reused (`nextVolume`, `nextGroup` and [Node#nextGeneration] only grow); a group's
-/// voters sit on distinct nodes; every node and disk that a replica names exists.
+/// voters sit on distinct nodes; every node that a replica names exists, and so does its disk,
+/// unless the node is a witness: that has none, and its replicas name disk 0.
 ///
 /// @param version grows by one with every command that has an effect
 /// @param clusterId empty until the cluster is formed
@@ -84,6 +86,7 @@ public record SystemState(
     /// @param wire `host:port`; `raft` likewise
     /// @param nextGeneration of the next replica placed here
     /// @param nextDisk number of the next disk added here
+    /// @param disks none on a witness, else at least one
     public record Node(
             String name,
             String zone,
@@ -96,6 +99,12 @@ public record SystemState(
             long nextGeneration,
             int nextDisk,
             List<Disk> disks) {
+
+        /// Whether it holds no data: it votes in groups of two replicas, and may have a replica of
+        /// the system group.
+        public boolean witness() {
+            return disks.isEmpty();
+        }
 
         public Node withDraining(boolean on) {
             return new Node(
@@ -127,9 +136,21 @@ public record SystemState(
     /// @param sizeBytes most bytes to use, 0 for all there is
     public record Disk(int number, String path, long sizeBytes, boolean draining) {}
 
-    /// @param wanted how many voters it is to have
+    /// @param wanted how many replicas with data it is to have; where these are
+    ///   [#WITNESSED_REPLICAS], a witness votes as well
     /// @param ready false until every first replica has been opened once
     public record Group(long id, int wanted, boolean ready, List<Replica> replicas) {
+        public static final int WITNESSED_REPLICAS = 2;
+
+        /// How many voters it is to have.
+        public int wantedVoters() {
+            return wanted + wantedWitnesses();
+        }
+
+        public int wantedWitnesses() {
+            return id != 0 && wanted == WITNESSED_REPLICAS ? 1 : 0;
+        }
+
         Group withReplicas(List<Replica> changed) {
             return new Group(id, wanted, ready, List.copyOf(changed));
         }
@@ -146,10 +167,19 @@ public record SystemState(
         public List<Replica> voters() {
             return replicas.stream().filter(r -> r.role == Role.VOTER).toList();
         }
+
+        /// The voters but witnesses.
+        public List<Replica> dataVoters() {
+            return replicas.stream().filter(r -> r.role == Role.VOTER && !r.witness()).toList();
+        }
     }
 
-    /// @param peer node name, '.', generation
+    /// @param peer node name, '.', generation; that of a witness as [Peer#witnessId] says
     public record Replica(String peer, String node, int disk, Role role) {
+        public boolean witness() {
+            return Peer.isWitness(peer);
+        }
+
         Replica withRole(Role changed) {
             return new Replica(peer, node, disk, changed);
         }

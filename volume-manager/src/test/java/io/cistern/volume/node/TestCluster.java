@@ -73,15 +73,22 @@ final class TestCluster implements AutoCloseable {
     }
 
     NodeHost start(InitialNode me, Formation formation) {
+        return start(me, formation, false);
+    }
+
+    NodeHost start(InitialNode me, Formation formation, boolean witness) {
         NodeConfig config =
                 new NodeConfig(
                         me.name(),
                         me.zone(),
+                        witness,
                         List.of(new DiskSpec(home(me.name()), DISK_BYTES)),
                         me.wire(),
                         me.raft(),
                         me.api(),
-                        "127.0.0.1:" + (3260 + Integer.parseInt(me.name().substring(1))),
+                        witness
+                                ? null
+                                : "127.0.0.1:" + (3260 + Integer.parseInt(me.name().substring(1))),
                         null,
                         null,
                         formation,

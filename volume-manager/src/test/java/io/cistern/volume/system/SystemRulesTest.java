@@ -351,6 +351,67 @@ class SystemRulesTest {
         assertThat(state.targets().nextNumber()).isEqualTo(6);
     }
 
+    private static Node witness(String name) {
+        return node(name).withDisks(1, List.of());
+    }
+
+    @Test
+    void aWitnessVotesForTwoReplicasAndTakesNoOtherPart() {
+        SystemState state = apply(SystemState.EMPTY, form());
+        for (String name : List.of("w1", "w2")) {
+            state = apply(state, new SystemCommand.AddToken("t" + name, name, 1000, 0));
+            state = apply(state, new SystemCommand.JoinNode("j" + name, name, 1, witness(name)));
+        }
+        Place n0 = new Place("n0", 0);
+        Place n1 = new Place("n1", 0);
+        Place w1 = new Place("w1", 0);
+        Place w2 = new Place("w2", 0);
+        for (List<Place> places :
+                List.of(
+                        List.of(n0, n1),
+                        List.of(n0, w1),
+                        List.of(w1),
+                        List.of(n0, w1, w2),
+                        List.of(n0, n1, w1, w2),
+                        List.of(n0, n1, new Place("n2", 0), w1))) {
+            assertThat(refusal(state, new SystemCommand.CreateGroup("c" + places, places)))
+                    .isEqualTo(ErrorCode.INVALID);
+        }
+        state = apply(state, new SystemCommand.CreateGroup("g1", List.of(n0, n1, w1)));
+        state =
+                apply(
+                        state,
+                        new SystemCommand.CreateGroup("g2", List.of(n0, n1, new Place("n2", 0))));
+        SystemState.Group group = Objects.requireNonNull(state.groups().get(1L));
+        assertThat(group.wanted()).isEqualTo(2);
+        assertThat(group.wantedVoters()).isEqualTo(3);
+        assertThat(group.voters())
+                .extracting(SystemState.Replica::peer)
+                .containsExactly("n0.2", "n1.2", "w1.w1");
+        assertThat(group.dataVoters())
+                .extracting(SystemState.Replica::peer)
+                .containsExactly("n0.2", "n1.2");
+        assertThat(refusal(state, new SystemCommand.AddReplica("a", 2, w1)))
+                .as("a group of three has no witness")
+                .isEqualTo(ErrorCode.INVALID);
+        assertThat(refusal(state, new SystemCommand.AddDisk("d", "w1", "/d", 0)))
+                .isEqualTo(ErrorCode.INVALID);
+        // A second one takes the place of the first, and never votes beside it.
+        state = apply(state, new SystemCommand.AddReplica("b", 1, w2));
+        assertThat(refusal(state, new SystemCommand.PromoteReplica("p", 1, "w2.w1", null)))
+                .isEqualTo(ErrorCode.INVALID);
+        assertThat(refusal(state, new SystemCommand.PromoteReplica("q", 1, "w2.w1", "n0.2")))
+                .isEqualTo(ErrorCode.INVALID);
+        state = apply(state, new SystemCommand.PromoteReplica("r", 1, "w2.w1", "w1.w1"));
+        // Of the system group it holds all, as any node does.
+        state = apply(state, new SystemCommand.AddReplica("s", 0, w1));
+        SystemState.Replica system = Objects.requireNonNull(state.groups().get(0L)).replica("w1.2");
+        assertThat(system).isNotNull();
+        assertThat(system.witness()).isFalse();
+        byte[] checkpoint = SystemCodec.encode(new Checkpoint(new LogPosition(1, 1), state));
+        assertThat(SystemCodec.decodeCheckpoint(checkpoint, "it").state()).isEqualTo(state);
+    }
+
     @Test
     void secretsAreNotPrinted() {
         SystemCommand command = new SystemCommand.ExportVolume("e", 1, export(7));
