@@ -44,13 +44,7 @@ class VhostStopTest {
     @BeforeEach
     void loseTheMajority() throws IOException {
         socket = directory.resolve("v");
-        server =
-                VhostServer.open(
-                        new Target("v", device, false),
-                        socket,
-                        buffers,
-                        VhostServer.defaultPollNanos(),
-                        DRAIN_MS);
+        server = serve(DRAIN_MS);
         front = new FrontEnd(OPTIONS);
         byte[] ones = new byte[BLOCK];
         Arrays.fill(ones, (byte) 1);
@@ -65,6 +59,15 @@ class VhostStopTest {
             return one;
         });
         front.connect(socket);
+    }
+
+    private VhostServer serve(long drainMillis) {
+        return VhostServer.open(
+                new Target("v", device, false),
+                socket,
+                buffers,
+                VhostServer.defaultPollNanos(),
+                drainMillis);
     }
 
     @AfterEach
@@ -226,6 +229,9 @@ class VhostStopTest {
 
     @Test
     void aQemuThatIsKilledWhileItStopsFreesTheSocketForTheNext() throws Exception {
+        server.close();
+        server = serve(10L * WAIT_MS);
+        front.connect(socket);
         submitBoth();
         front.send(Request.GET_VRING_BASE, new Payload.RingState(0, 0));
         front.close();
