@@ -232,6 +232,11 @@ public final class SimDisk {
         }
     }
 
+    /// Whether no checkpoint is being written.
+    public boolean quiet() {
+        return checkpoints.isEmpty();
+    }
+
     /// Bytes of slots in use, counted anew: closes the stores, and opens the disk once more.
     public long recount() {
         Disk open = disk;
@@ -306,12 +311,24 @@ public final class SimDisk {
         public void close() {}
     }
 
+    /// There is nothing beyond the cap, so that whatever needs more than it should is found.
+    private void claim(Path path, long bytes) throws IOException {
+        long others = 0;
+        for (Map.Entry<String, Content> file : files.entrySet()) {
+            others += file.getKey().equals(path.toString()) ? 0 : file.getValue().bytes.length;
+        }
+        if (others + bytes > capacityBytes) {
+            throw new IOException(path + ": errno 28, No space left on device");
+        }
+    }
+
     private final class MemoryFiles implements DataFile.Factory {
         @Override
         public DataFile create(Path path, long bytes) throws IOException {
             if (troubles.failWrites) {
                 throw new IOException("create " + path + ": errno 5, Input/output error");
             }
+            claim(path, bytes);
             try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
                 file.setLength(bytes);
             }
@@ -340,6 +357,7 @@ public final class SimDisk {
             if (troubles.failWrites) {
                 throw new IOException("extend " + path + ": errno 5, Input/output error");
             }
+            claim(path, bytes);
             try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
                 file.setLength(bytes);
             }

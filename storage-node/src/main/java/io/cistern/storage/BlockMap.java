@@ -275,9 +275,10 @@ final class BlockMap {
     @SuppressWarnings("NonAtomicVolatileUpdate") // one writer at a time
     void thawed(Frozen frozen) {
         layers = new Layers(layers.dirty, null);
+        // In this order nobody sees a slot both held and free.
+        heldSlots -= frozen.freed.size();
         for (long slot : frozen.freed) {
             area.release(slot);
         }
-        heldSlots -= frozen.freed.size();
     }
 }

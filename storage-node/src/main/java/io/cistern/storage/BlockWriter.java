@@ -2,19 +2,24 @@ package io.cistern.storage;
 
 import io.cistern.block.BlockDevice;
 import io.cistern.storage.BlockMap.Entry;
+import io.cistern.storage.Resolved.Source;
 import java.nio.ByteBuffer;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// Applies writes and zeroes to a head. Called with the store's lock held.
 ///
-/// A granule the head's epoch owns is overwritten in place: the row in RocksDB then no longer
-/// matches the data, which only a crash shows, and the log behind the checkpoint puts right.
-/// Otherwise a new slot takes just the written blocks; the rest is read through to older rows.
+/// A granule the head owns is overwritten in place: the row in RocksDB then no longer matches the
+/// data, which only a crash shows, and the log behind the checkpoint puts right. Otherwise a new
+/// slot takes just the written blocks; the rest is read through to older rows.
 final class BlockWriter {
     private final BlockMap map;
+    private final Table table;
+    private final StoreState state;
 
-    BlockWriter(BlockMap map) {
+    BlockWriter(BlockMap map, Table table, StoreState state) {
         this.map = map;
+        this.table = table;
+        this.state = state;
     }
 
     void write(Branch branch, long offset, int[] crcs, ByteBuffer data, long index) {
@@ -43,7 +48,7 @@ final class BlockWriter {
         ReentrantLock lock = map.lock(granule);
         lock.lock();
         try {
-            Resolved before = map.head(branch, granule);
+            Resolved before = adopt(branch, granule, map.head(branch, granule));
             Row own = before.own(branch.id, epoch);
             long slot = own == null || !own.hasSlot() ? map.allocate(branch) : own.slot();
             map.area().write(slot, piece.from * BlockDevice.BLOCK_BYTES, data);
@@ -79,7 +84,7 @@ final class BlockWriter {
         ReentrantLock lock = map.lock(granule);
         lock.lock();
         try {
-            Resolved before = map.head(branch, granule);
+            Resolved before = adopt(branch, granule, map.head(branch, granule));
             Row own = before.own(branch.id, epoch);
             int below = below(branch, granule, before);
             if (own == null && (below & bits) == 0) {
@@ -106,6 +111,28 @@ final class BlockWriter {
         } finally {
             lock.unlock();
         }
+    }
+
+    /// Makes the newest row of the head's branch the head's own where no snapshot or clone tells
+    /// the two apart any more. Without that a write would leave it below another, and a discard
+    /// would only mask it, and nobody would look for such garbage before the next snapshot is
+    /// deleted.
+    private Resolved adopt(Branch branch, long granule, Resolved before) {
+        if (!before.adoptable(branch)) {
+            return before;
+        }
+        if (!state.rowsMayMove()) {
+            table.requestCollect(branch);
+            return before;
+        }
+        Source old = before.sources()[0];
+        map.delete(new RowKey(branch.id, granule, old.epoch()));
+        map.put(branch, new RowKey(branch.id, granule, branch.head), old.row());
+        Source[] sources = before.sources().clone();
+        sources[0] = new Source(branch.id, branch.head, old.row(), old.data(), old.zeroes());
+        Resolved adopted = new Resolved(sources);
+        map.publish(branch, granule, adopted);
+        return adopted;
     }
 
     private void drop(Branch branch, RowKey key) {

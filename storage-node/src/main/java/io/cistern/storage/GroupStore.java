@@ -43,6 +43,9 @@ final class GroupStore implements Store {
 
     static final long MOST_FILE_BYTES = 96L << 20;
 
+    /// Granules looked at for garbage on the way to one entry.
+    private static final int MOST_STEPS = 1 << 20;
+
     private final Disk disk;
     private final DiskThreads threads;
     private final long group;
@@ -76,7 +79,7 @@ final class GroupStore implements Store {
         this.mark = mark;
         this.state = new StoreState(group, parts.header);
         this.lock = state.lock;
-        BlockWriter writer = new BlockWriter(map);
+        BlockWriter writer = new BlockWriter(map, table, state);
         commands =
                 new Commands(
                         table, writer, new ShareCommands(files, writer), atomics, this::epochMoved);
@@ -144,6 +147,44 @@ final class GroupStore implements Store {
             return commands.apply(index, term, command);
         } finally {
             lock.unlock();
+        }
+    }
+
+    @Override
+    public void makeRoom(List<Command> commands) {
+        long slots = commands.stream().mapToLong(Slots::mostOf).sum();
+        giveBack(slots);
+        if (map.area().scarce(slots)) {
+            disk.stores().forEach(store -> store.giveBack(slots));
+        }
+    }
+
+    /// Collects garbage until the disk has `slots` free or there is no more.
+    private void giveBack(long slots) {
+        if (!map.area().scarce(slots)) {
+            return;
+        }
+        for (int i = 0; i < MOST_STEPS && map.freedSlots() < slots && collect(0); i++) {
+            // One granule at a time: no more than is needed.
+        }
+        CompletableFuture<LogPosition> running = checkpointer.running();
+        if (running != null) {
+            threads.await(running);
+        }
+        CompletableFuture<LogPosition> next = null;
+        lock.lock();
+        try {
+            if (map.freedSlots() > 0
+                    && state.betweenEntries()
+                    && !state.importing
+                    && !state.closed) {
+                next = checkpoint();
+            }
+        } finally {
+            lock.unlock();
+        }
+        if (next != null) {
+            threads.await(next);
         }
     }
 
@@ -421,8 +462,11 @@ final class GroupStore implements Store {
 
     @Override
     public Usage usage() {
-        return new Usage(
-                disk.capacityBytes(), disk.freeBytes(), usedBytes(), state.applied.index());
+        // While entries are applied, rather too little than too much for used and free together.
+        long index = state.applied.index();
+        long before = usedBytes();
+        long free = disk.freeBytes();
+        return new Usage(disk.capacityBytes(), free, Math.min(before, usedBytes()), index);
     }
 
     @Override
@@ -447,7 +491,14 @@ final class GroupStore implements Store {
 
     @Override
     public int slotsNeeded(long volume, long offset, long length) {
-        return inspector.slotsNeeded(headView(volume), offset, length);
+        known(volume);
+        lock.lock();
+        try {
+            Volume found = table.volumes.get(volume);
+            return found == null ? 0 : inspector.slotsNeeded(found.branch, offset, length);
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Override
@@ -515,9 +566,8 @@ final class GroupStore implements Store {
         lock.lock();
         try {
             boolean allowed =
-                    state.exports == 0
+                    state.rowsMayMove()
                             && !state.closed
-                            && !state.catchingUp()
                             && map.dirtyRows() < MOST_ROWS / 2
                             && files.dirtyBytes() < MOST_FILE_BYTES / 2;
             return allowed && collector.step(maxNanos);

@@ -300,16 +300,30 @@ final class Inspector {
         }
     }
 
-    /// Granules of the range for which `head`'s epoch has no slot.
-    int slotsNeeded(View head, long offset, long length) {
+    /// Granules of the range for which the branch's head has no slot of its own. Call with the
+    /// store's lock held.
+    int slotsNeeded(Branch branch, long offset, long length) {
         int needed = 0;
         long last = (offset + length - 1) / Slots.SLOT_BYTES;
         for (long granule = offset / Slots.SLOT_BYTES; granule <= last; granule++) {
-            Row own = map.get(new RowKey(head.branch(), granule, head.epoch()));
-            if (own == null || !own.hasSlot()) {
+            if (!ownsSlot(branch, granule)) {
                 needed++;
             }
         }
         return needed;
+    }
+
+    private boolean ownsSlot(Branch branch, long granule) {
+        ReentrantLock lock = map.lock(granule);
+        lock.lock();
+        try {
+            Resolved now = map.head(branch, granule);
+            Row own = now.own(branch.id, branch.head);
+            return own == null
+                    ? now.adoptable(branch) && now.sources()[0].row().hasSlot()
+                    : own.hasSlot();
+        } finally {
+            lock.unlock();
+        }
     }
 }

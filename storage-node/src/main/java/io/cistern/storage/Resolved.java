@@ -55,6 +55,17 @@ record Resolved(Source[] sources) {
         return first.branch == branch && first.epoch == epoch ? first.row : null;
     }
 
+    /// Whether the newest row is of an older epoch of this branch that nothing tells from its head.
+    boolean adoptable(Branch branch) {
+        if (sources.length == 0) {
+            return false;
+        }
+        Source first = sources[0];
+        return first.branch == branch.id
+                && first.epoch != branch.head
+                && branch.liveFrom(first.epoch) == branch.head;
+    }
+
     /// The source a block is read from, null where it reads as zeroes.
     @org.jspecify.annotations.Nullable
     Source of(int block) {

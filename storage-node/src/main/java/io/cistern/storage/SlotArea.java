@@ -19,6 +19,11 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Thread-safe. A failed write, sync or growth that cannot be refused any more halts.
 final class SlotArea implements AutoCloseable {
+    /// See [#allocate].
+    static final long BEYOND_BYTES = 1L << 30;
+
+    private static final int BEYOND_STEP = 16;
+
     private final DataFile.Factory files;
     private final Path directory;
     private final Halt halt;
@@ -118,9 +123,11 @@ final class SlotArea implements AutoCloseable {
         return true;
     }
 
-    /// Takes a free slot, growing if there is none. Halts where none can be had.
+    /// Takes a free slot, growing if there is none: at last beyond the cap and into the margin, up
+    /// to [#BEYOND_BYTES] or a quarter of the cap. That is not meant to be needed; but a replica
+    /// whose log needs it could not be started any more. Halts where none can be had.
     synchronized long allocate() {
-        if (free == 0 && !grow()) {
+        if (free == 0 && !grow() && !growBeyond()) {
             IOException cause = new IOException("no free slot in " + directory);
             halt.halt("disk full: space was not reserved before it was used", cause);
             throw new IllegalStateException(cause);
@@ -164,6 +171,19 @@ final class SlotArea implements AutoCloseable {
         free++;
     }
 
+    /// True where fewer than `slots` are free or can be added within the cap.
+    boolean scarce(long slots) {
+        synchronized (this) {
+            if (free >= slots) {
+                return false;
+            }
+        }
+        long more = growable();
+        synchronized (this) {
+            return free + more < slots;
+        }
+    }
+
     /// Whether an extent should be added soon.
     synchronized boolean wantsToGrow() {
         return !full && total < capSlots && free < Math.max(1, perExtent / 4);
@@ -202,6 +222,37 @@ final class SlotArea implements AutoCloseable {
         }
     }
 
+    /// Slots by which the area is larger than its cap.
+    synchronized long slotsBeyond() {
+        return Math.max(0, total - capSlots);
+    }
+
+    private boolean growBeyond() {
+        long most =
+                capSlots == Long.MAX_VALUE
+                        ? total + BEYOND_STEP
+                        : capSlots + Math.min(BEYOND_BYTES / Slots.SLOT_BYTES, capSlots / 4);
+        long inLast = total % perExtent;
+        long slots = Math.min(Math.min(BEYOND_STEP, most - total), perExtent - inLast);
+        if (slots <= 0) {
+            return false;
+        }
+        org.slf4j.LoggerFactory.getLogger(SlotArea.class)
+                .error("{} is full: taking {} slots more than it is given", directory, slots);
+        try {
+            if (inLast == 0) {
+                add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
+            } else {
+                extents[extents.length - 1].file.extend(
+                        inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+                added(slots);
+            }
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
     private DataFile create(Path path, long bytes) throws IOException {
         boolean interrupted = Thread.interrupted();
         try {
@@ -231,7 +282,7 @@ final class SlotArea implements AutoCloseable {
     long freeBytes() {
         long more = growable();
         synchronized (this) {
-            return (free + more) * Slots.SLOT_BYTES;
+            return Math.max(0, free + more - slotsBeyond()) * Slots.SLOT_BYTES;
         }
     }
 
@@ -239,7 +290,7 @@ final class SlotArea implements AutoCloseable {
     long capacityBytes() {
         long more = growable();
         synchronized (this) {
-            return (total + more) * Slots.SLOT_BYTES;
+            return (total + more - slotsBeyond()) * Slots.SLOT_BYTES;
         }
     }
 

@@ -18,6 +18,25 @@ public final class Slots {
 
     private Slots() {}
 
+    /// Slots that a command may take, if its granules own none.
+    static long mostOf(Command command) {
+        return switch (command) {
+            case Command.Write w -> touched(w.offset(), w.crcs().length);
+            case Command.FileChange c ->
+                    c.blocks().stream().mapToLong(b -> touched(b.offset(), b.crcs().length)).sum();
+            default -> 0;
+        };
+    }
+
+    private static long touched(long offset, int blocks) {
+        if (blocks == 0) {
+            return 0;
+        }
+        long first = offset / SLOT_BYTES;
+        long last = (offset + (long) blocks * BlockDevice.BLOCK_BYTES - 1) / SLOT_BYTES;
+        return last - first + 1;
+    }
+
     /// The bits of blocks `from` (inclusive) to `to` (exclusive) of a granule.
     static int bits(int from, int to) {
         return ((1 << to) - 1) & ~((1 << from) - 1);

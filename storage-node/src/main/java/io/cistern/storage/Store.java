@@ -35,6 +35,12 @@ public interface Store extends AutoCloseable {
 
     // ---- applying
 
+    /// Gets ready for an entry: where the disk has fewer slots free than its commands may take,
+    /// what was freed before is made usable first. A leader counts on what is free on each member;
+    /// but a replica that replays or catches up applies in a moment what took the others a while,
+    /// with checkpoints and garbage collection in between. Call between entries. Blocks.
+    void makeRoom(List<Command> commands);
+
     /// Applies one command of the entry at `index`. Deterministic: state, outcome and ids depend on
     /// the entries alone. A refused command has no effect but that its number counts as executed;
     /// UNAVAILABLE and LIMIT do not count, so that it may be sent again.

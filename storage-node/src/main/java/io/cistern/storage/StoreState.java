@@ -46,6 +46,12 @@ final class StoreState {
         return importing || applied.index() < readableFrom;
     }
 
+    /// Whether rows may come to stand under other keys: a copy that is being taken or completed
+    /// would miss them.
+    boolean rowsMayMove() {
+        return exports == 0 && !catchingUp();
+    }
+
     void checkReadable() {
         if (catchingUp()) {
             throw new CisternException(

@@ -140,4 +140,46 @@ class LineageTest {
         Filler.apply(store, new Command.DeleteSnapshot(Filler.VOLUME, "a"));
         assertThat(usedSlots()).isZero();
     }
+
+    @Test
+    void overwritesAfterTheLastSnapshotIsGoneTakeNoSlots() {
+        snapshot(Filler.VOLUME, "s");
+        Filler.apply(store, new Command.DeleteSnapshot(Filler.VOLUME, "s"));
+        rig.collectAll();
+        assertThat(store.slotsNeeded(Filler.VOLUME, 0, (long) GRANULES * Slots.SLOT_BYTES))
+                .isZero();
+        long attachment = Filler.attach(store, Filler.VOLUME).value();
+        for (int g = 0; g < GRANULES; g++) {
+            Filler.write(store, attachment, g * Slots.BLOCKS, 900 + g);
+        }
+        assertThat(usedSlots()).isEqualTo(GRANULES);
+        View head = store.headView(Filler.VOLUME);
+        assertThat(stamp(head, Slots.BLOCKS)).isEqualTo(901);
+    }
+
+    @Test
+    void aDiscardAfterTheLastSnapshotIsGoneFreesItsSlots() {
+        snapshot(Filler.VOLUME, "s");
+        Filler.apply(store, new Command.DeleteSnapshot(Filler.VOLUME, "s"));
+        rig.collectAll();
+        long attachment = Filler.attach(store, Filler.VOLUME).value();
+        Origin origin = new Origin(attachment, 1, 1);
+        long length = (long) GRANULES * Slots.SLOT_BYTES;
+        Filler.apply(store, new Command.Zero(Filler.VOLUME, origin, 0, length, true));
+        assertThat(usedSlots()).isZero();
+        assertThat(stamp(store.headView(Filler.VOLUME), Slots.BLOCKS)).isZero();
+    }
+
+    @Test
+    void whatASnapshotStillShowsIsNotOverwritten() {
+        snapshot(Filler.VOLUME, "a");
+        snapshot(Filler.VOLUME, "b");
+        Filler.apply(store, new Command.DeleteSnapshot(Filler.VOLUME, "b"));
+        rig.collectAll();
+        assertThat(store.slotsNeeded(Filler.VOLUME, 0, Slots.SLOT_BYTES)).isOne();
+        long attachment = Filler.attach(store, Filler.VOLUME).value();
+        Filler.write(store, attachment, 0, 900);
+        assertThat(usedSlots()).isEqualTo(GRANULES + 1);
+        assertThat(stamp(store.snapshotView(Filler.VOLUME, "a"), 0)).isEqualTo(1);
+    }
 }

@@ -274,6 +274,9 @@ class StoreModelTest {
                         List<RowKey> wanted = to.store.importPage(page);
                         for (int i = 0; i < wanted.size(); i += 256) {
                             List<RowKey> some = wanted.subList(i, Math.min(wanted.size(), i + 256));
+                            for (int k = random.nextInt(4); k > 0; k--) {
+                                step(false);
+                            }
                             to.store.importRows(export.rows(some));
                             newest = Math.max(newest, index);
                         }

@@ -106,9 +106,7 @@ public record Fault(long at, Kind kind, int node, long nanos) {
                                 : 20_000_000L + random.nextInt(1_500_000_000);
                 faults.add(new Fault((long) (random.nextDouble() * nanos), kind, node, length));
             }
-            // On so small a disk the reserve is less than what overwrites under way may newly take
-            // where a snapshot gets between them.
-            int snapshots = this == FULL ? 0 : random.nextInt(5);
+            int snapshots = random.nextInt(5);
             for (int i = 0; i < snapshots; i++) {
                 long at = (long) (random.nextDouble() * nanos);
                 faults.add(new Fault(at, Kind.SNAPSHOT, 0, 0));

@@ -210,13 +210,25 @@ public final class SimNet {
                         public void ok(ByteBuf... parts) {
                             once();
                             byte[] reply = bytes(parts);
-                            back(() -> done(answer, reply));
+                            leave(() -> done(answer, reply));
                         }
 
                         @Override
                         public void fail(CisternException failure) {
                             once();
-                            back(() -> failed(answer, failure));
+                            leave(() -> failed(answer, failure));
+                        }
+
+                        /// What a process says as it dies is not heard.
+                        private void leave(Runnable arrives) {
+                            if (service.machine.dead()) {
+                                sim.after(
+                                        caller,
+                                        RESET_NANOS,
+                                        () -> Channel.this.fail(answer, to + " is down"));
+                            } else {
+                                back(arrives);
+                            }
                         }
 
                         @Override

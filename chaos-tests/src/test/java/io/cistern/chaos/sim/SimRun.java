@@ -107,7 +107,7 @@ public final class SimRun {
         boolean full = plan.scenario == Fault.Scenario.FULL;
         SimCluster.Options options =
                 new SimCluster.Options(
-                        full ? 16L << 16 : 16L << 20,
+                        full ? 24L << 16 : 16L << 20,
                         shape.nextBoolean() ? 32 << 10 : 1 << 20,
                         shape.nextBoolean() ? 300_000 : 8_000_000,
                         shape.nextBoolean() ? 4 : 200,
@@ -325,6 +325,11 @@ public final class SimRun {
             return;
         }
         wrong.addAll(Checks.replicasEqual(digests));
+        if (!sim.run(
+                PROGRESS_NANOS, () -> cluster.nodes().stream().allMatch(n -> n.disk().quiet()))) {
+            wrong.add("checkpoints do not end");
+            return;
+        }
         for (SimCluster.Node node : cluster.nodes()) {
             Store store = node.store();
             if (store == null || node.open == null) {

@@ -10,6 +10,7 @@ import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Origin;
 import io.cistern.storage.Outcome;
 import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.Admissions.Admission;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
@@ -99,6 +100,11 @@ abstract class Change {
 
     /// What piece `k` may newly take, at most.
     abstract long allocates(int k);
+
+    /// Whether piece `k` may take slots from the granules that own them.
+    boolean disowns(int k) {
+        return false;
+    }
 
     /// First byte and length of piece `k`.
     abstract long pieceOffset(int k);
@@ -199,12 +205,23 @@ abstract class Change {
 
     private void propose(int k) {
         try {
-            Origin numbered = number(k);
-            long reserved = path.reserve(this, k);
-            propose(k, new Entry(new Encoded(piece(k, numbered)), reserved, 0));
+            path.admissions()
+                    .admit(path.demand(this, k), admitted -> propose(k, admitted), this::settle);
         } catch (RuntimeException e) {
             settle(e);
         }
+    }
+
+    private void propose(int k, Admission admitted) {
+        Entry entry;
+        try {
+            entry = new Entry(new Encoded(piece(k, number(k))), admitted, 0);
+        } catch (RuntimeException e) {
+            path.admissions().end(admitted);
+            settle(e);
+            return;
+        }
+        propose(k, entry);
     }
 
     /// A piece of the oldest open request lets the replicas forget the pieces before it that have
@@ -235,9 +252,9 @@ abstract class Change {
     }
 
     /// @param refusals how often the log's queue was full
-    private record Entry(RaftCommand command, long reserved, int refusals) {
+    private record Entry(RaftCommand command, Admission admitted, int refusals) {
         Entry again() {
-            return new Entry(command, reserved, refusals + 1);
+            return new Entry(command, admitted, refusals + 1);
         }
     }
 
@@ -259,9 +276,9 @@ abstract class Change {
                 .propose(entry.command)
                 .whenComplete((applied, failed) -> {
                     if (failed != null && full(failed) && entry.refusals < MAX_REFUSALS) {
-                        later(() -> propose(k, entry.again()), entry.reserved);
+                        later(() -> propose(k, entry.again()), entry.admitted);
                     } else {
-                        path.release(entry.reserved);
+                        path.end(entry.admitted, failed);
                         settle(k, applied, failed);
                     }
                 });
@@ -271,11 +288,11 @@ abstract class Change {
         return CisternException.of(failed).code() == ErrorCode.LIMIT;
     }
 
-    private void later(Runnable task, long reserved) {
+    private void later(Runnable task, Admission admitted) {
         try {
             path.parts().node().timer().schedule(task, REFUSED_WAIT_MS, TimeUnit.MILLISECONDS);
         } catch (RejectedExecutionException stopping) {
-            path.release(reserved);
+            path.admissions().end(admitted);
             settle(stopping);
         }
     }

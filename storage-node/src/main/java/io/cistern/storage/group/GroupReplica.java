@@ -5,6 +5,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice.SharedRecord;
 import io.cistern.raft.GroupId;
+import io.cistern.raft.RaftGroup;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Origin;
@@ -151,8 +152,7 @@ public final class GroupReplica implements VolumeGroup {
             long volume = subject(command);
             ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
             CommandCodec.encode(command, entry);
-            return parts.raft()
-                    .propose(entry.flip())
+            return proposed(command, entry.flip())
                     .thenApply(applied -> {
                         Outcome outcome = (Outcome) Objects.requireNonNull(applied.result());
                         VolumeStateMachine.accepted(outcome);
@@ -163,6 +163,25 @@ public final class GroupReplica implements VolumeGroup {
         } catch (CisternException refused) {
             return CompletableFuture.failedFuture(refused);
         }
+    }
+
+    private CompletableFuture<RaftGroup.Applied> proposed(Command command, ByteBuffer entry) {
+        CompletableFuture<RaftGroup.Applied> done = new CompletableFuture<>();
+        writes.admissions()
+                .admit(
+                        command,
+                        admitted ->
+                                parts.raft()
+                                        .propose(entry)
+                                        .whenComplete((applied, failed) -> {
+                                            writes.end(admitted, failed);
+                                            if (failed == null) {
+                                                done.complete(applied);
+                                            } else {
+                                                done.completeExceptionally(failed);
+                                            }
+                                        }));
+        return done;
     }
 
     private static Command numbered(Command command) {

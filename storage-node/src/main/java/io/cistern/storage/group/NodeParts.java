@@ -38,6 +38,15 @@ final class NodeParts implements AutoCloseable {
         return threads.workers();
     }
 
+    /// Runs a task on a worker, or here where they have no room for it.
+    void work(Runnable task) {
+        try {
+            threads.workers().execute(task);
+        } catch (RejectedExecutionException full) {
+            task.run();
+        }
+    }
+
     Executor menders() {
         return threads.menders();
     }

@@ -124,7 +124,7 @@ final class Replica implements VolumeStateMachine.Listener {
         ReadPath reads = new ReadPath(parts, repair);
         SpaceGuard guard = new SpaceGuard();
         guard.update(store.usage());
-        WritePath writes = new WritePath(parts, reads, guard);
+        WritePath writes = new WritePath(parts, reads, new Admissions(parts, guard));
         running.complete(
                 new Running(
                         parts,

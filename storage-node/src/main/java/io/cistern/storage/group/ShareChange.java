@@ -12,6 +12,8 @@ import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Origin;
 import io.cistern.storage.Outcome;
 import io.cistern.storage.Slots;
+import io.cistern.storage.group.Admissions.Admission;
+import io.cistern.storage.group.Admissions.Demand;
 import io.cistern.storage.group.VolumeGroup.FileReceipt;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import java.nio.ByteBuffer;
@@ -119,25 +121,42 @@ final class ShareChange {
         try {
             Command command =
                     new Command.FileChange(volume, origin, evaluatedTerm, request, blocks);
-            long reserved = reserve(blocks);
             ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
             CommandCodec.encode(command, entry);
-            propose(entry.flip(), reserved, 0);
+            entry.flip();
+            service.writes()
+                    .admissions()
+                    .admit(demand(blocks), admitted -> propose(entry, admitted, 0), this::end);
         } catch (RuntimeException e) {
             end(e);
         }
     }
 
-    /// Sets aside what the blocks may newly take.
-    private long reserve(List<Blocks> blocks) {
-        long most = 0;
-        for (Blocks b : blocks) {
-            most += WritePath.slotBytes(b.offset(), b.end() - b.offset());
-        }
-        long used = service.parts().store().usage().usedBytes();
-        if (most == 0 || service.space().reserve(most, used)) {
-            return most;
-        }
+    /// Whatever is no plain write may give slots up, and is taken to.
+    private Demand demand(List<Blocks> blocks) {
+        return new Demand() {
+            @Override
+            public boolean disowns() {
+                return !(op instanceof FileOp.Write);
+            }
+
+            @Override
+            public long most() {
+                long most = 0;
+                for (Blocks b : blocks) {
+                    most += WritePath.slotBytes(b.offset(), b.end() - b.offset());
+                }
+                return most;
+            }
+
+            @Override
+            public long exact() {
+                return unowned(blocks);
+            }
+        };
+    }
+
+    private long unowned(List<Blocks> blocks) {
         long exact = 0;
         for (Blocks b : blocks) {
             Preparation where = new Preparation(service.parts().store().share(volume));
@@ -151,15 +170,10 @@ final class ShareChange {
                                 * Slots.SLOT_BYTES;
             }
         }
-        if (exact == 0 || service.space().reserve(exact, used)) {
-            return exact;
-        }
-        throw new CisternException(
-                ErrorCode.NO_SPACE,
-                "no space for new data in group " + service.parts().raft().id());
+        return exact;
     }
 
-    private void propose(ByteBuffer entry, long reserved, int refusals) {
+    private void propose(ByteBuffer entry, Admission admitted, int refusals) {
         service.parts()
                 .raft()
                 .propose(entry)
@@ -167,25 +181,25 @@ final class ShareChange {
                     boolean full =
                             failed != null && CisternException.of(failed).code() == ErrorCode.LIMIT;
                     if (full && refusals < MAX_REFUSALS) {
-                        later(entry, reserved, refusals + 1);
+                        later(entry, admitted, refusals + 1);
                     } else {
-                        service.writes().release(reserved);
+                        service.writes().end(admitted, failed);
                         settle(applied, failed);
                     }
                 });
     }
 
-    private void later(ByteBuffer entry, long reserved, int refusals) {
+    private void later(ByteBuffer entry, Admission admitted, int refusals) {
         try {
             service.parts()
                     .node()
                     .timer()
                     .schedule(
-                            () -> propose(entry, reserved, refusals),
+                            () -> propose(entry, admitted, refusals),
                             REFUSED_WAIT_MS,
                             TimeUnit.MILLISECONDS);
         } catch (RejectedExecutionException stopping) {
-            service.writes().release(reserved);
+            service.writes().admissions().end(admitted);
             end(stopping);
         }
     }

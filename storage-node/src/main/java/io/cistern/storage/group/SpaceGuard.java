@@ -64,7 +64,9 @@ final class SpaceGuard {
         }
         long least = remaining(own, 0);
         for (Usage member : reports.values()) {
-            long taken = own.usedBytes() - usedAt(member.appliedIndex());
+            // A member with less garbage than this replica had then has less to give back, too.
+            long then = Math.min(usedAt(member.appliedIndex()), member.usedBytes());
+            long taken = own.usedBytes() - then;
             least = Math.min(least, remaining(member, Math.max(0, taken)));
         }
         headroom = new Headroom(least, own.usedBytes());

@@ -99,13 +99,18 @@ final class VolumeStateMachine implements StateMachine {
     @Override
     public List<@Nullable Object> apply(LogPosition position, List<ByteBuffer> commands) {
         begunIndex = position.index();
-        List<@Nullable Object> outcomes = new ArrayList<>(commands.size());
         long bytes = logBytes;
+        List<Command> decoded = new ArrayList<>(commands.size());
         for (ByteBuffer command : commands) {
             bytes += command.remaining();
-            outcomes.add(apply(position, CommandCodec.decode(command)));
+            decoded.add(CommandCodec.decode(command));
         }
         logBytes = bytes;
+        store.makeRoom(decoded);
+        List<@Nullable Object> outcomes = new ArrayList<>(commands.size());
+        for (Command command : decoded) {
+            outcomes.add(apply(position, command));
+        }
         finish(position);
         return outcomes;
     }

@@ -3,7 +3,6 @@ package io.cistern.storage.group;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
-import io.cistern.block.Size;
 import io.cistern.storage.Command;
 import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Origin;
@@ -31,13 +30,13 @@ final class WritePath {
 
     private final ReplicaParts parts;
     private final ReadPath reads;
-    private final SpaceGuard space;
+    private final Admissions admissions;
     private final Map<Long, BlockLocks> locks = new ConcurrentHashMap<>();
 
-    WritePath(ReplicaParts parts, ReadPath reads, SpaceGuard space) {
+    WritePath(ReplicaParts parts, ReadPath reads, Admissions admissions) {
         this.parts = parts;
         this.reads = reads;
-        this.space = space;
+        this.admissions = admissions;
     }
 
     ReplicaParts parts() {
@@ -153,44 +152,42 @@ final class WritePath {
         return parts.machine().visibleIndex();
     }
 
-    /// Sets aside what piece `k` may newly take.
-    ///
-    /// @return what to give back with [#release]
-    /// @throws CisternException NO_SPACE
-    long reserve(Change change, int k) {
-        long most = change.allocates(k);
-        if (most == 0) {
-            return 0;
-        }
-        long used = parts.store().usedBytes();
-        if (space.reserve(most, used)) {
-            return most;
-        }
-        long exact =
-                (long)
+    Admissions admissions() {
+        return admissions;
+    }
+
+    /// What piece `k` needs.
+    Admissions.Demand demand(Change change, int k) {
+        return new Admissions.Demand() {
+            @Override
+            public boolean disowns() {
+                return change.disowns(k);
+            }
+
+            @Override
+            public long most() {
+                return change.allocates(k);
+            }
+
+            @Override
+            public long exact() {
+                return (long)
                                 parts.store()
                                         .slotsNeeded(
                                                 change.volume,
                                                 change.pieceOffset(k),
                                                 change.pieceLength(k))
                         * Slots.SLOT_BYTES;
-        if (exact == 0 || space.reserve(exact, used)) {
-            return exact;
-        }
-        throw new CisternException(
-                ErrorCode.NO_SPACE,
-                "no space for new data in group "
-                        + parts.raft().id()
-                        + ": "
-                        + Size.format(Math.max(0, space.available(used)))
-                        + " left above the reserve of "
-                        + SpaceGuard.RESERVE_PERCENT
-                        + " %; delete snapshots or volumes, or add disks");
+            }
+        };
     }
 
-    void release(long reserved) {
-        if (reserved > 0) {
-            space.release(reserved);
+    /// Gives back what was admitted, once the change is applied or can take effect no more.
+    void end(Admissions.Admission admission, @Nullable Throwable failed) {
+        if (failed != null && CisternException.of(failed).code() == ErrorCode.UNAVAILABLE) {
+            afterAllInFlight(parts.raft().leadership().term(), () -> admissions.end(admission));
+        } else {
+            admissions.end(admission);
         }
     }
 
@@ -203,11 +200,7 @@ final class WritePath {
 
     /// Goes on with a request of several pieces, away from the apply thread.
     void continueLater(Runnable pump) {
-        try {
-            parts.node().workers().execute(pump);
-        } catch (RejectedExecutionException full) {
-            pump.run();
-        }
+        parts.node().work(pump);
     }
 
     /// Runs `task` once nothing that was proposed before, in `term`, can take effect any more: when

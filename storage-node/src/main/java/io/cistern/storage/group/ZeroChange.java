@@ -55,6 +55,11 @@ final class ZeroChange extends Change {
     }
 
     @Override
+    boolean disowns(int k) {
+        return k >= edges && unmap;
+    }
+
+    @Override
     long allocates(int k) {
         return k < edges ? WritePath.slotBytes(pieceOffset(k), pieceLength(k)) : 0;
     }

@@ -44,6 +44,17 @@ class SpaceGuardTest {
     }
 
     @Test
+    void garbageThatOnlyTheLeaderHadIsNoSpaceOfTheOthers() {
+        SpaceGuard guard = new SpaceGuard();
+        guard.update(usage(3_000, 10));
+        guard.report("b", new Usage(DISK, 1_500, 1_000, 10));
+        guard.update(usage(1_000, 11));
+        // The leader has collected 2,000 and taken 1,200; b had nothing to collect.
+        guard.update(usage(2_200, 12));
+        assertThat(guard.available(2_200)).isEqualTo(1_500 - 1_200 - 500);
+    }
+
+    @Test
     void theSmallestMemberDecidesAndSilentOnesStillCount() {
         SpaceGuard guard = new SpaceGuard();
         guard.report("b", new Usage(2_000, 300, 1_700, 10));

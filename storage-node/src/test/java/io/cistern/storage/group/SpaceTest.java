@@ -7,9 +7,15 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Origin;
+import io.cistern.storage.group.VolumeGroup.Receipt;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -101,6 +107,47 @@ class SpaceTest {
                 });
         client.execute(new Command.CreateVolume(2, STEP, Command.Limits.NONE, 1));
         client.execute(new Command.DeleteVolume(2));
+    }
+
+    @Test
+    void snapshotsAmongOverwritesTakeNoSlotThatWasNotReserved() {
+        AtomicLong offset = new AtomicLong();
+        cluster.await(
+                "a pool that is filled to its reserve",
+                () -> offset.addAndGet(fill(offset.get())) >= CAPACITY * 85 / 100);
+        long granules = Math.min(offset.get() / STEP * (STEP / GRANULE), 400);
+        // More overwrites under way than the reserve has slots, and snapshots between them.
+        for (int round = 0; round < 4; round++) {
+            List<CompletableFuture<Receipt>> writes = new ArrayList<>();
+            List<Origin> origins = new ArrayList<>();
+            VolumeGroup group = client.at(cluster.leader());
+            CompletableFuture<Receipt> snapshot = new CompletableFuture<>();
+            for (int i = 0; i < granules; i++) {
+                Origin origin = client.begin();
+                origins.add(origin);
+                writes.add(
+                        group.write(
+                                1, origin, (long) i * GRANULE, ByteBuffer.wrap(new byte[4096])));
+                if (i == granules / 8) {
+                    Command.CreateSnapshots.Target target =
+                            new Command.CreateSnapshots.Target(1, "s" + round);
+                    snapshot = group.execute(new Command.CreateSnapshots(List.of(target), 1));
+                }
+            }
+            for (CompletableFuture<Receipt> write : writes) {
+                assertThat(write.handle((ok, failed) -> failed == null ? null : code(failed)))
+                        .succeedsWithin(30, TimeUnit.SECONDS)
+                        .isIn(null, ErrorCode.NO_SPACE);
+            }
+            assertThat(snapshot).succeedsWithin(30, TimeUnit.SECONDS);
+            origins.forEach(client::end);
+            assertThat(cluster.halts).isEmpty();
+            client.execute(new Command.DeleteSnapshot(1, "s" + round));
+        }
+    }
+
+    private static ErrorCode code(Throwable failed) {
+        return CisternException.of(failed).code();
     }
 
     @Test
