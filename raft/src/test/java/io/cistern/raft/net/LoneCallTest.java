@@ -21,6 +21,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -35,10 +36,13 @@ class LoneCallTest {
     private static final int HOLD = 2;
     private static final int NOTE = 4;
     private static final int THREADS = 3;
+    private static final int RESETS = 60;
+    private static final int ANSWERS = 800;
 
     private final RpcLoops serverLoops = new RpcLoops("test-server", 1);
     private final RpcLoops clientLoops = new RpcLoops("test-client", 1);
     private final LinkedBlockingQueue<Responder> held = new LinkedBlockingQueue<>();
+    private final AtomicInteger answered = new AtomicInteger();
     private final Queue<Integer> noted = new ConcurrentLinkedQueue<>();
     private final RpcServer server =
             new RpcServer(identity("server"), RpcLimits.DEFAULT, null, serverLoops);
@@ -201,22 +205,22 @@ class LoneCallTest {
     /// is always the right one, and nothing stays in flight.
     @Test
     void callersAndResetsRace() throws Exception {
-        List<CompletableFuture<Integer>> callers = new ArrayList<>();
+        List<CompletableFuture<Void>> callers = new ArrayList<>();
         for (int t = 0; t < THREADS; t++) {
             Random random = new Random(t);
-            callers.add(CompletableFuture.supplyAsync(() -> callAgainAndAgain(random)));
+            callers.add(CompletableFuture.runAsync(() -> callAgainAndAgain(random)));
         }
         CompletableFuture<Void> all =
                 CompletableFuture.allOf(callers.toArray(CompletableFuture[]::new));
-        while (!all.isDone()) {
+        for (int i = 0; i < RESETS && !all.isDone(); i++) {
+            int seen = answered.get();
+            Awaitility.await()
+                    .pollDelay(Duration.ZERO)
+                    .pollInterval(Duration.ofMillis(1))
+                    .until(() -> all.isDone() || answered.get() > seen + THREADS);
             connection.reset();
-            Thread.sleep(2);
         }
-        int answered = 0;
-        for (CompletableFuture<Integer> caller : callers) {
-            answered += caller.get();
-        }
-        assertThat(answered).isPositive();
+        all.get(40, TimeUnit.SECONDS);
         // The last reset has been carried out before, and the pause after a failed try is over.
         connection.loop().submit(() -> {}).get(20, TimeUnit.SECONDS);
         Awaitility.await()
@@ -237,20 +241,19 @@ class LoneCallTest {
         }
     }
 
-    private int callAgainAndAgain(Random random) {
-        int answered = 0;
-        for (int i = 0; i < 2_000; i++) {
+    private void callAgainAndAgain(Random random) {
+        for (int i = 0; i < ANSWERS; ) {
             byte[] bytes = new byte[random.nextInt(20) == 0 ? 100_000 : 1 + random.nextInt(3_000)];
             random.nextBytes(bytes);
             try {
                 echo(bytes);
-                answered++;
+                answered.incrementAndGet();
+                i++;
             } catch (ExecutionException lost) {
                 assertThat(CisternException.of(lost).code()).isEqualTo(ErrorCode.UNAVAILABLE);
             } catch (Exception e) {
                 throw new IllegalStateException(e);
             }
         }
-        return answered;
     }
 }
