@@ -6,7 +6,7 @@
 #   THREADS=1    CPU ticks and context switches of each thread of the driver over the volume runs
 #
 # memory: over a device in memory, each server a process of its own. volume: three node processes and one driver with a volume on
-# each transport, filled with data. One queue; vhost-user is driven by a front end in Java that plays QEMU and guest, NBD by fio.
+# each transport, both led by the same node, filled with data. One queue; vhost-user is driven by a front end in Java that plays QEMU and guest, NBD by fio.
 # "server CPU" is that of the driver's process for each request. Needs fio, jq and the modules compiled (mvn test-compile).
 # Ends what it started.
 set -uo pipefail
@@ -38,7 +38,13 @@ for what in "$@"; do
     memory) bench "$SECS" ;;
     volume)
         up_cistern || exit 1
-        cistern volume create fast "${SIZE}GiB" >/dev/null && cistern attach fast --transport vhost-user --socket "$work/fast.sock" >/dev/null || exit 1
+        # Both volumes in one group: one node leads both.
+        group=$(cistern volume show bench -o json | jq -r .group)
+        for try in 1 2 3 4 5 6 7 8; do
+            cistern volume create "fast$try" "${SIZE}GiB" >/dev/null || exit 1
+            [ "$(cistern volume show "fast$try" -o json | jq -r .group)" = "$group" ] && break
+        done
+        cistern attach "fast$try" --transport vhost-user --socket "$work/fast.sock" >/dev/null || exit 1
         # shellcheck disable=SC2046
         fio --name=fill --rw=write --bs=1m --iodepth=8 --size=512m $(fio_cistern) >/dev/null 2>&1
         driver=$(pgrep -f "driver --home $cistern_home" | while read -r p; do [[ $(readlink "/proc/$p/exe") == */java ]] && echo "$p"; done)

@@ -10,8 +10,9 @@ import org.jspecify.annotations.Nullable;
 /// @param id never reused
 /// @param group "g1"
 /// @param leader the node that leads its group, null while there is none
-/// @param usedBytes what its head and snapshots occupy once (not times replicas); -1 where it was
-///   not asked for: only [ClusterAdmin#volume] fills it
+/// @param usedBytes what its head and snapshots occupy once (not times replicas), without what they
+///   share with the snapshot it was cloned from; -1 where it is not known: only
+///   [ClusterAdmin#volume] and [ClusterAdmin#volumes] ask for it
 /// @param parent `volume@snapshot` it was cloned from, null if none
 /// @param snapshots number of snapshots
 public record VolumeInfo(

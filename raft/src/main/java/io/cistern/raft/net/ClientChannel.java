@@ -10,7 +10,6 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
-import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.handler.codec.DecoderException;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
@@ -26,6 +25,7 @@ final class ClientChannel extends ChannelInboundHandlerAdapter {
     private final RpcConnection owner;
     private final RpcClient client;
     private final EventLoop loop;
+    private final WriteTurn turn = new WriteTurn();
     private @Nullable Channel channel;
     private @Nullable Future<?> handshakeTimer;
     private String where = "";
@@ -44,6 +44,17 @@ final class ClientChannel extends ChannelInboundHandlerAdapter {
             throw new IllegalStateException("not connected");
         }
         return channel;
+    }
+
+    /// Who may write to the channel once it is open.
+    WriteTurn turn() {
+        return turn;
+    }
+
+    /// The channel, where threads may write to it by themselves: bytes go to the socket as they
+    /// are.
+    @Nullable DirectSocketChannel direct() {
+        return client.ssl() == null && channel instanceof DirectSocketChannel d ? d : null;
     }
 
     void connect(InetSocketAddress address) {
@@ -84,7 +95,7 @@ final class ClientChannel extends ChannelInboundHandlerAdapter {
         ChannelFuture connecting =
                 new Bootstrap()
                         .group(loop)
-                        .channel(NioSocketChannel.class)
+                        .channelFactory(DirectSocketChannel::new)
                         .option(ChannelOption.TCP_NODELAY, true)
                         .option(
                                 ChannelOption.CONNECT_TIMEOUT_MILLIS,

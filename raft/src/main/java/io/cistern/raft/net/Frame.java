@@ -7,6 +7,9 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufUtil;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 
@@ -77,6 +80,30 @@ sealed interface Frame {
         void release() {
             head.release();
             Frame.release(parts);
+        }
+
+        /// All of it, in the order in which it is written. The buffers' indexes stay as they are.
+        ByteBuffer[] buffers() {
+            List<ByteBuffer> all = new ArrayList<>(1 + parts.length);
+            all.add(head.nioBuffer());
+            for (ByteBuf part : parts) {
+                all.addAll(Arrays.asList(part.nioBuffers()));
+            }
+            return all.toArray(ByteBuffer[]::new);
+        }
+
+        /// Leaves out the first bytes, at most as many as there are.
+        void skip(int count) {
+            int left = skip(head, count);
+            for (ByteBuf part : parts) {
+                left = skip(part, left);
+            }
+        }
+
+        private static int skip(ByteBuf part, int count) {
+            int n = Math.min(part.readableBytes(), count);
+            part.skipBytes(n);
+            return count - n;
         }
     }
 

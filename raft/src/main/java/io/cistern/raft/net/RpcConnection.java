@@ -10,6 +10,7 @@ import io.netty.channel.EventLoop;
 import io.netty.util.collection.LongObjectHashMap;
 import io.netty.util.collection.LongObjectMap;
 import io.netty.util.concurrent.Future;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -24,10 +25,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /// A pipelined connection to one server. Calls may be made from any thread; those of one thread
 /// reach the server's handlers in their order, as long as the connection lasts.
+///
+/// A call made while no other is in flight is written to the socket by the thread that makes it: to
+/// wake the event loop for it would cost more than the call, and there is nothing to gather. All
+/// others queue for the loop, which writes what has come together with one flush.
 ///
 /// ```
 /// IDLE --first call--> CONNECTING --handshake done--> OPEN
@@ -59,6 +65,18 @@ public final class RpcConnection implements RpcChannel {
     private final AtomicLong inFlightBytes = new AtomicLong();
     private final AtomicLong correlations = new AtomicLong();
 
+    /// The channel that a lone call may be written to; null while there is none.
+    private volatile @Nullable ClientChannel direct;
+
+    /// The call that was written by its own thread and is not answered. There is one at most: it
+    /// began when no other was in flight. Whoever takes it from here completes it.
+    private final AtomicReference<@Nullable Call> alone = new AtomicReference<>();
+
+    /// True while the timer runs; it fires no later than at [#timerAtNanos].
+    private volatile boolean armed;
+
+    private volatile long timerAtNanos;
+
     // Below: event loop only.
     private State state = State.IDLE;
     private @Nullable ClientChannel current;
@@ -71,7 +89,6 @@ public final class RpcConnection implements RpcChannel {
     private long retryAtNanos = System.nanoTime();
     private CisternException lastFailure = new CisternException(ErrorCode.UNAVAILABLE, "");
     private @Nullable Future<?> timer;
-    private long timerAtNanos;
 
     RpcConnection(RpcClient client, InetSocketAddress address, EventLoop loop) {
         this.client = client;
@@ -113,6 +130,9 @@ public final class RpcConnection implements RpcChannel {
             released(payload);
             return CompletableFuture.failedFuture(tooLong);
         }
+        if (count == 1 && sendAlone(call)) {
+            return call.future;
+        }
         submitted.add(call);
         if (scheduled.compareAndSet(false, true) && !execute(this::drain)) {
             for (Call c = submitted.poll(); c != null; c = submitted.poll()) {
@@ -147,32 +167,126 @@ public final class RpcConnection implements RpcChannel {
         }
     }
 
-    /// Everything submitted since the last tick, with one flush.
-    private void drain() {
-        scheduled.set(false);
-        boolean flush = false;
-        for (Call call = submitted.poll(); call != null; call = submitted.poll()) {
-            flush |= start(call);
+    // ---- a call that is alone
+
+    /// Writes a call that began while no other was in flight. By the thread that makes it.
+    ///
+    /// @return false where it has to be queued
+    private boolean sendAlone(Call call) {
+        ClientChannel open = direct;
+        Frame.Encoded frame = call.frame;
+        if (open == null
+                || frame == null
+                || frame.bytes() > limits.maxOutboundBytes()
+                || loop.inEventLoop()
+                || !open.turn().tryTake()) {
+            return false;
         }
-        if (flush && current != null) {
-            current.channel().flush();
+        call.frame = null;
+        alone.set(call);
+        // Either this thread sees that the channel is gone, or whoever drops it sees the call.
+        long written = direct == open ? writeNow(open, frame) : -1;
+        if (written == frame.bytes()) {
+            frame.release();
+            giveBack(open);
+        } else if (written >= 0) {
+            finishWriting(open, frame, (int) written);
+        } else if (alone.compareAndSet(call, null)) {
+            call.frame = frame;
+            giveBack(open);
+            return false;
+        } else {
+            frame.release();
+            giveBack(open);
+            return true;
+        }
+        // Either this thread sees that the timer has fired, or the timer sees the call.
+        if (!armed || timerAtNanos - call.deadlineNanos > 0) {
+            execute(() -> arm(call.deadlineNanos));
+        }
+        return true;
+    }
+
+    /// @return bytes written; -1 where the connection is closed or broken, which the loop finds out
+    ///   by itself
+    private static long writeNow(ClientChannel open, Frame.Encoded frame) {
+        DirectSocketChannel socket = open.direct();
+        if (socket == null) {
+            return -1;
+        }
+        try {
+            return socket.writeNow(frame.buffers());
+        } catch (IOException broken) {
+            return -1;
         }
     }
 
-    /// True if it wrote.
-    private boolean start(Call call) {
+    private void giveBack(ClientChannel open) {
+        if (open.turn().giveBack()) {
+            execute(this::drain);
+        }
+    }
+
+    /// Lets the loop write what the socket did not take. Nobody else writes before.
+    private void finishWriting(ClientChannel open, Frame.Encoded frame, int written) {
+        boolean handed =
+                execute(() -> {
+                    open.turn().handedToLoop();
+                    if (open == current) {
+                        frame.skip(written);
+                        Outbound.write(open.channel(), frame);
+                        flush(open);
+                    } else {
+                        frame.release();
+                        open.turn().loopIsDone();
+                    }
+                    drain();
+                });
+        if (!handed) {
+            frame.release();
+        }
+    }
+
+    // ---- calls that queue
+
+    /// Everything submitted since the last tick, with one flush.
+    private void drain() {
+        ClientChannel open = state == State.OPEN ? current : null;
+        if (open != null && !open.turn().takeForLoop()) {
+            // Whoever writes a call by itself now has this run again.
+            return;
+        }
+        scheduled.set(false);
+        for (Call call = submitted.poll(); call != null; call = submitted.poll()) {
+            start(call);
+        }
+        if (open != null) {
+            flush(open);
+        }
+    }
+
+    /// With the turn to write, which is given up where the socket takes all.
+    private static void flush(ClientChannel open) {
+        open.channel().flush();
+        if (Outbound.waitingBytes(open.channel()) == 0) {
+            open.turn().loopIsDone();
+        }
+    }
+
+    private void start(Call call) {
         if (state == State.CLOSED) {
             fail(call, ErrorCode.UNAVAILABLE, "the connection to " + address + " was closed");
-            return false;
+            return;
         }
         if (state == State.IDLE && System.nanoTime() - retryAtNanos < 0) {
             fail(call, lastFailure.code(), String.valueOf(lastFailure.getMessage()));
-            return false;
+            return;
         }
         pending.put(call.id, call);
         arm(call.deadlineNanos);
         if (state == State.OPEN && current != null) {
-            return write(current.channel(), call);
+            write(current.channel(), call);
+            return;
         }
         waiting.add(call);
         if (state == State.IDLE) {
@@ -180,22 +294,20 @@ public final class RpcConnection implements RpcChannel {
             current = new ClientChannel(this, client, loop);
             current.connect(address);
         }
-        return false;
     }
 
-    private boolean write(Channel channel, Call call) {
+    private void write(Channel channel, Call call) {
         Frame.Encoded frame = call.frame;
         if (frame == null) {
-            return false;
+            return;
         }
         if (Outbound.waitingBytes(channel) + frame.bytes() > limits.maxOutboundBytes()) {
             pending.remove(call.id);
             fail(call, ErrorCode.LIMIT, address + " does not take what waits for it");
-            return false;
+            return;
         }
         call.frame = null;
         Outbound.write(channel, frame);
-        return true;
     }
 
     // ---- from ClientChannel, on the event loop
@@ -206,14 +318,16 @@ public final class RpcConnection implements RpcChannel {
         }
         state = State.OPEN;
         backoffNanos = 0;
+        channel.turn().takeForLoop();
         for (Call call = waiting.poll(); call != null; call = waiting.poll()) {
             write(channel.channel(), call);
         }
-        channel.channel().flush();
+        flush(channel);
+        direct = channel.direct() == null ? null : channel;
     }
 
     void answer(ClientChannel channel, Frame.Message message) {
-        Call call = channel == current ? pending.remove(message.correlation()) : null;
+        Call call = channel == current ? asked(message.correlation()) : null;
         if (call == null) {
             message.payload().release();
         } else if (message.kind() == Frame.ERROR) {
@@ -229,10 +343,19 @@ public final class RpcConnection implements RpcChannel {
         }
     }
 
+    private @Nullable Call asked(long correlation) {
+        Call lone = alone.get();
+        if (lone != null && lone.id == correlation) {
+            return alone.compareAndSet(lone, null) ? lone : null;
+        }
+        return pending.remove(correlation);
+    }
+
     void lost(ClientChannel channel, CisternException reason) {
         if (channel != current) {
             return;
         }
+        direct = null;
         current = null;
         if (state != State.CLOSED) {
             boolean wasOpen = state == State.OPEN;
@@ -249,6 +372,10 @@ public final class RpcConnection implements RpcChannel {
 
     private void failAll(ErrorCode code, String message) {
         List<Call> calls = new ArrayList<>(pending.values());
+        Call lone = alone.getAndSet(null);
+        if (lone != null) {
+            calls.add(lone);
+        }
         pending.clear();
         waiting.clear();
         disarm();
@@ -265,11 +392,13 @@ public final class RpcConnection implements RpcChannel {
         }
         disarm();
         timerAtNanos = atNanos;
+        armed = true;
         long delay = Math.max(atNanos - System.nanoTime(), TIMER_NANOS);
         timer = loop.schedule(this::expire, delay, TimeUnit.NANOSECONDS);
     }
 
     private void disarm() {
+        armed = false;
         if (timer != null) {
             timer.cancel(false);
             timer = null;
@@ -278,10 +407,16 @@ public final class RpcConnection implements RpcChannel {
 
     private void expire() {
         timer = null;
+        armed = false;
         long now = System.nanoTime();
+        List<Call> calls = new ArrayList<>(pending.values());
+        Call lone = alone.get();
+        if (lone != null) {
+            calls.add(lone);
+        }
         List<Call> expired = new ArrayList<>();
         long next = Long.MAX_VALUE;
-        for (Call call : pending.values()) {
+        for (Call call : calls) {
             long left = call.deadlineNanos - now;
             if (left <= 0) {
                 expired.add(call);
@@ -293,7 +428,9 @@ public final class RpcConnection implements RpcChannel {
             arm(now + next);
         }
         for (Call call : expired) {
-            pending.remove(call.id);
+            if (call == lone ? !alone.compareAndSet(call, null) : pending.remove(call.id) == null) {
+                continue;
+            }
             fail(call, ErrorCode.UNAVAILABLE, "no answer from " + address + " in time");
         }
     }
@@ -335,6 +472,7 @@ public final class RpcConnection implements RpcChannel {
         client.closed(this);
         execute(() -> {
             state = State.CLOSED;
+            direct = null;
             ClientChannel open = current;
             current = null;
             if (open != null) {
@@ -350,7 +488,7 @@ public final class RpcConnection implements RpcChannel {
         final long deadlineNanos;
         final CompletableFuture<ByteBuf> future = new CompletableFuture<>();
 
-        /// Null once written.
+        /// Null once written, or while its own thread writes it.
         Frame.@Nullable Encoded frame;
 
         Call(long id, long payload, long deadlineNanos, Frame.Encoded frame) {

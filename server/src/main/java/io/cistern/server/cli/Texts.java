@@ -40,6 +40,7 @@ final class Texts {
                 new Table(
                         "NAME",
                         "SIZE",
+                        "USED",
                         "STATE",
                         "GROUP",
                         "LEADER",
@@ -50,6 +51,7 @@ final class Texts {
             table.row(
                     v.name(),
                     Size.format(v.sizeBytes()),
+                    v.usedBytes() < 0 ? null : Size.format(v.usedBytes()),
                     word(v.state()),
                     v.group(),
                     v.leader(),

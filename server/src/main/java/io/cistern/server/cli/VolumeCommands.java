@@ -91,7 +91,9 @@ final class VolumeCommands extends BaseCommand.Group {
 
     @Command(
             name = "list",
-            description = "Lists all volumes.",
+            description =
+                    "Lists all volumes. USED is what one holds by itself, once, without what it shares"
+                            + " with the snapshot it was cloned from.",
             footer = {"", "Example:", "  cistern volume list -o json"})
     static final class ListAll extends BaseCommand {
         @Override

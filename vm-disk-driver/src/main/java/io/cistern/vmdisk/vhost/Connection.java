@@ -56,7 +56,7 @@ final class Connection implements Runnable {
     private boolean writeback = true;
     private volatile boolean refusing;
     private volatile @Nullable String problem;
-    private volatile boolean open;
+    private final Gate gate = new Gate(() -> forEachQueue(Queue::wake));
 
     // Guarded by this.
     private boolean closed;
@@ -73,12 +73,7 @@ final class Connection implements Runnable {
         this.channel = new MessageChannel(fd);
         this.shared =
                 new Queue.Shared(
-                        target,
-                        serving.buffers,
-                        counters,
-                        serving.pollNanos,
-                        () -> open,
-                        this::broken);
+                        target, serving.buffers, counters, serving.pollNanos, gate, this::broken);
     }
 
     int pid() {
@@ -109,8 +104,7 @@ final class Connection implements Runnable {
 
     /// Lets requests of the guest begin. By any thread.
     void open() {
-        open = true;
-        forEachQueue(Queue::wake);
+        gate.open();
     }
 
     private void forEachQueue(Consumer<Queue> what) {
@@ -243,30 +237,63 @@ final class Connection implements Runnable {
     /// Stops a ring: all that it had taken is answered then, as the protocol wants it, since
     /// whoever goes on with the guest elsewhere knows nothing of requests in flight.
     ///
-    /// The front end, and with it its monitor, waits as long. Where the device takes too long, the
-    /// connection ends instead: what is under way stays marked as in flight, and a front end that
-    /// connects again goes on with it. During a live migration (the rings' dirty log is on) this
-    /// waits until the requests have ended by themselves: the target would miss them.
+    /// The front end, and with it its monitor, waits as long. Where the device takes too long, all
+    /// rings are given up instead: what is under way stays marked as in flight, and is submitted
+    /// again when they are started again. (Hanging up is no way out: QEMU 7.2 does not connect
+    /// again where it loses its back end while it stops a ring.) During a live migration (the
+    /// rings' dirty log is on), and where nothing tracks requests in flight, this waits until they
+    /// have ended by themselves: they would be lost.
     private int drain(Queue queue) throws IOException {
         long end = System.nanoTime() + drainMillis * 1_000_000;
         boolean stopped =
                 queue.stop(() -> {
-                    boolean migrating = (features & Features.LOG_ALL) != 0;
-                    return !gone() && (migrating || System.nanoTime() - end < 0);
+                    boolean late = System.nanoTime() - end >= 0;
+                    return !gone() && !(late && mayGiveUp());
                 });
-        if (!stopped) {
+        if (!stopped && gone()) {
             abandon();
-            if (!gone()) {
-                counters.stalled.increment();
-                LOG.warn(
-                        "{}: the volume did not answer within {} ms of the guest being stopped;"
-                                + " hanging up, the requests are submitted again when it goes on",
-                        target.name(),
-                        drainMillis);
-            }
-            throw new IOException("gave up on a ring that does not drain");
+            throw new IOException("the front end left while it stopped a ring");
+        }
+        if (!stopped) {
+            counters.stalled.increment();
+            LOG.warn(
+                    "{}: the volume did not answer within {} ms of the guest being stopped;"
+                            + " the requests are submitted again when it goes on",
+                    target.name(),
+                    drainMillis);
+            giveUp();
+            // Where it has ended by itself meanwhile, this takes its place in the ring over.
+            queue.stop(() -> true);
         }
         return queue.base();
+    }
+
+    private boolean mayGiveUp() {
+        boolean[] may = {(features & Features.LOG_ALL) == 0};
+        forEachQueue(queue -> may[0] &= queue.canGiveUp());
+        return may[0];
+    }
+
+    /// Stops all rings with requests under way. Reads that are still to come do not reach the
+    /// guest: its memory is mapped anew for the rings' next life, and taken away where they go.
+    private void giveUp() throws IOException {
+        GuestMemory again = memory.again();
+        boolean given = false;
+        try {
+            for (int i = 0; i < MAX_QUEUES; i++) {
+                Queue queue = queues.get(i);
+                if (queue != null) {
+                    queue.giveUp();
+                }
+            }
+            forEachQueue(Queue::forsake);
+            given = true;
+        } finally {
+            if (!given) {
+                again.release();
+            }
+        }
+        replaceMemory(again, again.regions().stream().map(Region::memory).toList());
     }
 
     private boolean gone() {

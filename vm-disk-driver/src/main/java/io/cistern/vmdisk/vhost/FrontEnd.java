@@ -93,6 +93,14 @@ public final class FrontEnd implements AutoCloseable {
         }
     }
 
+    /// Starts all rings again on the same connection, as QEMU does when a stopped guest goes on.
+    void goOn() throws IOException {
+        shareInflight();
+        for (GuestRing ring : rings) {
+            ring.start();
+        }
+    }
+
     void open(Path socket) throws IOException {
         Native.close(fd);
         fd = Native.connect(socket.toString());

@@ -1,5 +1,6 @@
 package io.cistern.vmdisk.vhost;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -76,6 +77,25 @@ final class GuestMemory {
         List<Region> all = new ArrayList<>(regions());
         all.remove(removed);
         return new GuestMemory(all);
+    }
+
+    /// The same memory by mappings of its own, which the caller holds.
+    ///
+    /// @throws IOException where it cannot be mapped again
+    GuestMemory again() throws IOException {
+        List<Region> all = new ArrayList<>();
+        boolean complete = false;
+        try {
+            for (Region r : regions) {
+                all.add(new Region(r.guest, r.size, r.user, r.offset, r.memory.again()));
+            }
+            complete = true;
+            return new GuestMemory(all);
+        } finally {
+            if (!complete) {
+                all.forEach(r -> r.memory.release());
+            }
+        }
     }
 
     /// The region of a guest address, null where there is none.

@@ -18,6 +18,7 @@ public final class NativeMemory {
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_SHARED = 1;
     private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NORESERVE = 0x4032;
+    private static final int MREMAP_MAYMOVE = 1;
     private static final int SEEK_END = 2;
     private static final int F_ADD_SEALS = 1033;
     private static final int F_GET_SEALS = 1034;
@@ -31,6 +32,10 @@ public final class NativeMemory {
                     FunctionDescriptor.of(
                             JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
                             JAVA_LONG));
+    private static final MethodHandle MREMAP =
+            bind(
+                    "mremap",
+                    FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT));
     private static final MethodHandle MUNMAP =
             bind("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle LSEEK =
@@ -106,6 +111,13 @@ public final class NativeMemory {
     /// Maps a file's first `bytes` for reading and writing, shared.
     static long map(int fd, long bytes) throws IOException {
         return map(0, bytes, MAP_SHARED, fd);
+    }
+
+    /// Maps the pages of a shared mapping a second time, elsewhere (mremap of an old size of 0).
+    static long mapAgain(long address, long bytes) throws IOException {
+        return longCall(
+                "mremap",
+                s -> (long) MREMAP.invokeExact(s.errno, address, 0L, bytes, MREMAP_MAYMOVE));
     }
 
     /// Maps private zeroes over a range that is mapped, as one step.

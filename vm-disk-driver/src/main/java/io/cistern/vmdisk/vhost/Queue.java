@@ -1,6 +1,8 @@
 package io.cistern.vmdisk.vhost;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -10,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// ```
 /// STOPPED --start--> RUNNING --stop: requests under way are answered--> STOPPED
+///                       |----- giveUp: they stay marked as in flight, the next start has them -'
 ///                       '----- abandon: nothing is answered any more, the device is waited for --'
 /// ```
 ///
@@ -21,24 +24,26 @@ final class Queue {
 
     /// What the queues of a connection share.
     ///
-    /// @param gate closed while requests of an earlier connection are under way: none is begun then
     /// @param broken called once with the reason why the connection must end
     record Shared(
             Target target,
             Buffers buffers,
             Counters counters,
             long pollNanos,
-            BooleanSupplier gate,
+            Gate gate,
             Consumer<String> broken) {}
 
     private final Shared shared;
     private final String name;
-    private final int wake;
+    private volatile int wake;
     private final RingSetup setup = new RingSetup();
 
     // Guarded by the set-up's lock.
     private @Nullable RingWorker worker;
     private boolean abandoned;
+
+    /// Workers that were given up and wait for the device.
+    private final List<RingWorker> leaving = new ArrayList<>();
 
     Queue(Shared shared, String name) throws IOException {
         this.shared = shared;
@@ -244,6 +249,52 @@ final class Queue {
         }
     }
 
+    /// True where requests can be given up: the front end keeps track of those in flight, or the
+    /// ring does not run.
+    boolean canGiveUp() {
+        setup.lock.lock();
+        try {
+            return worker == null || setup.inflightMemory != null;
+        } finally {
+            setup.lock.unlock();
+        }
+    }
+
+    /// Stops the ring at once. What is under way is not answered; it stays marked as in flight, and
+    /// whoever starts the ring again has it submitted again. As after [#abandon] the device may
+    /// still write to the guest's memory: see [#forsake]. Only where [#canGiveUp].
+    void giveUp() throws IOException {
+        int next = WakeUps.take();
+        int last = wake;
+        setup.lock.lock();
+        try {
+            RingWorker running = worker;
+            if (running == null || !running.leave(() -> left(running, last))) {
+                WakeUps.giveBack(next);
+                return;
+            }
+            shared.gate().leaves();
+            leaving.add(running);
+            setup.base = running.ring().lastAvailable();
+            worker = null;
+            wake = next;
+        } finally {
+            setup.lock.unlock();
+        }
+        Native.signal(last);
+    }
+
+    private void left(RingWorker gone, int itsWake) {
+        setup.lock.lock();
+        try {
+            leaving.remove(gone);
+        } finally {
+            setup.lock.unlock();
+        }
+        WakeUps.giveBack(itsWake);
+        shared.gate().gone();
+    }
+
     /// The index of the next request in a ring that has stopped.
     int base() {
         return setup.base;
@@ -275,6 +326,7 @@ final class Queue {
             if (running != null) {
                 running.forsake();
             }
+            leaving.forEach(RingWorker::forsake);
         } finally {
             setup.lock.unlock();
         }
@@ -288,12 +340,26 @@ final class Queue {
     /// Waits until the device has ended what was under way, and frees everything.
     void close() throws IOException {
         stop(() -> true);
+        for (RingWorker late : stillLeaving()) {
+            while (!join(late.thread())) {
+                Thread.onSpinWait();
+            }
+        }
         memory(GuestMemory.NONE);
         log(null);
         inflight(null, 0, 0);
         call(-1);
         err(-1);
         WakeUps.giveBack(wake);
+    }
+
+    private List<RingWorker> stillLeaving() {
+        setup.lock.lock();
+        try {
+            return List.copyOf(leaving);
+        } finally {
+            setup.lock.unlock();
+        }
     }
 
     /// @return false after a moment

@@ -1,6 +1,7 @@
 package io.cistern.vmdisk.vhost;
 
 import java.util.ArrayDeque;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -65,5 +66,13 @@ final class RingSetup {
         while (!retired.isEmpty()) {
             Native.close(retired.removeFirst());
         }
+    }
+
+    /// Gives away the kick descriptor and those replaced, to a worker that may wait for them.
+    List<Integer> giveKicksAway() {
+        replaceKick(-1);
+        List<Integer> all = List.copyOf(retired);
+        retired.clear();
+        return all;
     }
 }

@@ -2,6 +2,7 @@ package io.cistern.vmdisk.vhost;
 
 import java.io.IOException;
 import java.lang.invoke.VarHandle;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -35,6 +36,12 @@ final class RingWorker {
     // Guarded by the set-up's lock.
     private boolean stopping;
     private boolean broken;
+
+    /// Descriptors that this worker may wait for and has to close; null while it belongs to a ring.
+    private @Nullable List<Integer> kicks;
+
+    private @Nullable Runnable gone;
+    private boolean ended;
 
     /// Finds the ring and what an earlier life has left in it. The caller holds the lock.
     ///
@@ -73,6 +80,21 @@ final class RingWorker {
     void abandon() {
         broken = true;
         requests.drop();
+    }
+
+    /// As [#abandon], and from here on the ring may get another worker. The caller holds the lock,
+    /// and then signals.
+    ///
+    /// @param then called by the thread when it ends
+    /// @return false where it has ended already, with all answered
+    boolean leave(Runnable then) {
+        if (ended) {
+            return false;
+        }
+        abandon();
+        kicks = setup.giveKicksAway();
+        gone = then;
+        return true;
     }
 
     /// Takes the guest's memory away from what is under way. The caller holds the lock.
@@ -141,6 +163,7 @@ final class RingWorker {
                 setup.lock.unlock();
             }
             if (over) {
+                end();
                 return;
             }
             if (worked) {
@@ -163,14 +186,33 @@ final class RingWorker {
         }
     }
 
+    private void end() {
+        Runnable then;
+        setup.lock.lock();
+        try {
+            ended = true;
+            then = gone;
+            if (kicks != null) {
+                kicks.forEach(Native::close);
+            }
+        } finally {
+            setup.lock.unlock();
+        }
+        if (then != null) {
+            then.run();
+        }
+    }
+
     /// Answers what has ended and takes what is new.
     ///
     /// @return false where there was nothing to do
     private boolean round() {
-        setup.closeRetired();
+        if (kicks == null) {
+            setup.closeRetired();
+        }
         boolean worked = answerCompleted();
         try {
-            if (!broken && shared.gate().getAsBoolean()) {
+            if (!broken && shared.gate().isOpen()) {
                 worked |= requests.take(!stopping && setup.enabled);
             }
             requests.publish();
@@ -242,7 +284,7 @@ final class RingWorker {
                             && !broken
                             && setup.enabled
                             && !requests.waiting()
-                            && shared.gate().getAsBoolean();
+                            && shared.gate().isOpen();
             limit = requests.waiting() || (taking && waitFor < 0) ? RETRY_MS : -1;
             if (taking && requests.ring().arm()) {
                 requests.ring().disarm();

@@ -68,6 +68,18 @@ public final class SharedMemory {
         return new SharedMemory(MemorySegment.ofAddress(address).reinterpret(bytes), sealed);
     }
 
+    /// Another mapping of the same pages, which the caller holds. Not after [#forsake].
+    ///
+    /// @throws IOException where the kernel refuses it
+    synchronized SharedMemory again() throws IOException {
+        if (holders == 0) {
+            throw new IllegalStateException("unmapped");
+        }
+        long bytes = segment.byteSize();
+        long address = NativeMemory.mapAgain(segment.address(), bytes);
+        return new SharedMemory(MemorySegment.ofAddress(address).reinterpret(bytes), cannotShrink);
+    }
+
     long bytes() {
         return segment.byteSize();
     }

@@ -244,6 +244,55 @@ class HostileFrontEndTest {
         aSuccessorIsServed();
     }
 
+    @Test
+    void descriptorsThatAreMissing() throws Exception {
+        Map<Request, Payload> promised = new LinkedHashMap<>();
+        promised.put(Request.SET_VRING_KICK, new Payload.Number(0));
+        promised.put(Request.SET_VRING_CALL, new Payload.Number(0));
+        promised.put(Request.SET_VRING_ERR, new Payload.Number(0));
+        promised.put(Request.SET_LOG_BASE, new Payload.LogArea(4096, 0));
+        promised.put(Request.SET_LOG_FD, Payload.Empty.INSTANCE);
+        promised.put(Request.SET_BACKEND_REQ_FD, Payload.Empty.INSTANCE);
+        promised.put(Request.SET_INFLIGHT_FD, new Payload.Inflight(4096, 0, 1, 16, 24));
+        for (Map.Entry<Request, Payload> one : promised.entrySet()) {
+            attack(one.getKey().name(), true, f -> f.send(one.getKey(), one.getValue()));
+        }
+        aSuccessorIsServed();
+    }
+
+    /// What is in order before a ring runs, and not while it does.
+    @Test
+    void messagesThatComeTooLate() throws Exception {
+        Map<String, Attack> attacks = new LinkedHashMap<>();
+        attacks.put(
+                "another place to begin",
+                f -> f.send(Request.SET_VRING_BASE, new Payload.RingState(0, 7)));
+        attacks.put(
+                "other tracking",
+                f -> {
+                    int area = NativeMemory.memfd("area", 1 << 20);
+                    Payload.Inflight layout = new Payload.Inflight(1 << 20, 0, 1, 16, 24);
+                    f.send(Request.SET_INFLIGHT_FD, layout, area);
+                    Native.close(area);
+                });
+        attacks.put(
+                "a table without the ring's memory",
+                f -> {
+                    Payload.Region elsewhere = new Payload.Region(0, 4096, 1L << 40, 0);
+                    f.send(
+                            Request.SET_MEM_TABLE,
+                            new Payload.MemoryTable(List.of(elsewhere)),
+                            f.memfd());
+                });
+        attacks.put(
+                "a table of nothing",
+                f -> f.send(Request.SET_MEM_TABLE, new Payload.MemoryTable(List.of())));
+        for (Map.Entry<String, Attack> one : attacks.entrySet()) {
+            attack(one.getKey(), true, one.getValue());
+        }
+        aSuccessorIsServed();
+    }
+
     private static void descriptor(
             FrontEnd f, long at, long address, int length, int flags, int next) {
         f.memory().setLong(at, address);
@@ -377,6 +426,79 @@ class HostileFrontEndTest {
             slow.complete(null);
             assertThat(attacked.awaitNoPeer(WAIT_MS)).isTrue();
         }
+        aSuccessorIsServed();
+    }
+
+    /// A read into a second region of memory, which goes away while the device works on it.
+    private void readInto(int fd, FrontEnd f, CompletableFuture<Void> slow) throws Exception {
+        CompletableFuture<Void> asked = new CompletableFuture<>();
+        device.gate((operation, offset, length) -> {
+            if (offset != 8192) {
+                return CompletableFuture.completedFuture(null);
+            }
+            asked.complete(null);
+            return slow;
+        });
+        f.connect(socket);
+        f.send(Request.ADD_MEM_REG, region(SECOND, MIB, SECOND_USER, 0), fd);
+        f.number(Request.GET_QUEUE_NUM);
+        readSecond(f);
+        asked.get(WAIT_MS, java.util.concurrent.TimeUnit.MILLISECONDS);
+    }
+
+    private static void readSecond(FrontEnd f) {
+        long table = f.ring(0).dataAt(0);
+        long header = f.ring(0).dataAt(1);
+        f.memory().setInt(header, Job.IN);
+        f.memory().setLong(header + 8, 16);
+        descriptor(f, table, header, 16, 1, 1);
+        descriptor(f, table + 16, SECOND, 4096, 3, 2);
+        descriptor(f, table + 32, header + 64, 1, 2, 0);
+        offer(f, table, 48, 4, 0);
+    }
+
+    private static final long SECOND = 1L << 33;
+    private static final long SECOND_USER = 1L << 45;
+
+    @Test
+    void memoryThatIsRemovedUnderIo() throws Exception {
+        int fd = NativeMemory.memfd("second", MIB);
+        CompletableFuture<Void> slow = new CompletableFuture<>();
+        long errors = attacked.counters().protocolErrors();
+        try (FrontEnd f = new FrontEnd(OPTIONS)) {
+            readInto(fd, f, slow);
+            f.send(Request.REM_MEM_REG, region(SECOND, MIB, SECOND_USER, 0));
+            f.number(Request.GET_QUEUE_NUM);
+            slow.complete(null);
+            assertThat(f.ring(0).await(WAIT_MS)).isTrue();
+            assertThat(f.ring(0).poll()).isZero();
+            assertThat(f.memory().getByte(f.ring(0).dataAt(1) + 64)).isZero();
+            assertThat(attacked.counters().protocolErrors()).isEqualTo(errors);
+            // What is not there any more cannot be read into.
+            readSecond(f);
+            assertThat(f.closed(WAIT_MS)).isTrue();
+        }
+        Native.close(fd);
+        assertThat(attacked.awaitNoPeer(WAIT_MS)).isTrue();
+        assertThat(attacked.counters().protocolErrors()).isEqualTo(errors + 1);
+        aSuccessorIsServed();
+    }
+
+    @Test
+    void memoryThatIsCutOffUnderIo() throws Exception {
+        int fd = NativeMemory.memfdUnsealed("second", MIB);
+        CompletableFuture<Void> slow = new CompletableFuture<>();
+        long errors = attacked.counters().protocolErrors();
+        try (FrontEnd f = new FrontEnd(OPTIONS)) {
+            readInto(fd, f, slow);
+            NativeMemory.truncate(fd, 0);
+            slow.complete(null);
+            assertThat(f.closed(WAIT_MS)).isTrue();
+        }
+        Native.close(fd);
+        assertThat(attacked.awaitNoPeer(WAIT_MS)).isTrue();
+        assertThat(attacked.counters().protocolErrors()).isEqualTo(errors + 1);
+        assertThat(neighbour.ring(0).run(Job.IN, 0, 4096, WAIT_MS)).isZero();
         aSuccessorIsServed();
     }
 

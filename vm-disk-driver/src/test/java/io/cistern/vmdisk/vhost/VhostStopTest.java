@@ -1,7 +1,6 @@
 package io.cistern.vmdisk.vhost;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.cistern.block.MemoryBlockDevice;
@@ -19,6 +18,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// A guest is stopped, or its front end goes, while the volume answers nothing.
 @Timeout(60)
@@ -43,13 +44,7 @@ class VhostStopTest {
     @BeforeEach
     void loseTheMajority() throws IOException {
         socket = directory.resolve("v");
-        server =
-                VhostServer.open(
-                        new Target("v", device, false),
-                        socket,
-                        buffers,
-                        VhostServer.defaultPollNanos(),
-                        DRAIN_MS);
+        server = serve(DRAIN_MS);
         front = new FrontEnd(OPTIONS);
         byte[] ones = new byte[BLOCK];
         Arrays.fill(ones, (byte) 1);
@@ -64,6 +59,15 @@ class VhostStopTest {
             return one;
         });
         front.connect(socket);
+    }
+
+    private VhostServer serve(long drainMillis) {
+        return VhostServer.open(
+                new Target("v", device, false),
+                socket,
+                buffers,
+                VhostServer.defaultPollNanos(),
+                drainMillis);
     }
 
     @AfterEach
@@ -120,18 +124,24 @@ class VhostStopTest {
         }
     }
 
-    /// Its front end is let go; the guest's memory stays as it is; and when the guest goes on, the
-    /// same requests do, but not before the device has ended the first ones.
-    @Test
-    void aGuestIsStoppedWithoutAMajorityAndGoesOnWithOne() throws Exception {
+    /// Its front end is answered and keeps its connection; the guest's memory stays as it is; and
+    /// when the guest goes on, the same requests do, but not before the device has ended the first
+    /// ones.
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aGuestIsStoppedWithoutAMajorityAndGoesOnWithOne(boolean anotherFrontEnd) throws Exception {
         submitBoth();
-        assertThatThrownBy(() -> front.stop(0)).isInstanceOf(IOException.class);
+        assertThat(front.stop(0)).isEqualTo(2);
         assertThat(server.counters().stalled()).isEqualTo(1);
         assertThat(server.counters().protocolErrors()).isZero();
         // Part of the guest is used for something else meanwhile: it has been reset.
         fill(front, 2, 9);
 
-        front.connect(socket);
+        if (anotherFrontEnd) {
+            front.connect(socket);
+        } else {
+            front.goOn();
+        }
         assertThat(front.config(0, 8).getLong(0)).isEqualTo(MIB / 512);
         front.ring(0).submit(3, Job.OUT, 16, BLOCK);
         front.ring(0).kick();
@@ -153,8 +163,75 @@ class VhostStopTest {
         assertThat(server.counters().resubmitted()).isEqualTo(2);
     }
 
+    /// With several rings: all are given up with the first, so that a stop takes no longer.
+    @Test
+    void allRingsOfAGuestAreGivenUpAtOnce() throws Exception {
+        front.close();
+        assertThat(server.awaitNoPeer(WAIT_MS)).isTrue();
+        front = new FrontEnd(FrontEnd.Options.of(3, 16, BLOCK));
+        front.connect(socket);
+        for (int ring = 0; ring < 2; ring++) {
+            front.ring(ring).submit(1, Job.OUT, 8 + 8L * ring, BLOCK);
+            front.ring(ring).kick();
+        }
+        await().until(() -> asked.get() == 2);
+        for (int ring = 0; ring < 3; ring++) {
+            assertThat(front.stop(ring)).isEqualTo(ring < 2 ? 1 : 0);
+        }
+        assertThat(server.counters().stalled()).isEqualTo(1);
+        front.goOn();
+        front.ring(2).submit(0, Job.FLUSH, 0, 0);
+        front.ring(2).kick();
+        assertThat(front.ring(2).await(200)).as("nothing begins").isFalse();
+        assertThat(asked).hasValue(2);
+        releaseAll();
+        for (int ring = 0; ring < 3; ring++) {
+            assertThat(front.ring(ring).await(WAIT_MS)).isTrue();
+            int slot = front.ring(ring).poll();
+            assertThat(slot).isEqualTo(ring < 2 ? 1 : 0);
+            assertThat(front.ring(ring).status(slot)).isZero();
+        }
+        assertThat(front.ring(0).run(Job.IN, 8, BLOCK, WAIT_MS)).isZero();
+        assertThat(server.counters().resubmitted()).isEqualTo(2);
+    }
+
+    /// Nothing would know of the requests then.
+    @Test
+    void aRingThatNobodyTracksIsWaitedFor() throws Exception {
+        front.close();
+        assertThat(server.awaitNoPeer(WAIT_MS)).isTrue();
+        front =
+                new FrontEnd(
+                        new FrontEnd.Options(
+                                1,
+                                16,
+                                BLOCK,
+                                OPTIONS.features(),
+                                Features.PROTOCOL & ~Features.PROTOCOL_INFLIGHT_SHMFD));
+        front.connect(socket);
+        submitBoth();
+        CompletableFuture<Integer> stopped = stopElsewhere();
+        await().during(java.time.Duration.ofMillis(2 * DRAIN_MS)).until(() -> !stopped.isDone());
+        releaseAll();
+        assertThat(stopped.join()).isEqualTo(2);
+        answered(1, 2);
+    }
+
+    private CompletableFuture<Integer> stopElsewhere() {
+        return CompletableFuture.supplyAsync(() -> {
+            try {
+                return front.stop(0);
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+    }
+
     @Test
     void aQemuThatIsKilledWhileItStopsFreesTheSocketForTheNext() throws Exception {
+        server.close();
+        server = serve(10L * WAIT_MS);
+        front.connect(socket);
         submitBoth();
         front.send(Request.GET_VRING_BASE, new Payload.RingState(0, 0));
         front.close();
@@ -184,14 +261,7 @@ class VhostStopTest {
         front.reply(Request.SET_LOG_BASE, new int[0]);
         Native.close(fd);
         front.send(Request.SET_FEATURES, new Payload.Number(Features.WRITABLE));
-        CompletableFuture<Integer> stopped =
-                CompletableFuture.supplyAsync(() -> {
-                    try {
-                        return front.stop(0);
-                    } catch (IOException e) {
-                        throw new IllegalStateException(e);
-                    }
-                });
+        CompletableFuture<Integer> stopped = stopElsewhere();
         await().during(java.time.Duration.ofMillis(3 * DRAIN_MS)).until(() -> !stopped.isDone());
         releaseAll();
         assertThat(stopped.join()).isEqualTo(2);

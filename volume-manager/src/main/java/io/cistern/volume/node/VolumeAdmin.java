@@ -23,6 +23,7 @@ import io.cistern.volume.system.SystemState.Volume;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -223,21 +224,41 @@ final class VolumeAdmin {
         all.removeIf(volume -> ShareNames.isShare(volume.name()));
         all.sort(Comparator.comparing(Volume::name));
         List<CompletableFuture<VolumeState>> asked = new ArrayList<>();
+        List<CompletableFuture<Map<Long, Long>>> used = new ArrayList<>();
+        Map<Long, CompletableFuture<Map<Long, Long>>> byGroup = new HashMap<>();
         for (Volume volume : all) {
             asked.add(
                     volume.phase() == Phase.READY
-                            ? ask(volume, g -> g.describe(volume.id()), null)
-                                    .orTimeout(
-                                            DESCRIBE.toMillis(),
-                                            java.util.concurrent.TimeUnit.MILLISECONDS)
-                                    .exceptionally(e -> null)
+                            ? soon(ask(volume, g -> g.describe(volume.id()), null))
                             : CompletableFuture.completedFuture(null));
+            used.add(byGroup.computeIfAbsent(volume.group(), group -> used(volume)));
         }
         List<VolumeInfo> infos = new ArrayList<>();
         for (int i = 0; i < all.size(); i++) {
-            infos.add(info(state, all.get(i), asked.get(i).join(), -1));
+            Volume volume = all.get(i);
+            Map<Long, Long> ofGroup = used.get(i).join();
+            // A group that has just made a volume may not have an entry for it yet.
+            long bytes = ofGroup == null ? -1 : ofGroup.getOrDefault(volume.id(), 0L);
+            infos.add(info(state, volume, asked.get(i).join(), bytes));
         }
         return infos;
+    }
+
+    /// Bytes used by each volume of a volume's group, null where that is not known soon.
+    private CompletableFuture<Map<Long, Long>> used(Volume volume) {
+        return soon(
+                ask(volume, VolumeGroup::usage, null)
+                        .thenApply(usages -> {
+                            Map<Long, Long> bytes = new HashMap<>();
+                            usages.forEach(u -> bytes.put(u.volume(), u.usedBytes()));
+                            return bytes;
+                        }));
+    }
+
+    /// The answer, null where there is none in a moment.
+    private static <T> CompletableFuture<T> soon(CompletableFuture<T> answer) {
+        return answer.orTimeout(DESCRIBE.toMillis(), java.util.concurrent.TimeUnit.MILLISECONDS)
+                .exceptionally(e -> null);
     }
 
     VolumeInfo show(String name) {
