@@ -263,10 +263,13 @@ public final class SimDisk {
             return;
         }
         for (GroupStore store : open.stores()) {
-            for (int i = 0; i < 10_000 && store.collect(0); i++) {
-                // All of it.
+            // Branches with damaged blocks are looked at again after a checkpoint.
+            for (int round = 0; round < 4; round++) {
+                for (int i = 0; i < 10_000 && store.collect(0); i++) {
+                    // All of it.
+                }
+                store.checkpointNow();
             }
-            store.checkpointNow();
         }
     }
 
