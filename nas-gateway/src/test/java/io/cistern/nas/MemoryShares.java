@@ -18,6 +18,9 @@ final class MemoryShares implements ShareCatalog {
     private final List<ShareEntry> entries = new ArrayList<>();
     private final Map<Long, MemoryFileSystem> files = new ConcurrentHashMap<>();
 
+    /// What is found by the next look at the cluster's state.
+    volatile Runnable onRefresh = () -> {};
+
     /// A share that everybody may use, as whoever they say they are.
     static ClientRule open() {
         return new ClientRule(Cidr.ANY_V4, false, false, false, false, false);
@@ -50,6 +53,11 @@ final class MemoryShares implements ShareCatalog {
     @Override
     public List<ShareEntry> shares() {
         return List.copyOf(entries);
+    }
+
+    @Override
+    public void refresh() {
+        onRefresh.run();
     }
 
     @Override

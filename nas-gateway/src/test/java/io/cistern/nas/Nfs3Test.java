@@ -40,6 +40,16 @@ class Nfs3Test {
         return handle;
     }
 
+    @Test
+    void aClientThatWasJustLetInMounts() {
+        server.shares.replace("share");
+        XdrReader refused = client.call(RpcTestClient.MOUNT, 3, 1, o -> o.writeString("/share"));
+        assertThat(refused.readInt()).as("no rule").isEqualTo(13);
+        // The rule is there, and this node has not looked since.
+        server.shares.onRefresh = () -> server.shares.replace("share", MemoryShares.open());
+        mount(client, "/share");
+    }
+
     private XdrReader call(int procedure, Consumer<XdrWriter> args) {
         return client.call(RpcTestClient.NFS, 3, procedure, args);
     }

@@ -20,7 +20,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,8 +38,11 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
     private final ScheduledExecutorService refresher =
             Executors.newSingleThreadScheduledExecutor(
                     Thread.ofPlatform().daemon().name("nfs-shares").factory());
-    private final AtomicLong lastRefresh;
     private final Object refreshing = new Object();
+
+    /// When the newest look at the cluster's state began. Guarded by [#refreshing].
+    private long begunNanos;
+
     private final Map<Long, Refusal> refusals = new ConcurrentHashMap<>();
     private volatile List<ShareEntry> entries = List.of();
 
@@ -49,7 +51,7 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
 
     public ClusterShares(ClusterNode node) {
         this.node = node;
-        this.lastRefresh = new AtomicLong(System.nanoTime() - SOONEST_NANOS);
+        this.begunNanos = System.nanoTime() - SOONEST_NANOS;
         refresher.scheduleWithFixedDelay(this::refresh, 0, REFRESH_MS, TimeUnit.MILLISECONDS);
     }
 
@@ -60,10 +62,19 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
 
     @Override
     public void refresh() {
+        long asked = System.nanoTime();
         synchronized (refreshing) {
-            if (System.nanoTime() - lastRefresh.get() < SOONEST_NANOS) {
+            long since = begunNanos;
+            if (since - asked >= 0) {
+                return; // By somebody else, after the call.
+            }
+            try {
+                TimeUnit.NANOSECONDS.sleep(since + SOONEST_NANOS - System.nanoTime());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
                 return;
             }
+            begunNanos = System.nanoTime();
             try {
                 List<ShareEntry> found = new ArrayList<>();
                 for (ShareInfo share : node.admin().shares().list()) {
@@ -78,7 +89,6 @@ public final class ClusterShares implements ShareCatalog, AutoCloseable {
             } catch (RuntimeException e) {
                 LOG.debug("shares cannot be listed now: {}", CisternException.of(e).getMessage());
             }
-            lastRefresh.set(System.nanoTime());
         }
     }
 

@@ -9,8 +9,9 @@ public interface ShareCatalog {
     /// In order of names. Does not block.
     List<ShareEntry> shares();
 
-    /// Looks for shares anew, because a client asked for one that is not known. May block; does so
-    /// at most now and then.
+    /// Looks for shares anew, because a client asked for one that is not known, or that lets it in
+    /// by no rule known. What was there before the call is seen after it. Blocks for a fraction of
+    /// a second, so that those who ask in vain wait.
     default void refresh() {}
 
     /// Makes this node the share's owner. May block.

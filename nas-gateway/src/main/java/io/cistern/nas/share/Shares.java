@@ -104,6 +104,12 @@ public final class Shares implements AutoCloseable {
 
     public Access access(ShareEntry entry, FileId file, RpcCall call) {
         ClientRule rule = entry.ruleFor(call.peer().host());
+        if (rule == null) {
+            // It may just have been let in.
+            catalog.refresh();
+            ShareEntry now = find(entry.id());
+            rule = now == null ? null : now.ruleFor(call.peer().host());
+        }
         if (rule == null
                 || (rule.tlsRequired() && !call.peer().tls())
                 || (rule.privilegedPort() && call.peer().port() >= 1024)) {
