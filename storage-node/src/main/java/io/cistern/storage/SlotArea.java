@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// The data area of a disk: slots of 64 KiB in preallocated extent files, and which of them are
 /// free. Slot `n` is slot `n % perExtent` of extent `n / perExtent`. Which slots are used is not
@@ -19,6 +21,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Thread-safe. A failed write, sync or growth that cannot be refused any more halts.
 final class SlotArea implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(SlotArea.class);
+
     /// See [#allocate].
     static final long BEYOND_BYTES = 1L << 30;
 
@@ -194,8 +198,7 @@ final class SlotArea implements AutoCloseable {
     /// before). An interrupt of the calling thread, which closes the channels of Java, does not
     /// keep it from growing: it is only put off.
     synchronized boolean grow() {
-        long inLast = total % perExtent;
-        long slots = Math.min(perExtent - inLast, capSlots - total);
+        long slots = Math.min(leftInExtent(), capSlots - total);
         if (slots <= 0) {
             return false;
         }
@@ -204,21 +207,30 @@ final class SlotArea implements AutoCloseable {
                 full = true;
                 return false;
             }
-            if (inLast == 0) {
-                add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
-            } else {
-                extents[extents.length - 1].file.extend(
-                        inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
-                added(slots);
-            }
+            lengthen(slots);
             full = false;
             return true;
         } catch (IOException e) {
             // Nothing depends on this extent yet: the disk stays as large as it is.
             full = true;
-            org.slf4j.LoggerFactory.getLogger(SlotArea.class)
-                    .warn("{} cannot grow: {}", directory, e.toString());
+            log.warn("{} cannot grow: {}", directory, e.toString());
             return false;
+        }
+    }
+
+    private long leftInExtent() {
+        return perExtent - total % perExtent;
+    }
+
+    /// Makes the last extent longer, or begins the next one, by at most [#leftInExtent].
+    private void lengthen(long slots) throws IOException {
+        long inLast = total % perExtent;
+        if (inLast == 0) {
+            add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
+        } else {
+            extents[extents.length - 1].file.extend(
+                    inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+            added(slots);
         }
     }
 
@@ -232,23 +244,16 @@ final class SlotArea implements AutoCloseable {
                 capSlots == Long.MAX_VALUE
                         ? total + BEYOND_STEP
                         : capSlots + Math.min(BEYOND_BYTES / Slots.SLOT_BYTES, capSlots / 4);
-        long inLast = total % perExtent;
-        long slots = Math.min(Math.min(BEYOND_STEP, most - total), perExtent - inLast);
+        long slots = Math.min(Math.min(BEYOND_STEP, most - total), leftInExtent());
         if (slots <= 0) {
             return false;
         }
-        org.slf4j.LoggerFactory.getLogger(SlotArea.class)
-                .error("{} is full: taking {} slots more than it is given", directory, slots);
+        log.error("{} is full: taking {} slots more than it is given", directory, slots);
         try {
-            if (inLast == 0) {
-                add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
-            } else {
-                extents[extents.length - 1].file.extend(
-                        inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
-                added(slots);
-            }
+            lengthen(slots);
             return true;
         } catch (IOException e) {
+            log.error("{} cannot take them: {}", directory, e.toString());
             return false;
         }
     }

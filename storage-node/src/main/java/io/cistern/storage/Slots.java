@@ -1,6 +1,8 @@
 package io.cistern.storage;
 
 import io.cistern.block.BlockDevice;
+import io.cistern.block.fs.engine.Blocks;
+import java.util.List;
 
 /// Sizes of the data area.
 public final class Slots {
@@ -21,20 +23,21 @@ public final class Slots {
     /// Slots that a command may take, if its granules own none.
     static long mostOf(Command command) {
         return switch (command) {
-            case Command.Write w -> touched(w.offset(), w.crcs().length);
-            case Command.FileChange c ->
-                    c.blocks().stream().mapToLong(b -> touched(b.offset(), b.crcs().length)).sum();
+            case Command.Write w ->
+                    touched(w.offset(), (long) w.crcs().length * BlockDevice.BLOCK_BYTES);
+            case Command.FileChange c -> mostOf(c.blocks());
             default -> 0;
         };
     }
 
-    private static long touched(long offset, int blocks) {
-        if (blocks == 0) {
-            return 0;
-        }
-        long first = offset / SLOT_BYTES;
-        long last = (offset + (long) blocks * BlockDevice.BLOCK_BYTES - 1) / SLOT_BYTES;
-        return last - first + 1;
+    /// Slots that blocks of a file may take.
+    public static long mostOf(List<Blocks> blocks) {
+        return blocks.stream().mapToLong(b -> touched(b.offset(), b.end() - b.offset())).sum();
+    }
+
+    /// Granules that a range of bytes touches, of which each has a slot to itself.
+    public static long touched(long offset, long length) {
+        return length == 0 ? 0 : (offset + length - 1) / SLOT_BYTES - offset / SLOT_BYTES + 1;
     }
 
     /// The bits of blocks `from` (inclusive) to `to` (exclusive) of a granule.

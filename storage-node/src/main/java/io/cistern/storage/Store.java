@@ -148,12 +148,10 @@ public interface Store extends AutoCloseable {
 
     /// Slots that a write to `[offset, offset + length)` of the volume's head would take now:
     /// granules for which the head's epoch has none. Asked only when space is short; may block on
-    /// the disk. This default is the upper bound; a store answers exactly.
+    /// the disk.
     ///
     /// @param length at least 1
-    default int slotsNeeded(long volume, long offset, long length) {
-        return (int) ((offset + length - 1) / Slots.SLOT_BYTES - offset / Slots.SLOT_BYTES + 1);
-    }
+    int slotsNeeded(long volume, long offset, long length);
 
     /// Reads the whole map; not for hot paths.
     List<VolumeSpace> space();

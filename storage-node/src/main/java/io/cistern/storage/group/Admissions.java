@@ -37,45 +37,30 @@ final class Admissions {
         long exact();
     }
 
-    /// A demand of a command that takes no slots.
-    private static final Demand DISOWNER =
-            new Demand() {
-                @Override
-                public boolean disowns() {
-                    return true;
-                }
-
-                @Override
-                public long most() {
-                    return 0;
-                }
-
-                @Override
-                public long exact() {
-                    return 0;
-                }
-            };
-
     /// What is held until the change is applied, see [#end].
     record Admission(long reserved, @Nullable Mode mode) {}
 
     /// Calls `go`, at once or later, once the change may be proposed, or `refused` with NO_SPACE.
     void admit(Demand demand, Consumer<Admission> go, Consumer<? super CisternException> refused) {
-        if (!demand.disowns()) {
-            if (reserve(demand.most())) {
-                go.accept(new Admission(demand.most(), null));
-            } else {
-                gate.enter(Mode.RELIES, () -> count(demand, Mode.RELIES, go, refused));
-            }
-        } else if (reserve(demand.most())) {
-            long reserved = demand.most();
-            gate.enter(Mode.DISOWNS, () -> go.accept(new Admission(reserved, Mode.DISOWNS)));
+        long most = demand.most();
+        if (reserve(most)) {
+            pass(demand.disowns(), most, go);
         } else {
-            gate.enter(Mode.ALONE, () -> count(demand, Mode.ALONE, go, refused));
+            Mode mode = demand.disowns() ? Mode.ALONE : Mode.RELIES;
+            gate.enter(mode, () -> count(demand, mode, go, refused));
         }
     }
 
-    /// As [#admit], for commands that do not write data.
+    /// Lets through what all the space is reserved for that it can need.
+    private void pass(boolean disowns, long reserved, Consumer<Admission> go) {
+        if (disowns) {
+            gate.enter(Mode.DISOWNS, () -> go.accept(new Admission(reserved, Mode.DISOWNS)));
+        } else {
+            go.accept(new Admission(reserved, null));
+        }
+    }
+
+    /// As [#admit], for commands that take no slots.
     void admit(Command command, Consumer<Admission> go) {
         boolean disowns =
                 switch (command) {
@@ -87,11 +72,7 @@ final class Admissions {
                     case Command.FileChange c -> true;
                     default -> false;
                 };
-        if (disowns) {
-            admit(DISOWNER, go, refused -> {});
-        } else {
-            go.accept(new Admission(0, null));
-        }
+        pass(disowns, 0, go);
     }
 
     private boolean reserve(long bytes) {

@@ -3,6 +3,7 @@ package io.cistern.storage.group;
 import io.cistern.block.Crc32c;
 import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
+import io.cistern.storage.Slots;
 import java.nio.ByteBuffer;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -47,7 +48,7 @@ final class EvaluatedChange extends Change {
 
     @Override
     long allocates(int k) {
-        return WritePath.slotBytes(firstByte, bytes);
+        return Slots.touched(firstByte, bytes) * Slots.SLOT_BYTES;
     }
 
     @Override

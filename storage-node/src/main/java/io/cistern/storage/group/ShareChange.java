@@ -142,35 +142,31 @@ final class ShareChange {
 
             @Override
             public long most() {
-                long most = 0;
-                for (Blocks b : blocks) {
-                    most += WritePath.slotBytes(b.offset(), b.end() - b.offset());
-                }
-                return most;
+                return Slots.mostOf(blocks) * Slots.SLOT_BYTES;
             }
 
             @Override
             public long exact() {
-                return unowned(blocks);
+                return unowned(blocks) * Slots.SLOT_BYTES;
             }
         };
     }
 
+    /// Slots that the file's granules lack.
     private long unowned(List<Blocks> blocks) {
-        long exact = 0;
+        long unowned = 0;
         for (Blocks b : blocks) {
             Preparation where = new Preparation(service.parts().store().share(volume));
             for (Preparation.Place p : where.places(op, b)) {
-                exact +=
-                        (p.address() < 0
-                                        ? WritePath.slotBytes(0, p.length()) / Slots.SLOT_BYTES
-                                        : service.parts()
-                                                .store()
-                                                .slotsNeeded(volume, p.address(), p.length()))
-                                * Slots.SLOT_BYTES;
+                unowned +=
+                        p.address() < 0
+                                ? Slots.touched(0, p.length())
+                                : service.parts()
+                                        .store()
+                                        .slotsNeeded(volume, p.address(), p.length());
             }
         }
-        return exact;
+        return unowned;
     }
 
     private void propose(ByteBuffer entry, Admission admitted, int refusals) {

@@ -4,6 +4,7 @@ import io.cistern.block.BlockDevice;
 import io.cistern.block.Crc32c;
 import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
+import io.cistern.storage.Slots;
 import java.nio.ByteBuffer;
 import java.util.Objects;
 
@@ -75,7 +76,7 @@ final class WriteChange extends Change {
 
     @Override
     long allocates(int k) {
-        return WritePath.slotBytes(pieceOffset(k), pieceLength(k));
+        return Slots.touched(pieceOffset(k), pieceLength(k)) * Slots.SLOT_BYTES;
     }
 
     @Override

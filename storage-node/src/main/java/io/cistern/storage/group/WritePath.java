@@ -191,13 +191,6 @@ final class WritePath {
         }
     }
 
-    /// Bytes of the slots that a range touches.
-    static long slotBytes(long offset, long length) {
-        long first = offset / Slots.SLOT_BYTES;
-        long last = (offset + length - 1) / Slots.SLOT_BYTES;
-        return (last - first + 1) * Slots.SLOT_BYTES;
-    }
-
     /// Goes on with a request of several pieces, away from the apply thread.
     void continueLater(Runnable pump) {
         parts.node().work(pump);

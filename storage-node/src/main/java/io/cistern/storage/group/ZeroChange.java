@@ -4,6 +4,7 @@ import io.cistern.block.BlockDevice;
 import io.cistern.block.Crc32c;
 import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
+import io.cistern.storage.Slots;
 import java.nio.ByteBuffer;
 import java.util.Objects;
 
@@ -61,7 +62,7 @@ final class ZeroChange extends Change {
 
     @Override
     long allocates(int k) {
-        return k < edges ? WritePath.slotBytes(pieceOffset(k), pieceLength(k)) : 0;
+        return k < edges ? Slots.touched(pieceOffset(k), pieceLength(k)) * Slots.SLOT_BYTES : 0;
     }
 
     @Override
