@@ -10,25 +10,13 @@
  *
  * gcc -shared -fPIC -o faults.so faults.c -ldl
  */
-#define _GNU_SOURCE
+#include "preload.h"
 #include <arpa/inet.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <time.h>
-#include <unistd.h>
 
 #define CONTROL 4096
 enum { NONE, FSYNC_FAILS, WRITE_FAILS, WRITE_LOST, WRITE_MISDIRECTED };
@@ -44,17 +32,9 @@ struct control {
 
 static struct control nothing, *control = &nothing;
 static int node = -1;
-static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
-static ssize_t (*real_write)(int, const void *, size_t);
-static ssize_t (*real_writev)(int, const struct iovec *, int);
-static ssize_t (*real_pwritev)(int, const struct iovec *, int, off_t);
-static int (*real_fsync)(int);
-static int (*real_fdatasync)(int);
 static int (*real_connect)(int, const struct sockaddr *, socklen_t);
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 static int (*real_gettimeofday)(struct timeval *, void *);
-static void *(*real_dlsym)(void *, const char *);
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void attach_control(void) {
     char line[65536], path[PATH_MAX], *at;
@@ -78,35 +58,24 @@ static void attach_control(void) {
 }
 
 static void setup(void) {
-    real_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
-    if (!real_dlsym) real_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+    find_real();
     real_clock_gettime = real_dlsym(RTLD_NEXT, "clock_gettime");
     real_gettimeofday = real_dlsym(RTLD_NEXT, "gettimeofday");
-    real_pwrite = real_dlsym(RTLD_NEXT, "pwrite64");
-    real_write = real_dlsym(RTLD_NEXT, "write");
-    real_writev = real_dlsym(RTLD_NEXT, "writev");
-    real_pwritev = real_dlsym(RTLD_NEXT, "pwritev64");
-    real_fsync = real_dlsym(RTLD_NEXT, "fsync");
-    real_fdatasync = real_dlsym(RTLD_NEXT, "fdatasync");
     real_connect = real_dlsym(RTLD_NEXT, "connect");
     attach_control();
 }
 
 /* The fault that this call on fd is to suffer, NONE if none. `sync`: it is an fsync. */
 static int fault(int fd, int sync) {
-    char link[64], path[PATH_MAX];
+    char path[PATH_MAX];
     struct stat st;
-    int kind, left, saved = errno;
+    int kind, left, found, saved = errno;
     pthread_once(&once, setup);
     kind = control->kind;
     if (kind == NONE || (kind == FSYNC_FAILS) != sync) return NONE;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) { errno = saved; return NONE; }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
+    found = regular(fd, &st, path);
     errno = saved;
-    if (n <= 0) return NONE;
-    path[n] = 0;
-    if (!strstr(path, control->pattern)) return NONE;
+    if (!found || !strstr(path, control->pattern)) return NONE;
     for (left = control->left; left > 0; left = control->left)
         if (__sync_bool_compare_and_swap(&control->left, left, left - 1)) break;
     if (left == 0) return NONE;
@@ -118,12 +87,6 @@ static ssize_t failed(void) { errno = control->error; return -1; }
 
 /* The other one of a pair of blocks of 4 KiB. */
 static off_t neighbour(off_t offset) { return offset ^ 4096; }
-
-static size_t total(const struct iovec *iov, int count) {
-    size_t sum = 0;
-    for (int i = 0; i < count; i++) sum += iov[i].iov_len;
-    return sum;
-}
 
 #define FAULTY(call, moved, length)                 \
     switch (fault(fd, 0)) {                         \
@@ -188,14 +151,6 @@ int connect(int fd, const struct sockaddr *to, socklen_t length) {
     return real_connect(fd, to, length);
 }
 
-/* Java looks its system calls up by name in a library of its own, past what is preloaded. */
-void *dlsym(void *handle, const char *symbol) {
-    static const struct { const char *name; void *function; } ours[] = {
-        {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
-        {"fsync", fsync}, {"fdatasync", fdatasync},
-    };
-    pthread_once(&once, setup);
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (handle != RTLD_NEXT && strcmp(symbol, ours[i].name) == 0) return ours[i].function;
-    return real_dlsym(handle, symbol);
-}
+LOOKED_UP(
+    {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
+    {"fsync", fsync}, {"fdatasync", fdatasync})

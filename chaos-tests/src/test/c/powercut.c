@@ -10,20 +10,8 @@
  *
  * gcc -shared -fPIC -o powercut.so powercut.c -ldl          gcc -DUNDO -o powercut powercut.c
  */
-#define _GNU_SOURCE
+#include "preload.h"
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #define MAGIC 0x43555421u
 #define SECTOR 512
@@ -47,30 +35,16 @@ static void die(const char *what, const char *path) {
 #define FILES 4096
 #define LOCKS 64
 
-static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
-static ssize_t (*real_write)(int, const void *, size_t);
-static ssize_t (*real_writev)(int, const struct iovec *, int);
-static ssize_t (*real_pwritev)(int, const struct iovec *, int, off_t);
 static int (*real_ftruncate)(int, off_t);
 static int (*real_fallocate)(int, off_t, off_t);
-static int (*real_fsync)(int);
-static int (*real_fdatasync)(int);
-static void *(*real_dlsym)(void *, const char *);
 static pthread_mutex_t locks[LOCKS];
 static char prefix[PATH_MAX], notes[PATH_MAX - 64];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void setup(void) {
     const char *from = getenv("POWERCUT_PREFIX"), *to = getenv("POWERCUT_NOTES");
-    real_dlsym = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
-    real_pwrite = real_dlsym(RTLD_NEXT, "pwrite64");
-    real_write = real_dlsym(RTLD_NEXT, "write");
-    real_writev = real_dlsym(RTLD_NEXT, "writev");
-    real_pwritev = real_dlsym(RTLD_NEXT, "pwritev64");
+    find_real();
     real_ftruncate = real_dlsym(RTLD_NEXT, "ftruncate64");
     real_fallocate = real_dlsym(RTLD_NEXT, "posix_fallocate64");
-    real_fsync = real_dlsym(RTLD_NEXT, "fsync");
-    real_fdatasync = real_dlsym(RTLD_NEXT, "fdatasync");
     for (int i = 0; i < LOCKS; i++) pthread_mutex_init(&locks[i], NULL);
     if (from) snprintf(prefix, sizeof prefix, "%s", from);
     if (to) snprintf(notes, sizeof notes, "%s", to);
@@ -78,15 +52,8 @@ static void setup(void) {
 
 /* Is fd a regular file with that prefix? Its lock, its status and the name of its notes, if so. */
 static pthread_mutex_t *watched(int fd, struct stat *st, char *name, char *path) {
-    char link[64];
-    ssize_t n;
     pthread_once(&once, setup);
-    if (!prefix[0] || fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_nlink == 0)
-        return NULL;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    n = readlink(link, path, PATH_MAX - 1);
-    if (n <= 0) return NULL;
-    path[n] = 0;
+    if (!prefix[0] || !regular(fd, st, path) || st->st_nlink == 0) return NULL;
     if (strncmp(path, prefix, strlen(prefix)) != 0) return NULL;
     snprintf(name, PATH_MAX, "%s/%llx-%llx", notes, (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
     return &locks[st->st_ino % LOCKS];
@@ -140,12 +107,6 @@ static void keep(const struct stat *st, const char *name, const char *path, int6
     all_written(to, record, sizeof note + kept, name);
     free(record);
     close(to);
-}
-
-static int64_t total(const struct iovec *iov, int count) {
-    int64_t sum = 0;
-    for (int i = 0; i < count; i++) sum += iov[i].iov_len;
-    return sum;
 }
 
 #define WATCH(fd)                                   \
@@ -235,17 +196,9 @@ static int synced(int fd, int (*call)(int)) {
 int fsync(int fd) { pthread_once(&once, setup); return synced(fd, real_fsync); }
 int fdatasync(int fd) { pthread_once(&once, setup); return synced(fd, real_fdatasync); }
 
-/* Java looks its system calls up by name in a library of its own, past what is preloaded. */
-void *dlsym(void *handle, const char *symbol) {
-    static const struct { const char *name; void *function; } ours[] = {
-        {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
-        {"ftruncate", ftruncate64}, {"posix_fallocate", posix_fallocate64}, {"fsync", fsync}, {"fdatasync", fdatasync},
-    };
-    pthread_once(&once, setup);
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (handle != RTLD_NEXT && strcmp(symbol, ours[i].name) == 0) return ours[i].function;
-    return real_dlsym(handle, symbol);
-}
+LOOKED_UP(
+    {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
+    {"ftruncate", ftruncate64}, {"posix_fallocate", posix_fallocate64}, {"fsync", fsync}, {"fdatasync", fdatasync})
 
 #else
 

@@ -47,9 +47,8 @@ final class NodeFaults {
 
     /// Compiles the library into `dir`.
     NodeFaults(Path dir) throws IOException, InterruptedException {
-        library = dir.resolve("faults.so");
+        library = Programs.compile(dir, "faults.c", "faults.so", "-shared", "-fPIC");
         folder = Files.createDirectory(dir.resolve("faults"));
-        compile(dir, "faults.c", library);
         for (int node = 0; node < LocalCluster.NODES; node++) {
             Path file = folder.resolve("n" + node);
             Files.write(file, new byte[CONTROL]);
@@ -60,26 +59,6 @@ final class NodeFaults {
                 nodes.add(map);
             }
         }
-    }
-
-    private static void compile(Path dir, String source, Path library)
-            throws IOException, InterruptedException {
-        Path repo = Path.of(System.getProperty("cistern.repo"));
-        Path from = repo.resolve("chaos-tests/src/test/c").resolve(source);
-        Programs.run(
-                        dir,
-                        Duration.ofSeconds(60),
-                        List.of(
-                                "gcc",
-                                "-O1",
-                                "-w",
-                                "-shared",
-                                "-fPIC",
-                                "-o",
-                                library.toString(),
-                                from.toString(),
-                                "-ldl"))
-                .succeeded();
     }
 
     /// What the nodes' processes need.

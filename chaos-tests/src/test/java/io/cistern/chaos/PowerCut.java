@@ -22,20 +22,9 @@ final class PowerCut {
     /// Compiles both into `dir`.
     PowerCut(Path dir) throws IOException, InterruptedException {
         this.dir = dir;
-        String source =
-                Path.of(System.getProperty("cistern.repo"), "chaos-tests/src/test/c/powercut.c")
-                        .toString();
-        library = dir.resolve("powercut.so");
-        program = dir.resolve("powercut");
+        library = Programs.compile(dir, "powercut.c", "powercut.so", "-shared", "-fPIC");
+        program = Programs.compile(dir, "powercut.c", "powercut", "-DUNDO");
         notes = Files.createDirectory(dir.resolve("notes"));
-        gcc("-shared", "-fPIC", "-o", library.toString(), source, "-ldl");
-        gcc("-DUNDO", "-o", program.toString(), source);
-    }
-
-    private void gcc(String... arguments) throws IOException, InterruptedException {
-        List<String> line = new java.util.ArrayList<>(List.of("gcc", "-O1", "-w"));
-        line.addAll(List.of(arguments));
-        Programs.run(dir, QUICK, line).succeeded();
     }
 
     /// What the nodes' processes need; their home is `home` in the same directory.

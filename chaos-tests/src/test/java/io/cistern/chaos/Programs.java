@@ -66,6 +66,18 @@ final class Programs {
         }
     }
 
+    /// Builds one of this module's C sources as `name` in `dir`.
+    static Path compile(Path dir, String source, String name, String... flags)
+            throws IOException, InterruptedException {
+        Path target = dir.resolve(name);
+        Path from = Path.of(System.getProperty("cistern.repo"), "chaos-tests/src/test/c", source);
+        List<String> line = new ArrayList<>(List.of("gcc", "-O1", "-w"));
+        line.addAll(List.of(flags));
+        line.addAll(List.of("-o", target.toString(), from.toString(), "-ldl"));
+        run(dir, Duration.ofSeconds(60), line).succeeded();
+        return target;
+    }
+
     /// Starts a program with its output in a file in `dir`.
     static Running start(Path dir, List<String> command) throws IOException {
         return start(dir, command, Map.of());
