@@ -218,10 +218,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
         RaftLog log = getRaftLog();
         long limit =
                 gate.limit(
-                        () ->
-                                rpc.appenders().stream()
-                                        .filter(PipelinedLogAppender::isMirror)
-                                        .toList(),
+                        rpc.appenders().stream().filter(PipelinedLogAppender::isMirror).toList(),
                         log.getNextIndex() - 1,
                         now);
         // Two disks: that of the other replica, and this one.

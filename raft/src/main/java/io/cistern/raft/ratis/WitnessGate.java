@@ -3,7 +3,6 @@ package io.cistern.raft.ratis;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -77,18 +76,16 @@ final class WitnessGate {
     ///
     /// @param mirrors voters with data beside the leader
     /// @param end index of the leader's last entry
-    long limit(Supplier<? extends Collection<? extends Mirror>> mirrors, long end, long now) {
+    long limit(Collection<? extends Mirror> mirrors, long end, long now) {
         long matched = -1;
         boolean present = false;
-        boolean any = false;
-        for (Mirror mirror : mirrors.get()) {
-            any = true;
+        for (Mirror mirror : mirrors) {
             if (isPresent(mirror, now)) {
                 present = true;
                 matched = Math.max(matched, mirror.matched());
             }
         }
-        if (!any) {
+        if (mirrors.isEmpty()) {
             standsIn = true;
             return Long.MAX_VALUE;
         }

@@ -45,7 +45,7 @@ class WitnessGateTest {
     }
 
     private long limit(long end) {
-        return gate.limit(() -> List.of(follower), end, now);
+        return gate.limit(List.of(follower), end, now);
     }
 
     /// The follower answers with `matched` now.
@@ -171,14 +171,14 @@ class WitnessGateTest {
         Follower dead = new Follower();
         dead.matched = 500;
         answers(90);
-        assertThat(gate.limit(() -> List.of(dead, follower), 100, now)).isEqualTo(90);
+        assertThat(gate.limit(List.of(dead, follower), 100, now)).isEqualTo(90);
         dead.heard = now;
         dead.matched = 95;
-        assertThat(gate.limit(() -> List.of(dead, follower), 100, now)).isEqualTo(95);
+        assertThat(gate.limit(List.of(dead, follower), 100, now)).isEqualTo(95);
     }
 
     @Test
     void whereNobodyElseKeepsDataThereIsNobodyToWaitFor() {
-        assertThat(gate.limit(List::<Follower>of, 100, now)).isEqualTo(Long.MAX_VALUE);
+        assertThat(gate.limit(List.<Follower>of(), 100, now)).isEqualTo(Long.MAX_VALUE);
     }
 }

@@ -30,6 +30,8 @@ final class NodeFiles {
     /// Where clients look first; the first node serves there too where nothing else does.
     private static final InetSocketAddress NFS_STANDARD = new InetSocketAddress("127.0.0.1", 2049);
 
+    private static final String WITNESS = "role = \"witness\"\n";
+
     private NodeFiles() {}
 
     /// Where a node of a local cluster listens.
@@ -90,7 +92,7 @@ final class NodeFiles {
             // All or none: what a crash leaves unfinished is not taken for a cluster.
             Path next = home.config(name).resolveSibling("node.toml.next");
             Ports ports = Ports.ofNode(portBase, k);
-            write(next, text(name, ports, "0") + frontEnds(ports, k == 0) + "\n" + members);
+            write(next, text(name, "", ports, "0") + frontEnds(ports, k == 0) + "\n" + members);
             written.add(next);
         }
         for (Path next : written.reversed()) {
@@ -106,16 +108,10 @@ final class NodeFiles {
         String disk = Long.toString(request.diskBytes());
         write(
                 home.config(name),
-                request.witness()
-                        ? witness(text(name, ports, "0")) + tls(request.tls()) + cluster
-                        : text(name, ports, disk)
-                                + frontEnds(ports, false)
-                                + tls(request.tls())
-                                + cluster);
-    }
-
-    private static String witness(String text) {
-        return text.replace("[node]\n", "[node]\nrole = \"witness\"\n");
+                text(name, request.witness() ? WITNESS : "", ports, disk)
+                        + (request.witness() ? "" : frontEnds(ports, false))
+                        + tls(request.tls())
+                        + cluster);
     }
 
     /// @param first the node that listens on the standard ports too
@@ -162,11 +158,12 @@ final class NodeFiles {
         return '"' + Toml.tomlEscape(path.toString()).toString() + '"';
     }
 
-    private static String text(String name, Ports ports, String diskSize) {
+    /// @param role a line for the section `[node]`, or nothing
+    private static String text(String name, String role, Ports ports, String diskSize) {
         return """
         # Written by cistern; docs/configuration.md explains every key.
         [node]
-        name = "%s"
+        %sname = "%s"
 
         [[disk]]
         path = "disk"
@@ -185,6 +182,7 @@ final class NodeFiles {
         file = "node.log"
         """
                 .formatted(
+                        role,
                         name,
                         diskSize,
                         Addresses.format(ports.wire()),
