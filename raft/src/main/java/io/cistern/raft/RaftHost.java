@@ -3,6 +3,7 @@ package io.cistern.raft;
 import io.cistern.block.CisternException;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileTrees;
 import io.cistern.raft.net.RpcIdentity;
 import io.cistern.raft.net.RpcLoops;
 import io.cistern.raft.ratis.RatisTransport;
@@ -14,7 +15,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.UUID;
@@ -285,7 +285,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         group.close();
         Path directory = directory(id, group.self().id());
         try {
-            deleteTree(directory);
+            FileTrees.delete(directory);
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot delete " + directory, e);
         }
@@ -318,7 +318,14 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
     }
 
     private Path directory(GroupId id, String peerId) {
-        return config.directory().resolve("raft").resolve(id.toString()).resolve(peerId);
+        return directory(config.directory(), id, peerId);
+    }
+
+    /// Where a replica's log is.
+    ///
+    /// @param home [RaftHostConfig#directory]
+    public static Path directory(Path home, GroupId group, String peerId) {
+        return home.resolve("raft").resolve(group.toString()).resolve(peerId);
     }
 
     private RaftServer newServer(RatisGroup group, Path directory, List<Peer> initialMembers)
@@ -337,18 +344,5 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
                 .setProperties(properties)
                 .setParameters(parameters)
                 .build();
-    }
-
-    static void deleteTree(Path directory) throws IOException {
-        if (!Files.exists(directory)) {
-            return;
-        }
-        List<Path> paths;
-        try (var walk = Files.walk(directory)) {
-            paths = new ArrayList<>(walk.toList());
-        }
-        for (Path path : paths.reversed()) {
-            Files.deleteIfExists(path);
-        }
     }
 }

@@ -3,6 +3,7 @@ package io.cistern.raft;
 import io.cistern.block.CisternException;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileTrees;
 import java.io.IOException;
 import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
@@ -94,7 +95,7 @@ final class ReplicaStore {
             store.check(checkpoint);
         } else {
             // It never took part: the process ended while the files were being made.
-            RaftHost.deleteTree(store.current);
+            FileTrees.delete(store.current);
         }
         return store;
     }

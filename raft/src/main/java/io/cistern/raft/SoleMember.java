@@ -40,7 +40,7 @@ public final class SoleMember {
         if (Peer.isWitness(peerId)) {
             return false;
         }
-        Path replica = directory.resolve("raft").resolve(group.toString()).resolve(peerId);
+        Path replica = RaftHost.directory(directory, group, peerId);
         try {
             ReplicaFile file = ReplicaFile.read(replica);
             if (file == null) {
@@ -94,7 +94,7 @@ public final class SoleMember {
             throw new CisternException(
                     ErrorCode.INVALID, self.id() + " is a witness: there is nothing to bring up");
         }
-        Path replica = directory.resolve("raft").resolve(group.toString()).resolve(self.id());
+        Path replica = RaftHost.directory(directory, group, self.id());
         try {
             ReplicaFile file = ReplicaFile.read(replica);
             if (file == null) {

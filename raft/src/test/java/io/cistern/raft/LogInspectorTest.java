@@ -3,6 +3,7 @@ package io.cistern.raft;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.cistern.block.FileTrees;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -69,7 +70,7 @@ class LogInspectorTest {
 
     @AfterTry
     void deleteDirectory() throws IOException {
-        RaftHost.deleteTree(directory);
+        FileTrees.delete(directory);
     }
 
     private static byte[] frame(long term, long index, byte[] data) {

@@ -2,6 +2,7 @@ package io.cistern.server;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileTrees;
 import io.cistern.server.config.ConfigFile;
 import io.cistern.server.config.ServerConfig;
 import io.cistern.server.config.ServerConfig.LogConfig;
@@ -22,10 +23,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.stream.Stream;
 
 /// Runs nodes and driver under load for some seconds, so that the build can record what they load
 /// and which of their methods are hot (`-XX:AOTCacheOutput`, JEP 514 and 515): processes that start
@@ -55,7 +54,7 @@ public final class Training {
         try {
             run(directory, seconds);
         } finally {
-            delete(directory);
+            FileTrees.delete(directory);
         }
         // Background threads of libraries must not keep the process.
         System.exit(0);
@@ -154,14 +153,6 @@ public final class Training {
                 if (System.nanoTime() - end >= 0) {
                     throw notYet;
                 }
-            }
-        }
-    }
-
-    private static void delete(Path directory) throws IOException {
-        try (Stream<Path> tree = Files.walk(directory)) {
-            for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(path);
             }
         }
     }

@@ -3,9 +3,10 @@ package io.cistern.storage;
 import io.cistern.block.CisternException;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileLocks;
+import io.cistern.block.FileTrees;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -13,7 +14,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.Comparator;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
@@ -78,7 +78,7 @@ final class DiskFiles {
         Path aside = directory.resolve(DAMAGED);
         try {
             Files.write(directory.resolve(FORMATTING), new byte[0]);
-            delete(aside);
+            FileTrees.delete(aside);
             Files.createDirectory(aside);
             // The superblock goes last: until then a crash leaves a damaged disk, then an empty
             // one.
@@ -99,7 +99,7 @@ final class DiskFiles {
     private static void fill(DiskConfig config) throws IOException {
         Path directory = config.directory();
         for (String name : List.of(DATA, MAP, MARKS)) {
-            delete(directory.resolve(name));
+            FileTrees.delete(directory.resolve(name));
         }
         Files.createDirectory(directory.resolve(DATA));
         Files.createDirectory(directory.resolve(MARKS));
@@ -149,17 +149,6 @@ final class DiskFiles {
         }
     }
 
-    private static void delete(Path root) throws IOException {
-        if (!Files.exists(root)) {
-            return;
-        }
-        try (Stream<Path> tree = Files.walk(root)) {
-            for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(path);
-            }
-        }
-    }
-
     /// Locks and reads the superblock, and compares it with what is expected.
     static Found open(DiskConfig config) {
         Path path = config.directory().resolve(Superblock.FILE);
@@ -170,7 +159,7 @@ final class DiskFiles {
         FileChannel channel = null;
         try {
             channel = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE);
-            if (!lock(channel)) {
+            if (!FileLocks.lock(channel)) {
                 throw new CisternException(
                         ErrorCode.BUSY,
                         "disk " + config.directory() + " is in use by another process");
@@ -196,7 +185,7 @@ final class DiskFiles {
         }
         try (FileChannel channel =
                 FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-            if (!lock(channel)) {
+            if (!FileLocks.lock(channel)) {
                 throw new CisternException(
                         ErrorCode.BUSY,
                         "disk " + directory + " is in use by another process; stop the node");
@@ -208,14 +197,6 @@ final class DiskFiles {
             }
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot change " + path + ": " + e, e);
-        }
-    }
-
-    private static boolean lock(FileChannel channel) throws IOException {
-        try {
-            return channel.tryLock() != null;
-        } catch (OverlappingFileLockException e) {
-            return false;
         }
     }
 

@@ -2,15 +2,12 @@ package io.cistern.vmdisk;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileLocks;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,14 +26,8 @@ final class HomeLock implements AutoCloseable {
     static HomeLock take(Path home) {
         Path file = home.resolve("lock");
         try {
-            FileChannel channel =
-                    FileChannel.open(
-                            file,
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.READ,
-                            StandardOpenOption.WRITE);
-            if (tryLock(channel) == null) {
-                channel.close();
+            FileChannel channel = FileLocks.take(file);
+            if (channel == null) {
                 throw new CisternException(
                         ErrorCode.BUSY, "a driver already runs in " + home + ": use or stop that");
             }
@@ -47,15 +38,6 @@ final class HomeLock implements AutoCloseable {
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot lock " + file + ": " + e.getMessage(), e);
-        }
-    }
-
-    private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
-        try {
-            return channel.tryLock();
-        } catch (OverlappingFileLockException e) {
-            LOG.debug("locked by this very process", e);
-            return null;
         }
     }
 

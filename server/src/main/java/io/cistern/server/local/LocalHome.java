@@ -2,16 +2,14 @@ package io.cistern.server.local;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileLocks;
 import io.cistern.server.config.ConfigFile;
 import io.cistern.server.config.ServerConfig;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
@@ -95,21 +93,11 @@ public record LocalHome(Path path) {
     Lock lock() {
         try {
             Files.createDirectories(path);
-            FileChannel channel =
-                    FileChannel.open(
-                            path.resolve("lock"),
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.WRITE);
-            FileLock lock;
-            try {
-                lock = channel.tryLock();
-            } catch (OverlappingFileLockException e) {
-                channel.close();
-                throw busy(e);
-            }
-            if (lock == null) {
-                channel.close();
-                throw busy(null);
+            FileChannel channel = FileLocks.take(path.resolve("lock"));
+            if (channel == null) {
+                throw new CisternException(
+                        ErrorCode.BUSY,
+                        "another cistern command is starting or stopping the cluster in " + path);
             }
             return new Lock(channel);
         } catch (IOException e) {
@@ -118,13 +106,6 @@ public record LocalHome(Path path) {
                     "cannot use " + path + " as home (" + e + "); name another by --home DIR",
                     e);
         }
-    }
-
-    private CisternException busy(@org.jspecify.annotations.Nullable Throwable cause) {
-        return new CisternException(
-                ErrorCode.BUSY,
-                "another cistern command is starting or stopping the cluster in " + path,
-                cause == null ? new IllegalStateException("locked") : cause);
     }
 
     /// Released by the kernel where the process ends.

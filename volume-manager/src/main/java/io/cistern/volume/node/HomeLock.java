@@ -2,11 +2,10 @@ package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileLocks;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 
 /// Keeps two processes from running one witness: the file `lock` in its directory, locked while the
 /// process lives.
@@ -21,16 +20,10 @@ final class HomeLock implements AutoCloseable {
     static HomeLock take(Path home) {
         Path file = home.resolve("lock");
         try {
-            FileChannel channel =
-                    FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-            try {
-                if (channel.tryLock() != null) {
-                    return new HomeLock(channel);
-                }
-            } catch (OverlappingFileLockException here) {
-                // This process runs it already.
+            FileChannel channel = FileLocks.take(file);
+            if (channel != null) {
+                return new HomeLock(channel);
             }
-            channel.close();
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot lock " + file + ": " + e, e);
         }

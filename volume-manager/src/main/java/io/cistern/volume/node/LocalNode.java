@@ -131,7 +131,7 @@ final class LocalNode implements AutoCloseable {
             if (replica.group() != 0 && replica.disk() == disk.number()) {
                 store(file.without(replica.peer()));
                 GroupId group = new GroupId(replica.group());
-                Path path = home.resolve("raft").resolve(group.toString()).resolve(replica.peer());
+                Path path = RaftHost.directory(home, group, replica.peer());
                 try {
                     if (Files.exists(path)) {
                         Files.move(path, path.resolveSibling(replica.peer() + ".quarantine-disk"));

@@ -2,6 +2,7 @@ package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileTrees;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.Halt;
 import io.cistern.raft.Leadership;
@@ -55,9 +56,7 @@ final class WitnessReplicas implements AutoCloseable {
     }
 
     private Path logDirectory(LocalReplica replica) {
-        return home.resolve("raft")
-                .resolve(new GroupId(replica.group()).toString())
-                .resolve(replica.peer());
+        return RaftHost.directory(home, new GroupId(replica.group()), replica.peer());
     }
 
     /// Opens a witness. Where it is damaged it stays closed, and [#quarantined] tells why: another
@@ -104,15 +103,7 @@ final class WitnessReplicas implements AutoCloseable {
         }
         damaged.remove(replica.peer());
         try {
-            Path directory = directory(replica);
-            if (Files.exists(directory)) {
-                try (var files = Files.list(directory)) {
-                    for (Path file : files.toList()) {
-                        Files.delete(file);
-                    }
-                }
-                Files.delete(directory);
-            }
+            FileTrees.delete(directory(replica));
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO, "cannot delete " + directory(replica) + ": " + e, e);
