@@ -1,6 +1,7 @@
 package io.cistern.chaos;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.cistern.server.cli.Cli;
 import java.io.ByteArrayOutputStream;
@@ -15,6 +16,7 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -88,7 +90,8 @@ class BadInputTest {
         garbage();
         assertThat(run("volume", "list").out).contains("v1").doesNotContain("import-");
         assertThat(run("verify").exit).isZero();
-        assertThat(run("status").out).contains("health:      ok");
+        await().atMost(Duration.ofMinutes(1))
+                .untilAsserted(() -> assertThat(run("status").out).contains("health:      ok"));
     }
 
     private void unknownNames() {
