@@ -198,6 +198,13 @@ class RepairTest {
         CompletableFuture<byte[]> read;
         try {
             client.zero(32 * BLOCK, 8 * BLOCK, true);
+            long freed = cluster.leader().status().appliedIndex();
+            cluster.await(
+                    "the others have freed it",
+                    () ->
+                            cluster.nodes.stream()
+                                    .filter(other -> other != node)
+                                    .allMatch(other -> other.status().appliedIndex() >= freed));
             ByteBuffer dst = ByteBuffer.allocate(BLOCK);
             ReadRequest request = new ReadRequest(1, null, client.attachment, 0);
             read = client.at(node).read(request, 35 * BLOCK, dst).thenApply(receipt -> dst.array());
