@@ -147,7 +147,8 @@ class SecureClusterTest {
         awaitHealth();
     }
 
-    /// A node that has joined gets replicas by itself; while one is being copied the cluster says so.
+    /// A node that has joined gets replicas by itself; while one is being copied the cluster says
+    /// so.
     private void awaitHealth() {
         await().atMost(LIMIT)
                 .pollInterval(Duration.ofMillis(500))

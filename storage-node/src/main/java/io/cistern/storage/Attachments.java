@@ -25,6 +25,13 @@ final class Attachments {
                 return Outcome.of(a.id());
             }
         }
+        if (volume.ended.contains(c.nonceHigh(), c.nonceLow())) {
+            return Outcome.refused(
+                    ErrorCode.FENCED,
+                    "this attach of volume "
+                            + volume.id
+                            + " was carried out before, and what it granted has ended: attach again");
+        }
         if (volume.holder(index) != null) {
             return Outcome.refused(
                     ErrorCode.UNAVAILABLE, "another attach is in the same log entry: try again");
@@ -122,5 +129,6 @@ final class Attachments {
     private static void end(Table table, Volume volume, Holder holder) {
         table.dropWindow(volume, holder);
         volume.holders.remove(holder);
+        volume.ended.add(holder.attachment.nonceHigh(), holder.attachment.nonceLow());
     }
 }

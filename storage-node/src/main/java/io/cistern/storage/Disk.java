@@ -17,6 +17,8 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongConsumer;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
@@ -41,12 +43,14 @@ public final class Disk implements AutoCloseable {
     private final DiskThreads threads;
     private final @Nullable Housekeeping housekeeping;
     private final Path marks;
+    private final AtomicBoolean checking = new AtomicBoolean();
 
     // Guarded by this.
     private final Map<Long, StoreParts> loaded = new HashMap<>();
     private final Map<Long, Damage> damaged = new TreeMap<>();
     private final Map<Long, GroupStore> open = new TreeMap<>();
     private boolean closing;
+    private long changes;
     private Runnable beforeClose = () -> {};
 
     /// @param threads null for real ones
@@ -258,6 +262,7 @@ public final class Disk implements AutoCloseable {
             throw lost.why;
         }
         loaded.remove(group);
+        changes++;
         GroupStore store = new GroupStore(this, group, parts, mark);
         open.put(group, store);
         return store;
@@ -285,6 +290,7 @@ public final class Disk implements AutoCloseable {
     /// @param held every slot it held
     synchronized void closed(GroupStore store, BitSet held, Mark mark) {
         close(mark);
+        changes++;
         open.remove(store.group());
         if (closing) {
             return;
@@ -329,6 +335,7 @@ public final class Disk implements AutoCloseable {
         if (open.containsKey(group)) {
             throw new CisternException(ErrorCode.BUSY, "group " + group + " is open: close it");
         }
+        changes++;
         Damage damage = damaged.remove(group);
         StoreParts parts = loaded.remove(group);
         BitSet slots = damage != null ? damage.slots : new BitSet();
@@ -344,6 +351,44 @@ public final class Disk implements AutoCloseable {
             throw new IllegalStateException(e);
         }
         slots.stream().forEach(area::release);
+    }
+
+    // ---- books
+
+    /// Compares the slots that were given out with those that rows name, and gives back what was
+    /// lost. Blocks, and reads the whole map; one call at a time.
+    ///
+    /// @param rest called now and then with the nanoseconds of work since the last call: to sleep
+    /// @throws CisternException CORRUPT: a map is damaged; BUSY: another call is under way
+    public BooksReport checkBooks(LongConsumer rest) {
+        if (!checking.compareAndSet(false, true)) {
+            throw new CisternException(
+                    ErrorCode.BUSY, "the books of " + config.directory() + " are being compared");
+        }
+        try {
+            return new SlotBooks(this, area, rest).check();
+        } finally {
+            checking.set(false);
+        }
+    }
+
+    /// Grows whenever a group is opened, closed or dropped.
+    synchronized long changes() {
+        return changes;
+    }
+
+    /// Adds the slots of groups that are damaged. False where there are groups whose slots are not
+    /// known without reading them: those that wait to be opened.
+    synchronized boolean closedSlots(BitSet slots) {
+        damaged.values().forEach(damage -> slots.or(damage.slots));
+        return loaded.isEmpty() && !closing;
+    }
+
+    /// Gives back a slot that no row names.
+    boolean releaseLeaked(long slot) {
+        LOG.warn("disk {}: slot {} belonged to nobody: freed", config.directory(), slot);
+        area.release(slot);
+        return true;
     }
 
     /// What was written here since it was opened.

@@ -11,8 +11,10 @@ import java.nio.ByteBuffer;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -67,11 +69,13 @@ final class GroupStore implements Store {
 
     private volatile long bytesSince;
     private volatile long begunNanos;
+    private volatile long heldUntilNanos;
 
     GroupStore(Disk disk, long group, StoreParts parts, Mark mark) {
         this.disk = disk;
         this.threads = disk.threads();
         this.begunNanos = threads.nanoTime();
+        this.heldUntilNanos = begunNanos;
         this.group = group;
         this.map = parts.map;
         this.files = new FileRows(parts.map.db(), group);
@@ -258,7 +262,10 @@ final class GroupStore implements Store {
 
     @Override
     public boolean checkpointDue() {
-        if (checkpointer.running() != null || state.importing || state.closed) {
+        if (checkpointer.running() != null
+                || state.importing
+                || state.closed
+                || threads.nanoTime() - heldUntilNanos < 0) {
             return false;
         }
         return map.dirtyRows() >= DUE_ROWS
@@ -532,6 +539,72 @@ final class GroupStore implements Store {
     @Override
     public StoreExport export() {
         return copies.export();
+    }
+
+    @Override
+    public @Nullable CompletableFuture<StoreCut> cut() {
+        AtomicReference<MapDb.@Nullable Frozen> frozen = new AtomicReference<>();
+        LogPosition position;
+        CompletableFuture<LogPosition> written;
+        lock.lock();
+        try {
+            state.checkReadable();
+            if (state.closed || !state.betweenEntries() || checkpointer.running() != null) {
+                return null;
+            }
+            position = state.applied;
+            written = begin(() -> frozen.set(map.db().freeze()));
+        } finally {
+            lock.unlock();
+        }
+        return written.thenApply(durable -> {
+            MapDb.Frozen rows = Objects.requireNonNull(frozen.get());
+            try {
+                return new Cut(rows, group, position);
+            } catch (RuntimeException e) {
+                rows.close();
+                throw e;
+            }
+        });
+    }
+
+    /// As [#cut], waiting for what is in its way. Not for the apply thread.
+    ///
+    /// @throws CisternException STALE while the store is catching up
+    MapDb.Frozen frozenRows() {
+        AtomicReference<MapDb.@Nullable Frozen> frozen = new AtomicReference<>();
+        while (true) {
+            CompletableFuture<LogPosition> running = checkpointer.running();
+            if (running != null) {
+                threads.await(running);
+            }
+            CompletableFuture<LogPosition> written;
+            lock.lock();
+            try {
+                while (!state.betweenEntries() && !state.closed) {
+                    state.entryEnded.awaitUninterruptibly();
+                }
+                state.checkReadable();
+                if (state.closed) {
+                    throw new CisternException(
+                            ErrorCode.UNAVAILABLE, "group " + group + " is being closed");
+                }
+                if (checkpointer.running() != null) {
+                    continue;
+                }
+                written = begin(() -> frozen.set(map.db().freeze()));
+            } finally {
+                lock.unlock();
+            }
+            threads.await(written);
+            return Objects.requireNonNull(frozen.get());
+        }
+    }
+
+    @Override
+    public boolean holdCheckpoints(long nanos) {
+        heldUntilNanos = threads.nanoTime() + nanos;
+        return checkpointer.running() == null;
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.BlockBasedTableConfig;
@@ -13,10 +14,13 @@ import org.rocksdb.FlushOptions;
 import org.rocksdb.InfoLogLevel;
 import org.rocksdb.LRUCache;
 import org.rocksdb.Options;
+import org.rocksdb.Range;
 import org.rocksdb.ReadOptions;
 import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
+import org.rocksdb.SizeApproximationFlag;
+import org.rocksdb.Slice;
 import org.rocksdb.Snapshot;
 import org.rocksdb.Status;
 import org.rocksdb.WriteBatch;
@@ -159,6 +163,21 @@ final class MapDb implements AutoCloseable {
 
         void verify(RocksIterator iterator) {
             MapDb.this.verify(iterator);
+        }
+
+        /// About how many bytes the rows take whose keys begin with `prefix`.
+        long approximateBytes(byte[] prefix) {
+            byte[] to = Arrays.copyOf(prefix, prefix.length + 1);
+            Arrays.fill(to, prefix.length, to.length, (byte) 0xff);
+            try (Slice from = new Slice(prefix);
+                    Slice end = new Slice(to)) {
+                long[] found =
+                        db.getApproximateSizes(
+                                List.of(new Range(from, end)),
+                                SizeApproximationFlag.INCLUDE_FILES,
+                                SizeApproximationFlag.INCLUDE_MEMTABLES);
+                return found[0];
+            }
         }
 
         @Override

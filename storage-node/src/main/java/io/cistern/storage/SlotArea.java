@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -43,6 +44,9 @@ final class SlotArea implements AutoCloseable {
     private long free;
     private long cursor;
     private boolean full;
+
+    /// Slots that were taken, given back or added since [#watch]; null where nobody watches.
+    private @Nullable BitSet touched;
 
     private static final class Extent {
         final DataFile file;
@@ -122,6 +126,7 @@ final class SlotArea implements AutoCloseable {
         if (slot < 0 || slot >= total || (used[(int) (slot >>> 6)] & 1L << slot) != 0) {
             return false;
         }
+        touch(slot);
         used[(int) (slot >>> 6)] |= 1L << slot;
         free--;
         return true;
@@ -159,6 +164,7 @@ final class SlotArea implements AutoCloseable {
             if (open != 0 && slot < total) {
                 used[at] |= 1L << slot;
                 free--;
+                touch(slot);
                 cursor = slot + 1 == (long) words << 6 ? 0 : slot + 1;
                 return slot;
             }
@@ -167,6 +173,7 @@ final class SlotArea implements AutoCloseable {
     }
 
     synchronized void release(long slot) {
+        touch(slot);
         long bit = 1L << slot;
         if ((used[(int) (slot >>> 6)] & bit) == 0) {
             throw new IllegalStateException("slot " + slot + " freed twice");
@@ -376,6 +383,34 @@ final class SlotArea implements AutoCloseable {
                 }
             }
         }
+    }
+
+    // ---- books
+
+    private void touch(long slot) {
+        BitSet watched = touched;
+        if (watched != null) {
+            watched.set(Math.toIntExact(slot));
+        }
+    }
+
+    /// Begins to note which slots change hands.
+    synchronized void watch() {
+        touched = new BitSet();
+    }
+
+    /// What is known of the slots.
+    ///
+    /// @param used one bit per slot that is given out
+    /// @param touched those that changed hands since [#watch]
+    /// @param total slots there are
+    record Books(BitSet used, BitSet touched, long total) {}
+
+    /// Ends what [#watch] began.
+    synchronized Books unwatch() {
+        BitSet watched = touched == null ? new BitSet() : touched;
+        touched = null;
+        return new Books(BitSet.valueOf(used), watched, total);
     }
 
     @Override

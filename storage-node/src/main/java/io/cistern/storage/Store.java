@@ -185,6 +185,19 @@ public interface Store extends AutoCloseable {
     /// Opens a copy of this store for another replica. Waits for the entry being applied to end.
     StoreExport export();
 
+    /// Holds the store still behind the entry that was applied last, to be compared: by a
+    /// checkpoint that begins now. Called between entries by the apply thread, or by any other
+    /// while it rests; does not block. Close what it completes with before the store.
+    ///
+    /// @return null where a checkpoint is under way already, or an entry is half applied
+    /// @throws io.cistern.block.CisternException STALE while the store is catching up
+    @Nullable CompletableFuture<StoreCut> cut();
+
+    /// No checkpoint is due for so long, so that [#cut] finds none under way.
+    ///
+    /// @return false while one is under way still
+    boolean holdCheckpoints(long nanos);
+
     /// Starts to replace this store's contents by those of another replica. Nothing may be applied
     /// until [#importEnd]. A crash before that leaves a store whose [#importing] is true: begin
     /// again; rows that have arrived are kept and need not be sent twice.

@@ -18,17 +18,20 @@ import org.jspecify.annotations.Nullable;
 /// A volume in a store. Changed under the store's lock; [#state] is for everyone.
 ///
 /// ```
-/// volume     := version:u8 (1 or 2) size:i64 branch:i64 epoch:u32 recordVersion:i64 limits
+/// volume     := version:u8 (1 to 3) size:i64 branch:i64 epoch:u32 recordVersion:i64 limits
 ///               hasParent:u8 [parent:i64 snapshot:string] created:i64
 ///               count:u8 (id:i64 mode:u8 nonce:u128 holder:string since:i64)[count]
-///               [sharedVersion:i64 length:u32 shared[length]]          in version 2
+///               [sharedVersion:i64 length:u32 shared[length]]          from version 2 on
+///               [count:u8 nonce:u128[count]]                           in version 3
 /// snapshot   := version:u8 (1) name:string size:i64 created:i64        branch, epoch: in the key
 /// ```
 ///
 /// Version 2 has a shared record; a volume whose record was never replaced is written as version 1.
+/// Version 3 has, too, which attachments have ended lately; without any it is not written.
 final class Volume {
     private static final int VERSION = 1;
     private static final int VERSION_SHARED = 2;
+    private static final int VERSION_ENDED = 3;
 
     final long id;
     final @Nullable Parent parent;
@@ -41,6 +44,7 @@ final class Volume {
     SnapshotList snapshots = SnapshotList.EMPTY;
     final Map<String, Snapshot> byName = new HashMap<>();
     final List<Holder> holders = new ArrayList<>();
+    final EndedAttachments ended = new EndedAttachments();
     volatile SharedRecord record = SharedRecord.EMPTY;
     volatile VolumeState state;
 
@@ -128,11 +132,14 @@ final class Volume {
             bytes += 8 + 1 + 16 + Bytes.size(h.attachment.holder()) + 8;
         }
         SharedRecord shared = record;
-        if (shared.version() > 0) {
+        boolean withEnded = !ended.isEmpty();
+        boolean withShared = withEnded || shared.version() > 0;
+        if (withShared) {
             bytes += 8 + 4 + shared.bytes().remaining();
         }
+        bytes += withEnded ? ended.bytes() : 0;
         ByteBuffer out = ByteBuffer.allocate(bytes);
-        out.put((byte) (shared.version() > 0 ? VERSION_SHARED : VERSION));
+        out.put((byte) (withEnded ? VERSION_ENDED : withShared ? VERSION_SHARED : VERSION));
         out.putLong(sizeBytes).putLong(branch.id).putInt(epoch);
         CommandCodec.putLimits(out.putLong(version), limits);
         out.put((byte) (from == null ? 0 : 1));
@@ -147,9 +154,12 @@ final class Volume {
             Bytes.putString(out, a.holder());
             out.putLong(a.sinceMillis());
         }
-        if (shared.version() > 0) {
+        if (withShared) {
             out.putLong(shared.version()).putInt(shared.bytes().remaining());
             out.put(shared.bytes().duplicate());
+        }
+        if (withEnded) {
+            ended.put(out);
         }
         return out.array();
     }
@@ -163,7 +173,7 @@ final class Volume {
             java.util.function.LongFunction<Window> windows) {
         Bytes in = new Bytes(ByteBuffer.wrap(bytes), "volume", ErrorCode.CORRUPT);
         int format = in.u8();
-        if (format != VERSION && format != VERSION_SHARED) {
+        if (format < VERSION || format > VERSION_ENDED) {
             throw in.bad("version");
         }
         long size = in.i64();
@@ -189,16 +199,22 @@ final class Volume {
             holder.dirty = false;
             volume.holders.add(holder);
         }
-        if (format == VERSION_SHARED) {
-            volume.record = decodeRecord(in);
+        if (format >= VERSION_SHARED) {
+            volume.record = decodeRecord(in, format);
+        }
+        if (format >= VERSION_ENDED) {
+            volume.ended.read(in);
         }
         in.end();
         return volume;
     }
 
-    private static SharedRecord decodeRecord(Bytes in) {
+    private static SharedRecord decodeRecord(Bytes in, int format) {
         long version = in.i64();
         int length = in.i32();
+        if (format > VERSION_SHARED && version == 0 && length == 0) {
+            return SharedRecord.EMPTY;
+        }
         if (version < 1 || length < 0 || length > GuardedDevice.MAX_RECORD_BYTES) {
             throw in.bad("a shared record of version " + version + " and " + length + " bytes");
         }

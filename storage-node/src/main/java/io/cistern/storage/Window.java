@@ -1,6 +1,7 @@
 package io.cistern.storage;
 
 import io.cistern.block.ErrorCode;
+import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -75,6 +76,26 @@ final class Window {
             }
         });
         return java.util.Arrays.copyOf(out.array(), out.position());
+    }
+
+    /// What tells two windows apart, messages left out.
+    void addTo(ByteArrayOutputStream out) {
+        out.writeBytes(ByteBuffer.allocate(8).putLong(base).array());
+        executed.forEach((seq, o) -> {
+            ByteBuffer reply = o.reply();
+            ErrorCode error = o.error();
+            ByteBuffer item = ByteBuffer.allocate(8 + 4 + 8);
+            out.writeBytes(
+                    item.putLong(seq)
+                            .putInt(error == null ? 0 : error.wire())
+                            .putLong(o.value())
+                            .array());
+            if (reply != null) {
+                byte[] bytes = new byte[reply.remaining()];
+                reply.duplicate().get(bytes);
+                out.writeBytes(bytes);
+            }
+        });
     }
 
     private static boolean plain(Outcome o) {

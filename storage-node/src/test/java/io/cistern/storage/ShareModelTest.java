@@ -296,6 +296,18 @@ class ShareModelTest {
             }
         }
 
+        /// See [StoreModelTest].
+        void compare() throws IOException {
+            try (Rig fresh = new Rig(log)) {
+                while (fresh.store.applied().index() < index) {
+                    fresh.replay(fresh.store.applied().index() + 40);
+                    fresh.store.checkpoint().join();
+                    fresh.collectAll();
+                }
+                SameCut.check(rig.store, fresh.store, 1 + random.nextInt(30));
+            }
+        }
+
         /// With everything deleted nothing is left.
         void drain() {
             apply(new Command.DeleteVolume(SHARE));
@@ -327,6 +339,9 @@ class ShareModelTest {
             run.model.compare();
             run.crash();
             run.model.compare();
+            if (seed % 3 == 0) {
+                run.compare();
+            }
             run.drain();
         } catch (CisternException e) {
             throw new AssertionError(e.code() + " " + e.getMessage(), e);

@@ -135,6 +135,40 @@ class StoreTest {
         assertThat(store.executed(7, again)).isEqualTo(Outcome.DONE);
     }
 
+    /// A request that was held up somewhere, and sent again meanwhile.
+    @Test
+    void anAttachThatArrivesAgainAfterItsEndFencesNobody() throws Exception {
+        Command.Attach first = new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6);
+        long granted = apply(first).value();
+        assertThat(apply(first).value()).as("sent twice, granted once").isEqualTo(granted);
+        apply(new Command.Detach(7, granted));
+        Command.Attach second = new Command.Attach(7, AttachMode.EXCLUSIVE, 31, 1, "b", 6);
+        long newer = apply(second).value();
+        assertThat(apply(first).error()).isEqualTo(ErrorCode.FENCED);
+        assertThat(store.volumes().getFirst().attachments())
+                .extracting(VolumeState.Attachment::id)
+                .containsExactly(newer);
+        Command.Attach third = new Command.Attach(7, AttachMode.EXCLUSIVE, 32, 1, "c", 6);
+        long newest = apply(third).value();
+        store.checkpoint().get();
+        reopen();
+        assertThat(apply(second).error())
+                .as("taken over, and after a restart")
+                .isEqualTo(ErrorCode.FENCED);
+        assertThat(store.volumes().getFirst().attachments())
+                .extracting(VolumeState.Attachment::id)
+                .containsExactly(newest);
+        for (int i = 0; i < 2 * EndedAttachments.MOST; i++) {
+            assertThat(
+                            apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 100 + i, 1, "d", 6))
+                                    .error())
+                    .isNull();
+        }
+        store.checkpoint().get();
+        reopen();
+        assertThat(store.volumes().getFirst().attachments()).hasSize(1);
+    }
+
     @Test
     void exclusiveAttachFencesTheOneBefore() {
         apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 3, 4, "other", 6));

@@ -5,24 +5,31 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.cistern.block.CisternException;
+import io.cistern.block.Crc32c;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /// The driver's list of attachments on disk: `attachments.json`, replaced as a whole.
 ///
 /// A replacement is written beside it, synced, renamed over it and the directory synced, so a crash
-/// leaves either the old list or the new one.
+/// leaves either the old list or the new one. It carries a checksum of the list: CRC32C, in
+/// hexadecimal, of its compact JSON.
 final class AttachmentStore {
     static final String FILE = "attachments.json";
-    static final int VERSION = 2;
+    static final int VERSION = 3;
 
     /// Had neither transport, resume key nor size.
     private static final int OLDEST_VERSION = 1;
+
+    /// From here on there is a checksum.
+    private static final int CHECKED_VERSION = 3;
 
     /// Largest file read, in bytes.
     private static final long MAX_BYTES = 1 << 20;
@@ -33,7 +40,9 @@ final class AttachmentStore {
     private final Path file;
 
     /// The file's content.
-    record Content(int version, List<AttachmentRecord> attachments) {}
+    ///
+    /// @param checksum null before version 3
+    record Content(int version, @Nullable String checksum, List<AttachmentRecord> attachments) {}
 
     AttachmentStore(Path home) {
         this.file = home.resolve(FILE);
@@ -66,6 +75,12 @@ final class AttachmentStore {
             if (version < OLDEST_VERSION) {
                 throw corrupt("it names no version", null);
             }
+            if (version >= CHECKED_VERSION || tree.has("checksum")) {
+                String told = tree.path("checksum").asText("");
+                if (!told.equals(checksum(tree.path("attachments")))) {
+                    throw corrupt("its checksum does not fit", null);
+                }
+            }
             if (version == OLDEST_VERSION) {
                 complete(tree.path("attachments"));
             }
@@ -87,13 +102,23 @@ final class AttachmentStore {
     /// @throws CisternException IO; the old list is then still in force
     void save(List<AttachmentRecord> attachments) {
         try {
-            DurableFiles.replace(file, JSON.writeValueAsBytes(new Content(VERSION, attachments)));
+            String checksum = checksum(JSON.valueToTree(attachments));
+            DurableFiles.replace(
+                    file, JSON.writeValueAsBytes(new Content(VERSION, checksum, attachments)));
         } catch (IOException e) {
             throw new CisternException(
                     ErrorCode.IO,
                     "cannot save the attachments to " + file + ": " + e.getMessage(),
                     e);
         }
+    }
+
+    private static String checksum(JsonNode attachments) throws IOException {
+        byte[] compact =
+                JSON.writer()
+                        .without(SerializationFeature.INDENT_OUTPUT)
+                        .writeValueAsBytes(attachments);
+        return HexFormat.of().toHexDigits(Crc32c.of(compact, 0, compact.length));
     }
 
     /// Adds what version 1 did not have.
@@ -117,8 +142,7 @@ final class AttachmentStore {
                 || record.ended() == null;
     }
 
-    private CisternException corrupt(
-            String why, @org.jspecify.annotations.Nullable Throwable cause) {
+    private CisternException corrupt(String why, @Nullable Throwable cause) {
         String message =
                 file + " is damaged: " + why + "; move it away and attach the volumes again";
         return cause == null

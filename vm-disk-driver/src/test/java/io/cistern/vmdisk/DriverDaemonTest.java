@@ -259,13 +259,31 @@ class DriverDaemonTest {
         Path file = home.resolve(AttachmentStore.FILE);
         String old =
                 Files.readString(file)
-                        .replaceAll(" *\"(transport|resumeKey|sizeBytes)\".*\n", "")
-                        .replace("\"version\" : 2", "\"version\" : 1");
+                        .replaceAll(" *\"(transport|resumeKey|sizeBytes|checksum)\".*\n", "")
+                        .replace("\"version\" : 3", "\"version\" : 1");
         assertThat(old).doesNotContain("resumeKey").contains("EXCLUSIVE");
         Files.writeString(file, old);
         daemon = open();
         assertThat(daemon.list().get(0).state()).isEqualTo("open");
         write(socket, 4);
+    }
+
+    @Test
+    void theListOfVersionTwoHasNoChecksum() throws IOException {
+        Path socket =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
+        daemon.close();
+        Path file = home.resolve(AttachmentStore.FILE);
+        String old =
+                Files.readString(file)
+                        .replaceAll(" *\"checksum\".*\n", "")
+                        .replace("\"version\" : 3", "\"version\" : 2");
+        assertThat(old).doesNotContain("checksum");
+        Files.writeString(file, old);
+        daemon = open();
+        assertThat(daemon.list().get(0).state()).isEqualTo("open");
+        write(socket, 4);
+        assertThat(Files.readString(file)).contains("\"version\" : 3", "checksum");
     }
 
     @Test
@@ -315,12 +333,16 @@ class DriverDaemonTest {
                         "",
                         "[]",
                         good.replace("\"v1\"", "null"),
-                        good.replace("EXCLUSIVE", "ODD"))) {
+                        good.replace("EXCLUSIVE", "ODD"),
+                        good.replaceFirst("\"incoming\" : false", "\"incoming\" : true"),
+                        good.replace("\"version\" : 3", "\"version\" : 2")
+                                .replaceFirst("\"incoming\" : false", "\"incoming\" : true"),
+                        good.replaceAll(" *\"checksum\".*\n", ""))) {
             Files.writeString(file, bad);
             fails(ErrorCode.CORRUPT, "damaged", this::open);
         }
-        Files.writeString(file, good.replace("\"version\" : 2", "\"version\" : 3"));
-        fails(ErrorCode.INVALID, "version 3", this::open);
+        Files.writeString(file, good.replace("\"version\" : 3", "\"version\" : 4"));
+        fails(ErrorCode.INVALID, "version 4", this::open);
         Files.writeString(file, good);
         daemon = open();
         assertThat(daemon.list()).hasSize(1);

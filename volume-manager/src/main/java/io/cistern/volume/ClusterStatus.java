@@ -117,8 +117,9 @@ public record ClusterStatus(
 
     /// Something long that runs now.
     ///
-    /// @param kind "import", "export", "scrub", "verify"; "drain" of a node, "empty" of a disk,
-    ///   "rebuild" of what a silent node held; "move" or "copy" of one replica
+    /// @param kind "import", "export", "scrub", "verify", "compare"; "keep" of logs out of use
+    ///   until they are deleted; "drain" of a node, "empty" of a disk, "rebuild" of what a silent
+    ///   node held; "move" or "copy" of one replica
     /// @param what what it works on, as "volume web1" or "g1 on n2"
     /// @param done and `total` in `unit` ("bytes", "replicas"); total 0 if not known
     /// @param etaMillis estimated time left, -1 if not known

@@ -59,8 +59,20 @@ public record NodeConfig(
     /// @param electionMillis least election time-out; 500
     /// @param cacheBytes memory for cached map rows and blocks per disk; 64 MiB
     /// @param checkpointBytes log bytes between checkpoints; 64 MiB
+    /// @param keepLogsMillis how long the logs of replicas that were damaged are kept; seven days
     public record Tuning(
-            int nodesPerGroup, int electionMillis, long cacheBytes, long checkpointBytes) {
+            int nodesPerGroup,
+            int electionMillis,
+            long cacheBytes,
+            long checkpointBytes,
+            long keepLogsMillis) {
+        private static final long KEEP_LOGS_MILLIS = 168L * 3600 * 1000;
+
         public static final Tuning DEFAULT = new Tuning(3, 500, 64L << 20, 64L << 20);
+
+        public Tuning(
+                int nodesPerGroup, int electionMillis, long cacheBytes, long checkpointBytes) {
+            this(nodesPerGroup, electionMillis, cacheBytes, checkpointBytes, KEEP_LOGS_MILLIS);
+        }
     }
 }

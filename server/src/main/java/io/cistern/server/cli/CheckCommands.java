@@ -34,7 +34,8 @@ final class CheckCommands {
 
     @Command(
             name = "verify",
-            description = "Reads everything from every replica, compares it and reports.",
+            description =
+                    "Reads everything from every replica, compares it, the file systems' rows and the disks' books, and mends what differs from a majority.",
             footer = {"", "Example:", "  cistern verify", "  cistern verify vm1"})
     static final class Verify extends BaseCommand {
         @Parameters(paramLabel = "VOLUME", arity = "0..1", description = "Default: every volume")

@@ -132,11 +132,16 @@ public final class ConfigFile {
                 || election.compareTo(Duration.ofSeconds(60)) > 0) {
             throw tuning.wrong(TUNING_ELECTION_TIMEOUT, "must be 100ms to 60s");
         }
+        Duration keepLogs = tuning.duration(TUNING_KEEP_LOGS);
+        if (keepLogs.compareTo(Duration.ofDays(365)) > 0) {
+            throw tuning.wrong(TUNING_KEEP_LOGS, "must be at most 8760h");
+        }
         return new Tuning(
                 tuning.count(TUNING_NODES_PER_GROUP),
                 (int) election.toMillis(),
                 tuning.size(TUNING_CACHE),
-                tuning.size(TUNING_CHECKPOINT));
+                tuning.size(TUNING_CHECKPOINT),
+                keepLogs.toMillis());
     }
 
     private @Nullable TlsFiles tls() {

@@ -199,6 +199,12 @@ public enum ConfigKey {
             Type.SIZE,
             "64MiB",
             "Log bytes after which the applied state is made durable and the log purged."),
+    TUNING_KEEP_LOGS(
+            "tuning",
+            "keep-damaged-logs",
+            Type.DURATION,
+            "168h",
+            "How long the logs of replicas that were damaged, and have been replaced, are kept for inspection; up to 8760h."),
 
     LOG_LEVEL("log", "level", Type.LEVEL, "info", "`error`, `warn`, `info`, `debug` or `trace`."),
     LOG_FILE(

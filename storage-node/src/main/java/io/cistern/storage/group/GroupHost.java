@@ -13,6 +13,7 @@ import io.cistern.storage.Store;
 import io.cistern.storage.Usage;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -41,6 +42,11 @@ public final class GroupHost implements AutoCloseable {
     private final NodeParts parts;
     private final ConcurrentHashMap<GroupId, Replica> replicas = new ConcurrentHashMap<>();
     private final ConcurrentHashMap<GroupId, Quarantined> quarantined = new ConcurrentHashMap<>();
+    private final ReplicaChecks checks;
+
+    /// Where a copy that is to be resumed should come from.
+    private final ConcurrentHashMap<GroupId, String> sources = new ConcurrentHashMap<>();
+
     private volatile boolean closed;
 
     /// A replica out of use, and the disk it is on.
@@ -59,6 +65,7 @@ public final class GroupHost implements AutoCloseable {
         this.raft = raft;
         this.cluster = cluster.cluster();
         this.parts = parts;
+        this.checks = new ReplicaChecks(node, parts, new CheckedHost());
         cluster.halt().onDamage(this::damaged);
         long tickMillis = parts.tuning().spaceInterval().toMillis();
         parts.timer()
@@ -72,6 +79,7 @@ public final class GroupHost implements AutoCloseable {
     public void register(RpcHandlers server) {
         new GroupServer(this::service).register(server);
         new PeerServer(replicas::get, this::status, parts).register(server);
+        new CheckServer(new CheckedHost(), parts).register(server);
     }
 
     // ---- opening and closing
@@ -139,8 +147,9 @@ public final class GroupHost implements AutoCloseable {
     private void resume(Replica replica, List<Peer> members) {
         long pauseMillis = 100;
         while (!closed && replicas.get(replica.id()) == replica) {
-            for (String source : cluster.nodes(replica.id())) {
+            for (String source : sources(replica.id())) {
                 if (!source.equals(node) && copied(replica, source)) {
+                    sources.remove(replica.id());
                     startRaft(replica, members);
                     return;
                 }
@@ -150,6 +159,15 @@ public final class GroupHost implements AutoCloseable {
             }
             pauseMillis = Math.min(5_000, pauseMillis * 2);
         }
+    }
+
+    private List<String> sources(GroupId id) {
+        List<String> all = new ArrayList<>(cluster.nodes(id));
+        String first = sources.get(id);
+        if (first != null && all.remove(first)) {
+            all.addFirst(first);
+        }
+        return all;
     }
 
     private static boolean copied(Replica replica, String source) {
@@ -195,6 +213,44 @@ public final class GroupHost implements AutoCloseable {
     public void replace(GroupId id, Disk disk, String peerId) {
         remove(id, disk);
         open(id, disk, peerId, List.of());
+    }
+
+    /// Makes a replica that differs from the others equal to one of them: as a copy that was
+    /// interrupted is resumed, so what is equal is not sent, and its log and peer id stay. Until
+    /// then it is out of use. Returns when it is closed to others.
+    ///
+    /// @param source name of the node to copy from
+    /// @throws CisternException NOT_FOUND; INVALID where it leads
+    void recopy(GroupId id, String peer, String source, String reason) {
+        Replica replica = replica(id);
+        RaftGroup group = replica.raft();
+        if (!replica.self().id().equals(peer) || group == null) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND, "node " + node + " has no open replica " + peer);
+        }
+        if (group.leadership().ready()) {
+            throw new CisternException(
+                    ErrorCode.INVALID, peer + " leads group " + id + " and cannot be copied anew");
+        }
+        if (!replicas.remove(id, replica)) {
+            throw new CisternException(ErrorCode.NOT_FOUND, peer + " is being closed");
+        }
+        log.error("{} of group {}: {}; copying it anew from {}", peer, id, reason, source);
+        sources.put(id, source);
+        parts.threads().start("recopy-" + id, () -> recopy(replica));
+    }
+
+    private void recopy(Replica replica) {
+        replica.close();
+        if (closed) {
+            return;
+        }
+        try (Store store = replica.disk().openStore(replica.id().value())) {
+            store.importBegin();
+        } catch (CisternException e) {
+            log.error("{} of group {}", replica.self().id(), replica.id(), e);
+        }
+        open(replica.id(), replica.disk(), replica.self().id(), List.of());
     }
 
     // ---- damage
@@ -340,6 +396,54 @@ public final class GroupHost implements AutoCloseable {
                             }
                         });
         return done;
+    }
+
+    /// Compares all replicas of a group that this node leads, as of one entry of its log, and has
+    /// one that differs from the majority copied anew. See [ReplicaCheck].
+    ///
+    /// @param repair false: only to report
+    /// @return fails with NOT_LEADER, NOT_FOUND or UNAVAILABLE
+    public CompletableFuture<ReplicaCheck.Report> check(GroupId id, boolean repair) {
+        return checks.start("check-" + id, all -> all.check(id, repair));
+    }
+
+    /// Compares the books of this node's disks, and mends them. See [Disk#checkBooks].
+    ///
+    /// @return findings, one sentence each
+    public CompletableFuture<List<String>> checkBooks() {
+        return checks.start("books-" + node, ReplicaChecks::books);
+    }
+
+    /// The comparisons of replicas that this node carries out.
+    public Map<GroupId, ReplicaStatus.Progress> checking() {
+        return checks.running();
+    }
+
+    private final class CheckedHost implements ReplicaChecks.Host {
+        @Override
+        public Replica replica(GroupId id) {
+            return GroupHost.this.replica(id);
+        }
+
+        @Override
+        public List<Replica> replicas() {
+            return List.copyOf(replicas.values());
+        }
+
+        @Override
+        public List<ReplicaStatus> status() {
+            return GroupHost.this.status();
+        }
+
+        @Override
+        public void recopy(GroupId id, String peer, String source, String reason) {
+            GroupHost.this.recopy(id, peer, source, reason);
+        }
+
+        @Override
+        public void damaged(GroupId id, Throwable cause) {
+            GroupHost.this.damaged(id, cause);
+        }
     }
 
     /// @throws CisternException NOT_FOUND

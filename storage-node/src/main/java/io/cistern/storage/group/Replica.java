@@ -47,6 +47,7 @@ final class Replica implements VolumeStateMachine.Listener {
     private final VolumeStateMachine machine;
     private final CopySource source;
     private final CopyReceiver receiver;
+    private final Cuts cuts;
     private final LongAdder userRequests = new LongAdder();
     private final IoMeter io;
     private final CompletableFuture<Running> running = new CompletableFuture<>();
@@ -82,6 +83,7 @@ final class Replica implements VolumeStateMachine.Listener {
         this.io = new IoMeter(() -> node.threads().nanoTime());
         this.source = new CopySource(store, () -> running().repair, io, node);
         this.receiver = new CopyReceiver(id, store, node);
+        this.cuts = new Cuts(store, machine, node);
     }
 
     GroupId id() {
@@ -115,6 +117,10 @@ final class Replica implements VolumeStateMachine.Listener {
 
     CopyReceiver receiver() {
         return receiver;
+    }
+
+    Cuts cuts() {
+        return cuts;
     }
 
     void start(RaftGroup raft) {
@@ -160,6 +166,7 @@ final class Replica implements VolumeStateMachine.Listener {
             return;
         }
         source.expire();
+        cuts.expire();
         source.restNanos();
         now.writes.tidy();
         io.retain(volume -> store.volume(volume) != null);
@@ -391,6 +398,7 @@ final class Replica implements VolumeStateMachine.Listener {
     void stop() {
         closed = true;
         receiver.stop();
+        cuts.stop();
         Running now = running.getNow(null);
         if (now != null) {
             now.scrubber.stop();

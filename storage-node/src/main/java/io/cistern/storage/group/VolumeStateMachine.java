@@ -16,6 +16,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -57,6 +58,14 @@ final class VolumeStateMachine implements StateMachine {
 
     /// Set on the apply thread, cleared when the checkpoint ends.
     private volatile boolean checkpointing;
+
+    /// No checkpoint begins before; see [#holdCheckpoints].
+    private volatile long heldUntilMillis;
+
+    /// See [#cutAt].
+    private volatile long cutIndex = Long.MAX_VALUE;
+
+    private volatile Runnable onCut = () -> {};
 
     VolumeStateMachine(Store store, Listener listener, GroupTuning tuning, InstantSource clock) {
         this.store = store;
@@ -136,7 +145,11 @@ final class VolumeStateMachine implements StateMachine {
     private void finish(LogPosition position) {
         store.advance(position.index(), position.term());
         appliedIndex = position.index();
-        if (!checkpointing && checkpointDue()) {
+        if (position.index() >= cutIndex) {
+            cutIndex = Long.MAX_VALUE;
+            onCut.run();
+        }
+        if (!checkpointing && checkpointDue() && clock.millis() >= heldUntilMillis) {
             checkpointing = true;
             logBytes = 0;
             long begun = clock.millis();
@@ -156,6 +169,22 @@ final class VolumeStateMachine implements StateMachine {
         return logBytes > 0
                 && !checkpointing
                 && clock.millis() - lastCheckpointMillis >= tuning.checkpointInterval().toMillis();
+    }
+
+    /// Runs `task` on the apply thread when the first entry from `index` on has been applied,
+    /// before the next one. It must not block. Takes the place of the task before;
+    /// [Long#MAX_VALUE]: of none.
+    void cutAt(long index, Runnable task) {
+        onCut = task;
+        cutIndex = index;
+    }
+
+    /// No checkpoint begins for so long.
+    ///
+    /// @return false while one is under way still
+    boolean holdCheckpoints(long nanos) {
+        heldUntilMillis = clock.millis() + TimeUnit.NANOSECONDS.toMillis(nanos);
+        return store.holdCheckpoints(nanos);
     }
 
     private void ended(

@@ -42,6 +42,11 @@ final class Wire {
     static final int COPY_ROWS = 27;
     static final int COPY_CLOSE = 28;
 
+    static final int CUT_OPEN = 48;
+    static final int CUT_STEP = 49;
+    static final int CUT_PAGE = 50;
+    static final int RECOPY = 51;
+
     /// Most bytes of data in one message. Longer reads and writes travel as several; a multiple of
     /// [Pieces#WRITE_BYTES], so that a write is cut alike however it travels.
     static final int MAX_DATA_BYTES = 4 << 20;

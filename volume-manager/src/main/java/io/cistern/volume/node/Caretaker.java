@@ -90,6 +90,7 @@ final class Caretaker {
             }
         }
         attempt("delete what has left", () -> forget(state));
+        attempt("delete old logs", () -> local.oldLogs().tidy(state, host::status));
     }
 
     private static void attempt(String what, Runnable step) {

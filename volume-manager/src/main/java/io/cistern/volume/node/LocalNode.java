@@ -17,6 +17,7 @@ import io.cistern.volume.system.SystemStateMachine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +40,7 @@ final class LocalNode implements AutoCloseable {
     private final Map<Integer, String> diskErrors = new ConcurrentSkipListMap<>();
     private final NodeConfig config;
     private final Halt halt;
+    private final OldLogs oldLogs;
 
     /// Of a witness: the disks of others have locks of their own.
     private final @Nullable HomeLock lock;
@@ -53,6 +55,12 @@ final class LocalNode implements AutoCloseable {
         this.file = file;
         this.config = config;
         this.halt = halt;
+        this.oldLogs =
+                new OldLogs(
+                        home,
+                        () -> this.file,
+                        config.tuning().keepLogsMillis(),
+                        InstantSource.system());
         this.lock = file.witness() ? HomeLock.take(home) : null;
         for (LocalDisk disk : file.disks()) {
             try {
@@ -146,6 +154,10 @@ final class LocalNode implements AutoCloseable {
 
     NodeFile file() {
         return file;
+    }
+
+    OldLogs oldLogs() {
+        return oldLogs;
     }
 
     Map<Integer, Disk> disks() {

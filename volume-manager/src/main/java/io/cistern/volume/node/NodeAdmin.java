@@ -18,7 +18,6 @@ import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Volume;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -31,7 +30,9 @@ final class NodeAdmin {
     private static final Duration TOKEN_LIFE = Duration.ofHours(1);
     private static final Duration VERIFY = Duration.ofDays(7);
     private static final Duration REMOVED_SOON = Duration.ofSeconds(20);
-    private static final int MAX_FINDINGS = 100;
+
+    /// So long a group may be without a leader to compare its replicas.
+    private static final long LEADERLESS_NANOS = 10_000_000_000L;
 
     private final Cluster cluster;
     private final StatusView view;
@@ -318,27 +319,68 @@ final class NodeAdmin {
                                 .toList()
                         : List.of(Cluster.ready(state, name));
         long[] before = repairs();
-        List<String> findings = new ArrayList<>();
-        long bytes = 0;
-        long done = 0;
-        long total = chosen.stream().mapToLong(Volume::sizeBytes).sum();
-        long began = System.nanoTime();
-        progress.report(0, total, -1);
+        Verification run = new Verification(state, chosen, progress);
+        run.begin();
         for (Volume volume : chosen) {
-            NodeOrder.Done found = verify(state, volume);
-            bytes += found.bytes();
-            for (String finding : found.findings()) {
-                if (findings.size() < MAX_FINDINGS) {
-                    findings.add("volume " + volume.name() + ": " + finding);
-                }
-            }
-            done += volume.sizeBytes();
-            double spentMillis = (System.nanoTime() - began) / 1e6;
-            progress.report(done, total, (long) (spentMillis * (total - done) / done));
+            run.add(volume.sizeBytes(), verify(state, volume), volume.id());
+        }
+        long share = run.share();
+        for (Group group : run.groups()) {
+            run.add(share, replicas(group));
+        }
+        for (String node : run.nodes()) {
+            run.add(0, books(node));
         }
         long[] after = repairs();
         return new VerifyReport(
-                chosen.size(), bytes, after[0] - before[0], after[1] - before[1], findings);
+                chosen.size(),
+                run.bytes(),
+                after[0] - before[0],
+                after[1] - before[1],
+                run.findings());
+    }
+
+    private NodeOrder.Done replicas(Group group) {
+        CisternException last =
+                new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
+        long deadline = System.nanoTime() + LEADERLESS_NANOS;
+        do {
+            for (Replica replica : group.dataVoters()) {
+                try {
+                    return cluster.order(replica.node(), new NodeOrder.Check(group.id()), VERIFY);
+                } catch (CisternException e) {
+                    boolean other = e.code() == ErrorCode.NOT_LEADER;
+                    last = other && last.code() != ErrorCode.NOT_LEADER ? last : e;
+                }
+            }
+        } while (System.nanoTime() < deadline && pause());
+        return new NodeOrder.Done(
+                0,
+                List.of(
+                        "g"
+                                + group.id()
+                                + ": its replicas could not be asked and compared: "
+                                + last.getMessage()));
+    }
+
+    private static boolean pause() {
+        try {
+            Thread.sleep(100);
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    private NodeOrder.Done books(String node) {
+        try {
+            return cluster.order(node, new NodeOrder.Books(node), VERIFY);
+        } catch (CisternException e) {
+            return new NodeOrder.Done(
+                    0,
+                    List.of("the books of " + node + " could not be asked for: " + e.getMessage()));
+        }
     }
 
     private NodeOrder.Done verify(SystemState state, Volume volume) {

@@ -2,6 +2,7 @@ package io.cistern.volume.node;
 
 import io.cistern.volume.ClusterStatus.WorkInfo;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// What the system leader, or an administrator's node, asks of another node. Each may be repeated.
 sealed interface NodeOrder {
@@ -22,12 +23,31 @@ sealed interface NodeOrder {
     /// Compares a volume on all replicas of its group, and answers when done.
     record Verify(long group, long volume) implements NodeOrder {}
 
+    /// Compares all replicas of a group that the node leads, has one that differs from the majority
+    /// copied anew, and answers when done.
+    record Check(long group) implements NodeOrder {}
+
+    /// Compares the books of the disks of `node`, which is asked, mends them, and answers when
+    /// done.
+    record Books(String node) implements NodeOrder {}
+
     /// Lists work that a program outside of the nodes does, for some seconds or until it has ended.
     record Working(WorkInfo work, boolean ended) implements NodeOrder {}
 
     /// @param bytes compared
     /// @param findings one sentence each
-    record Done(long bytes, List<String> findings) {
+    /// @param volumes for each finding the id of the volume it is about, 0 for none; null where
+    ///   none is about a volume
+    record Done(long bytes, List<String> findings, @Nullable List<Long> volumes) {
         static final Done NOTHING = new Done(0, List.of());
+
+        Done(long bytes, List<String> findings) {
+            this(bytes, findings, null);
+        }
+
+        long volume(int finding) {
+            List<Long> known = volumes;
+            return known == null || finding >= known.size() ? 0 : known.get(finding);
+        }
     }
 }

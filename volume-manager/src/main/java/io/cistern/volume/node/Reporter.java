@@ -44,6 +44,23 @@ final class Reporter {
             addWork(running, status, "scrub", status.scrub());
         }
         replicas.addAll(witnesses.reports());
+        host.checking()
+                .forEach((group, progress) ->
+                        running.add(
+                                new WorkInfo(
+                                        "compare-" + group,
+                                        "compare",
+                                        "all replicas of " + group,
+                                        local.file().name(),
+                                        progress.done(),
+                                        progress.total(),
+                                        "bytes",
+                                        progress.startedMillis(),
+                                        progress.etaMillis())));
+        WorkInfo oldLogs = local.oldLogs().work(local.file().name());
+        if (oldLogs != null) {
+            running.add(oldLogs);
+        }
         addOpening(replicas);
         return new NodeReport(
                 local.file().name(),

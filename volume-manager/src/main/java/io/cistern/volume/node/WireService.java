@@ -9,6 +9,7 @@ import io.cistern.raft.net.Responder;
 import io.cistern.raft.net.RpcServer;
 import io.cistern.storage.Outcome;
 import io.cistern.storage.group.GroupHost;
+import io.cistern.storage.group.ReplicaCheck;
 import io.cistern.storage.group.Verifier;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.ShareUse;
@@ -185,6 +186,8 @@ final class WireService implements AutoCloseable {
                 yield NodeOrder.Done.NOTHING;
             }
             case NodeOrder.Verify o -> verify(o);
+            case NodeOrder.Check o -> check(o);
+            case NodeOrder.Books o -> new NodeOrder.Done(0, Waits.get(host.checkBooks(), VERIFY));
             case NodeOrder.Working o -> {
                 work.heard(o.work(), o.ended());
                 yield NodeOrder.Done.NOTHING;
@@ -208,6 +211,20 @@ final class WireService implements AutoCloseable {
                                         + d.replicas()));
         found.missing().forEach(node -> findings.add(node + " could not be asked"));
         return new NodeOrder.Done(found.bytes(), findings);
+    }
+
+    private NodeOrder.Done check(NodeOrder.Check order) {
+        ReplicaCheck.Report found = Waits.get(host.check(new GroupId(order.group()), true), VERIFY);
+        String group = "g" + order.group() + ": ";
+        List<String> findings = new ArrayList<>();
+        List<Long> volumes = new ArrayList<>();
+        for (ReplicaCheck.Difference difference : found.differences()) {
+            findings.add(difference.volume() == 0 ? group + difference.text() : difference.text());
+            volumes.add(difference.volume());
+        }
+        found.repairs().forEach(repair -> findings.add(group + repair));
+        found.missing().forEach(member -> findings.add(group + "could not be asked: " + member));
+        return new NodeOrder.Done(found.bytes(), findings, volumes);
     }
 
     private RaftGroup raft(long group) {
