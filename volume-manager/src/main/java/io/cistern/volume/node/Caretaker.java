@@ -8,6 +8,7 @@ import io.cistern.volume.NodeConfig;
 import io.cistern.volume.node.LocalNode.SystemParts;
 import io.cistern.volume.node.NodeFile.LocalDisk;
 import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Disk;
@@ -72,7 +73,10 @@ final class Caretaker {
             return;
         }
         removed = false;
+        Level.require(state.level(), Level.NEWEST, "the cluster");
         host.limitCopies(state.policy().copyBytesPerSecond());
+        local.knowLevel(state.level());
+        host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
         attempt("announce this node", () -> announce(me));
         if (config.iscsi() != null && !state.targets().numbers().containsKey(config.name())) {
             attempt("get a number for the iSCSI portal", this::number);
