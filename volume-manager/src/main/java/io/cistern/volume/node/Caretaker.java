@@ -40,6 +40,7 @@ final class Caretaker {
     private final RaftHost raft;
     private final SystemParts systemParts;
     private boolean removed;
+    private boolean tooOld;
     private boolean offered;
 
     /// This node's addresses, as bound.
@@ -73,7 +74,18 @@ final class Caretaker {
             return;
         }
         removed = false;
-        Level.require(state.level(), Level.NEWEST, "the cluster");
+        if (state.level() > Level.NEWEST) {
+            // Its disk was empty, else it would not have started.
+            if (!tooOld) {
+                log.error(
+                        "the cluster is at format level {}, and this program knows levels up to {}: node {} takes no part; install the release that the other nodes run",
+                        state.level(),
+                        Level.NEWEST,
+                        config.name());
+            }
+            tooOld = true;
+            return;
+        }
         host.limitCopies(state.policy().copyBytesPerSecond());
         local.knowLevel(state.level());
         host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
