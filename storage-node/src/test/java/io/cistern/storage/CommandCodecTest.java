@@ -269,7 +269,8 @@ class CommandCodecTest {
         all.add(
                 Combinators.combine(id, Arbitraries.of(AttachMode.class), id, id, text, id)
                         .as((v, mode, high, low, holder, time) ->
-                                new Command.Attach(v, mode, high, low, holder, time, low % 2 == 0)));
+                                new Command.Attach(
+                                        v, mode, high, low, holder, time, low % 2 == 0)));
         all.add(Combinators.combine(id, id).as((v, a) -> new Command.Detach(v, a, v % 2 == 0)));
         all.add(
                 Combinators.combine(id, id, id, id, text, id)

@@ -161,7 +161,15 @@ class StoreTest {
                 .containsExactly(newest);
         for (int i = 0; i < 2 * EndedAttachments.MOST; i++) {
             assertThat(
-                            apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 100 + i, 1, "d", 6, true))
+                            apply(
+                                            new Command.Attach(
+                                                    7,
+                                                    AttachMode.EXCLUSIVE,
+                                                    100 + i,
+                                                    1,
+                                                    "d",
+                                                    6,
+                                                    true))
                                     .error())
                     .isNull();
         }

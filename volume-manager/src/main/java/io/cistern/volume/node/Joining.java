@@ -35,7 +35,8 @@ record Joining(RpcClient rpc, List<InetSocketAddress> seeds, int level) {
             Level.require(state.level(), level, "the cluster");
             // What says its level can be read by nodes that know levels only.
             int said = state.level() == 0 ? 0 : level;
-            String request = "join-" + tokenHash + "-" + node.name() + (said == 0 ? "" : "-levelled");
+            String request =
+                    "join-" + tokenHash + "-" + node.name() + (said == 0 ? "" : "-levelled");
             try {
                 client.propose(
                         new SystemCommand.JoinNode(

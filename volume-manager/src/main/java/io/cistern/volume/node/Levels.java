@@ -16,8 +16,8 @@ final class Levels {
 
     private Levels() {}
 
-    /// Raises the level where every node of the cluster says that it knows a higher one. A node that
-    /// does not answer may be of any release: then nothing is raised. Blocks; for the system
+    /// Raises the level where every node of the cluster says that it knows a higher one. A node
+    /// that does not answer may be of any release: then nothing is raised. Blocks; for the system
     /// leader.
     ///
     /// @throws io.cistern.block.CisternException UNAVAILABLE, BUSY where a node has just joined

@@ -22,10 +22,10 @@ import org.slf4j.LoggerFactory;
 /// `node.json` on its first disk; replaced as a whole (temporary name, fsync, rename, fsync of the
 /// directory).
 ///
-/// JSON: `format`: 1 more than the format level that the cluster has reached, as known here, so that
-/// an older program refuses it, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
-/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`,
-/// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last
+/// JSON: `format`: 1 more than the format level that the cluster has reached, as known here, so
+/// that an older program refuses it, `clusterId`, `name`, `disks` (number, path, sizeBytes),
+/// `replicas` (group, peer, disk, members: the voters it was created with, empty where it joined),
+/// `nodes`, `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last
 /// `crc32c`, eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
 ///
 /// @param disks none on a witness, else at least one
@@ -178,8 +178,7 @@ record NodeFile(
     }
 
     NodeFile withLevel(int level) {
-        return new NodeFile(
-                FORMAT + level, clusterId, name, disks, replicas, nodes, next, former);
+        return new NodeFile(FORMAT + level, clusterId, name, disks, replicas, nodes, next, former);
     }
 
     /// See [io.cistern.volume.NodeConfig#witness].

@@ -6,10 +6,10 @@ import io.cistern.block.ErrorCode;
 /// Format levels: what nodes of different releases agree to use.
 ///
 /// A program knows all levels up to [#NEWEST]. A cluster is at the level that its state names
-/// ([SystemState#level]), which is raised once every node says that it knows a higher one, and never
-/// lowered. What an older program would not understand, or would apply to another result, is used
-/// only from its level on. The first level has the number 1; programs that say nothing of levels,
-/// and clusters that they are part of, are at 0.
+/// ([SystemState#level]), which is raised once every node says that it knows a higher one, and
+/// never lowered. What an older program would not understand, or would apply to another result, is
+/// used only from its level on. The first level has the number 1; programs that say nothing of
+/// levels, and clusters that they are part of, are at 0.
 ///
 /// A release that adds to the log, to what replicas send each other or to files that go from one
 /// program to another takes the next number, and a line here.
