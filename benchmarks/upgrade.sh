@@ -7,8 +7,8 @@
 # of a volume through NBD in random order, reads it back and compares it, again and again until the end: one wrong byte, or one I/O error,
 # fails the run. Then, each time by SIGTERM and a start of the other build on the same disks:
 #   1. the first node goes to the new build and back to the old one: while a node is older the way back is open;
-#   2. all nodes go to the new build, one after the other. While the releases are mixed a snapshot is taken, a volume is attached, written,
-#      read and detached, and everything is verified; a witness is refused with the reason;
+#   2. all nodes go to the new build, one after the other. While the releases are mixed, led by an older node and by newer ones, a snapshot
+#      is taken, a volume is attached, written, read and detached, and everything is verified; a witness is refused with the reason;
 #   3. with the last node the format level rises. All is verified, a witness joins, and a node of the old build is refused by its disk.
 # Printed are the steps, and the longest time that a request took. Needs fio, jq, git, qemu-io. Ends what it started.
 set -uo pipefail
@@ -120,6 +120,13 @@ for k in 0 1 2; do
     move "n$k" "$new" new
     ((k == 2)) && break
     cistern --api "${api[0]}" status | grep 'older' || fail "status does not say that nodes are older"
+    if ((k == 1)); then
+        # The one that has not been restarted leads everything by now; what a newer leader writes must be read by older followers too.
+        move n2 "$old" old
+        leaders=$(status '[.groups[].leader] | unique | join(", ")')
+        [[ $leaders != *n2* ]] || fail "n2 leads again"
+        say "of the groups lead $leaders"
+    fi
     use "${api[k]}" "mixed$k"
     ((k > 0)) || { witness "${api[0]}" && fail "a witness has joined beside older nodes"; say "a witness: $(grep -o 'cannot join.*' "$work/witness.out" | head -n 1)"; }
 done
