@@ -8,6 +8,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.volume.ClusterAdmin.VerifyReport;
 import io.cistern.volume.ClusterStatus;
+import io.cistern.volume.ClusterStatus.Health;
 import io.cistern.volume.NodeConfig.Formation;
 import io.cistern.volume.NodeConfig.InitialNode;
 import io.cistern.volume.VolumeDevice;
@@ -19,6 +20,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import org.awaitility.Awaitility;
+import org.awaitility.core.ThrowingRunnable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,17 +35,34 @@ class LevelsTest {
         return Objects.requireNonNull(NodeFile.load(cluster.home(node))).level();
     }
 
-    private static ClusterStatus raised(TestCluster cluster) {
+    /// Nodes that have just started are still opening their replicas.
+    private static void await(ThrowingRunnable assertions) {
         Awaitility.await()
                 .atMost(Duration.ofSeconds(60))
                 .ignoreExceptions()
-                .untilAsserted(() -> {
-                    assertThat(cluster.admin().status().level()).isEqualTo(Level.NEWEST);
-                    for (String node : cluster.names()) {
-                        assertThat(fileLevel(cluster, node)).as(node).isEqualTo(Level.NEWEST);
-                    }
-                });
-        return cluster.admin().status();
+                .untilAsserted(assertions);
+    }
+
+    private static ClusterStatus healthy(TestCluster cluster) {
+        ClusterStatus status = cluster.admin().status();
+        assertThat(status.health()).as("%s", status.reasons()).isEqualTo(Health.OK);
+        return status;
+    }
+
+    private static VerifyReport verified(TestCluster cluster) {
+        VerifyReport found = cluster.admin().verify(null, (d, t, e) -> {});
+        assertThat(found.mismatches()).isEmpty();
+        return found;
+    }
+
+    private static void raised(TestCluster cluster) {
+        ClusterStatus status = healthy(cluster);
+        assertThat(status.level()).isEqualTo(Level.NEWEST);
+        assertThat(status.notes()).isEmpty();
+        for (String node : cluster.names()) {
+            assertThat(fileLevel(cluster, node)).as(node).isEqualTo(Level.NEWEST);
+        }
+        assertThat(verified(cluster).notes()).isEmpty();
     }
 
     @Test
@@ -57,13 +76,9 @@ class LevelsTest {
                 cluster.stop("n2");
                 cluster.release("n2", Level.NEWEST);
                 cluster.start("n2");
-                ClusterStatus status = raised(cluster);
-                assertThat(status.notes()).isEmpty();
+                await(() -> raised(cluster));
                 device.write(BLOCK, ByteBuffer.allocate(BLOCK)).join();
             }
-            VerifyReport found = cluster.admin().verify(null, (d, t, e) -> {});
-            assertThat(found.mismatches()).isEmpty();
-            assertThat(found.notes()).isEmpty();
             // There is no way back any more.
             cluster.stop("n1");
             cluster.release("n1", 0);
@@ -77,15 +92,16 @@ class LevelsTest {
 
     /// What is new is not used, and it is said why.
     private static void mixed(TestCluster cluster) {
-        ClusterStatus status = cluster.admin().status();
-        assertThat(status.level()).isZero();
-        assertThat(status.notes()).singleElement().asString().contains("n2 runs an older Cistern");
-        assertThat(status.nodes())
-                .extracting(ClusterStatus.NodeInfo::level)
-                .containsExactly(Level.NEWEST, Level.NEWEST, 0);
-        VerifyReport found = cluster.admin().verify(null, (d, t, e) -> {});
-        assertThat(found.mismatches()).isEmpty();
-        assertThat(found.notes()).singleElement().asString().contains("n2 runs an older Cistern");
+        String older = "n2 runs an older Cistern";
+        await(() -> {
+            ClusterStatus status = healthy(cluster);
+            assertThat(status.level()).isZero();
+            assertThat(status.notes()).singleElement().asString().contains(older);
+            assertThat(status.nodes())
+                    .extracting(ClusterStatus.NodeInfo::level)
+                    .containsExactly(Level.NEWEST, Level.NEWEST, 0);
+            assertThat(verified(cluster).notes()).singleElement().asString().contains(older);
+        });
         InitialNode witness = TestCluster.place("n3");
         Formation join = new Formation.Join(cluster.admin().createJoinToken());
         assertThatThrownBy(() -> cluster.start(witness, join, true))
