@@ -4,7 +4,7 @@
 #   benchmarks/snapshots.sh          TIMES=100 MANY=1000 SIZES="1GiB 1TiB" RATE=200 (4 KiB writes/s, random, to the volume)
 #
 # Three node processes and a driver; for each size, with 1 and with MANY snapshots of the volume. Prints a table, p50 / p99 in
-# milliseconds as a client with a kept connection sees them. Needs fio and jq. Ends what it started.
+# milliseconds as a client with a kept connection sees them, after as many that are not counted. Needs fio and jq. Ends what it started.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TIMES=${TIMES:-100} MANY=${MANY:-1000} SIZES=${SIZES:-1GiB 1TiB} RATE=${RATE:-200}

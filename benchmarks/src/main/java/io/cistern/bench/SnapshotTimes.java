@@ -16,8 +16,6 @@ import java.util.Locale;
 /// makes and deletes one more, and a clone of the first, TIMES times each; prints a row of a
 /// Markdown table. Needs nothing but the JDK: `java SnapshotTimes.java …` runs it.
 public final class SnapshotTimes {
-    private static final int WARM_UP = 20;
-
     private final HttpClient http = HttpClient.newHttpClient();
     private final String api;
     private final String volume;
@@ -43,8 +41,8 @@ public final class SnapshotTimes {
         for (int i = present; i < snapshots; i++) {
             bench.snapshot("s" + i);
         }
-        bench.snapshots(WARM_UP);
-        bench.clones(WARM_UP);
+        bench.snapshots(times); // else the figure is the nodes' compilers'
+        bench.clones(times);
         System.out.printf(
                 "| %s, %d snapshots | %s | %s |%n",
                 args[4], snapshots, text(bench.snapshots(times)), text(bench.clones(times)));

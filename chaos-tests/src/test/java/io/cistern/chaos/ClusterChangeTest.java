@@ -107,7 +107,9 @@ class ClusterChangeTest {
                         s -> s.path("work").findValuesAsText("kind").contains("import"));
                 running.end(Fio.LIMIT).succeeded();
             }
-            assertThat(cluster.status().path("work")).isEmpty();
+            cluster.awaitStatus(
+                    Duration.ofSeconds(60),
+                    s -> !s.path("work").findValuesAsText("kind").contains("import"));
             cluster.cistern("snapshot", "create", "kept@s");
             List<Long> pids =
                     cluster.status().path("nodes").findValues("pid").stream()

@@ -159,12 +159,21 @@ class HostilePeersTest {
                 for (int i = 0; i < 3; i++) {
                     one[random.nextInt(48)] = (byte) random.nextInt();
                 }
+                sparingOthers(one);
             }
             default -> {
                 int which = random.nextInt(pdus.size());
                 byte[] one = pdus.get(which);
                 pdus.set(which, java.util.Arrays.copyOf(one, random.nextInt(one.length)));
             }
+        }
+    }
+
+    /// Chance must not make a TARGET COLD RESET, which is to end everybody's sessions (RFC 7143
+    /// section 11.5.1): a warm one instead.
+    private static void sparingOthers(byte[] pdu) {
+        if ((pdu[0] & 0x3f) == 0x02 && (pdu[1] & 0x7f) == 7) {
+            pdu[1] ^= 1;
         }
     }
 
@@ -177,6 +186,7 @@ class HostilePeersTest {
                 pdu[at] = (byte) random.nextInt();
             }
         }
+        sparingOthers(pdu);
         return framing && random.nextBoolean()
                 ? java.util.Arrays.copyOf(pdu, random.nextInt(pdu.length))
                 : pdu;
