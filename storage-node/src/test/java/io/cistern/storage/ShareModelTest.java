@@ -228,8 +228,7 @@ class ShareModelTest {
                 for (FileRow row : rows) {
                     if (Keys.kind(row.key()) == FileKeys.CONTENT) {
                         assertThat(FileKeys.isTombstone(row.value())).isFalse();
-                        assertThat(before != null && FileKeys.sameRow(before, row.key()))
-                                .isFalse();
+                        assertThat(before != null && FileKeys.sameRow(before, row.key())).isFalse();
                         before = row.key();
                     }
                 }

@@ -171,7 +171,8 @@ final class CopySource {
     void expire() {
         long now = node.clock().millis();
         sessions.forEach((id, session) -> {
-            boolean replayed = session.closed && matched.applyAsLong(session.receiver) >= session.wholeAt;
+            boolean replayed =
+                    session.closed && matched.applyAsLong(session.receiver) >= session.wholeAt;
             if (replayed || now - session.usedMillis > IDLE.toMillis()) {
                 drop(id, session);
             }
