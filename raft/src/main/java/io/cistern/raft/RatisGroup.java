@@ -58,6 +58,7 @@ final class RatisGroup implements RaftGroup {
     private final RatisStateMachine adapter;
     private final LogRetention retention;
     private final ScheduledFuture<?> trimming;
+    private final ElectionTimer elections;
 
     /// An index up to which this replica's own log is known to be committed, from its start on.
     private final CompletableFuture<Long> committedAtOpen = new CompletableFuture<>();
@@ -98,6 +99,14 @@ final class RatisGroup implements RaftGroup {
         this.batcher = new Batcher(name, this::submit, config.nanoTime(), this::callback);
         this.adapter = new RatisStateMachine(target, this);
         this.retention = new LogRetention(store.current());
+        this.elections =
+                new ElectionTimer(
+                        new RatisFollower(self.id(), () -> division),
+                        config.timings(),
+                        (look, wait) ->
+                                shared.timer().schedule(look, wait.toNanos(), TimeUnit.NANOSECONDS),
+                        control,
+                        config.nanoTime());
         // Space may become short while nothing is written here.
         this.trimming =
                 shared.timer()
@@ -124,6 +133,7 @@ final class RatisGroup implements RaftGroup {
                         : RatisPeers.members(mine.getRaftConf());
         committedAtOpen.complete(KnownCommitted.apply(mine));
         batcher.start();
+        elections.start();
     }
 
     /// Completes when this replica has applied what it knew to be committed when it was opened.
@@ -444,6 +454,7 @@ final class RatisGroup implements RaftGroup {
     /// The Ratis server is gone: nothing waits any longer.
     void closed() {
         trimming.cancel(false);
+        elections.close();
         committedAtOpen.cancel(false);
         leadership.stoppedLeading();
         batcher.close();
