@@ -216,7 +216,7 @@ class ShareModelTest {
                 deleteSnapshot();
             }
             rig.collectAll();
-            for (int i = 0; i < 60; i++) {
+            for (int i = 0; i < 30; i++) {
                 model.step();
             }
             rig.store.checkpoint().join();
