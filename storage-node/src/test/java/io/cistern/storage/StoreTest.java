@@ -275,7 +275,7 @@ class StoreTest {
         assertThat(read(0, now.length)).isEqualTo(now);
     }
 
-    /// Without waiting for the checkpoint that time alone brings ([GroupStore#DUE_NANOS]).
+    /// Without waiting for the checkpoint that time alone brings ([CheckpointPolicy#DUE_NANOS]).
     @Test
     void aNotableAmountOfDiscardedSpaceIsFreeAgainSoon() {
         disk.close();
@@ -286,7 +286,7 @@ class StoreTest {
         attachment = apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 1, 2, "me", 6)).value();
         seq = 0;
         byte[] block = bytes(1, 3);
-        int slots = GroupStore.NOTABLE_FREED;
+        int slots = CheckpointPolicy.NOTABLE_FREED;
         for (int i = 0; i < slots; i++) {
             write((long) i * Slots.SLOT_BYTES, block);
         }
@@ -301,7 +301,7 @@ class StoreTest {
                         (long) slots * Slots.SLOT_BYTES,
                         true));
         Awaitility.await()
-                .atMost(Duration.ofNanos(GroupStore.DUE_NANOS / 2))
+                .atMost(Duration.ofNanos(CheckpointPolicy.DUE_NANOS / 2))
                 .until(() -> store.usage().usedBytes() == 0);
     }
 }
