@@ -10,6 +10,7 @@ import io.cistern.volume.NodeConfig.Tuning;
 import io.cistern.volume.system.Level;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -24,12 +25,17 @@ import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /// Nodes in this JVM.
 final class TestCluster implements AutoCloseable {
     static final long DISK_BYTES = 1L << 30;
     static final Tuning TUNING = new Tuning(3, 200, 16L << 20, 8L << 20);
+
+    private static final AtomicInteger PORTS =
+            new AtomicInteger(ThreadLocalRandom.current().nextInt(12_000, 20_000));
 
     private final Path directory;
     private final String clusterId = UUID.randomUUID().toString();
@@ -60,11 +66,20 @@ final class TestCluster implements AutoCloseable {
         return new InitialNode(name, "default", free(), free(), "http://127.0.0.1:1");
     }
 
+    /// An address that stays free while its node is down: below those from which the kernel takes the
+    /// ports of outgoing connections.
     private static InetSocketAddress free() {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return new InetSocketAddress("127.0.0.1", socket.getLocalPort());
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+        while (true) {
+            int port = PORTS.getAndIncrement();
+            try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+                return new InetSocketAddress("127.0.0.1", socket.getLocalPort());
+            } catch (BindException taken) {
+                if (port >= 32_000) {
+                    throw new UncheckedIOException(taken);
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
         }
     }
 
