@@ -28,7 +28,7 @@ class InstallTest {
 
     /// Durable, and installed, when the test says so.
     private static final class Installing extends KeepingStateMachine {
-        private final long retained;
+        volatile long retained;
 
         Installing(long retained) {
             this.retained = retained;
@@ -128,6 +128,31 @@ class InstallTest {
             cluster.alsoPasses = io.cistern.raft.ratis.LinkFilter.OPEN;
             awaitApplied(follower, next);
             assertThat(((Installing) cluster.machine(follower)).installs).isEmpty();
+        }
+    }
+
+    /// Log is kept for those that were away, and begins behind the leader's own checkpoint: at the
+    /// very entry that follows on the one that a follower's checkpoint is of.
+    @Test
+    void aFollowerWhoseStateEndsWhereTheLogBeginsGetsTheNextEntries() throws Exception {
+        try (Cluster cluster = start()) {
+            RaftGroup leader = cluster.leader();
+            RaftGroup away = cluster.others(leader).getFirst();
+            RaftGroup.Applied had = big(leader);
+            awaitApplied(away, had);
+            away.close();
+            purge(cluster, leader, had);
+            Installing kept = (Installing) cluster.machine(leader);
+            kept.retained = 1 << 30;
+            RaftGroup.Applied later = big(leader);
+            kept.checkpoint = new LogPosition(later.term(), later.index());
+            Installing machine = new Installing(0);
+            machine.checkpoint = new LogPosition(had.term(), had.index());
+            cluster.newMachine = () -> machine;
+            RaftGroup back = cluster.open(away.self().node());
+            awaitApplied(back, big(leader));
+            assertThat(leader.stats().purgedIndex()).isEqualTo(had.index());
+            assertThat(machine.installs).isEmpty();
         }
     }
 

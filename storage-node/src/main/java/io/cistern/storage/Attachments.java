@@ -25,7 +25,7 @@ final class Attachments {
                 return Outcome.of(a.id());
             }
         }
-        if (volume.ended.contains(c.nonceHigh(), c.nonceLow())) {
+        if (c.remember() && volume.ended.contains(c.nonceHigh(), c.nonceLow())) {
             return Outcome.refused(
                     ErrorCode.FENCED,
                     "this attach of volume "
@@ -58,7 +58,7 @@ final class Attachments {
                             + VolumeState.MAX_ATTACHMENTS
                             + " attachments: detach one first");
         }
-        ended.forEach(h -> end(table, volume, h));
+        ended.forEach(h -> end(table, volume, h, c.remember()));
         volume.holders.add(
                 new Holder(
                         new Attachment(
@@ -98,7 +98,7 @@ final class Attachments {
                             + volume.id
                             + " has ended: it was attached elsewhere or detached meanwhile");
         }
-        end(table, volume, before);
+        end(table, volume, before, c.remember());
         volume.holders.add(
                 new Holder(
                         new Attachment(
@@ -120,15 +120,18 @@ final class Attachments {
         }
         Holder holder = volume.holder(c.attachment());
         if (holder != null) {
-            end(table, volume, holder);
+            end(table, volume, holder, c.remember());
             table.changed(volume);
         }
         return Outcome.DONE;
     }
 
-    private static void end(Table table, Volume volume, Holder holder) {
+    /// @param remember so that the request for it, sent again, is known; see [Attach#remember]
+    private static void end(Table table, Volume volume, Holder holder, boolean remember) {
         table.dropWindow(volume, holder);
         volume.holders.remove(holder);
-        volume.ended.add(holder.attachment.nonceHigh(), holder.attachment.nonceLow());
+        if (remember) {
+            volume.ended.add(holder.attachment.nonceHigh(), holder.attachment.nonceLow());
+        }
     }
 }

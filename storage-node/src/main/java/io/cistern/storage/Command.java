@@ -13,6 +13,11 @@ import java.util.List;
 /// under another term is refused with UNAVAILABLE and has no effect: others may have written in
 /// between. 0 for bytes that depend on nothing.
 public sealed interface Command {
+    /// The same command, with [Attach#remember] as given where it has that.
+    default Command remembering(boolean on) {
+        return this;
+    }
+
     /// Replaces whole blocks.
     ///
     /// @param offset bytes, multiple of 4096
@@ -79,14 +84,33 @@ public sealed interface Command {
     ///
     /// @param nonce random, chosen by the client, so that a repeated Attach is one attachment
     /// @param holder who: host and process, for people
+    /// @param remember the nonces of attachments that it ends are kept for a while, and it is
+    ///   refused (FENCED) where its own is among them; Resume and Detach likewise. The leader sets
+    ///   it where all nodes of the cluster know it.
     record Attach(
             long volume,
             AttachMode mode,
             long nonceHigh,
             long nonceLow,
             String holder,
-            long timeMillis)
-            implements Command {}
+            long timeMillis,
+            boolean remember)
+            implements Command {
+        public Attach(
+                long volume,
+                AttachMode mode,
+                long nonceHigh,
+                long nonceLow,
+                String holder,
+                long timeMillis) {
+            this(volume, mode, nonceHigh, nonceLow, holder, timeMillis, false);
+        }
+
+        @Override
+        public Attach remembering(boolean on) {
+            return new Attach(volume, mode, nonceHigh, nonceLow, holder, timeMillis, on);
+        }
+    }
 
     /// Continues an attachment under a new id, for a holder that was restarted: what its earlier
     /// life sent and nobody answered can have no effect any more, and the numbers of its writes
@@ -102,11 +126,36 @@ public sealed interface Command {
             long nonceHigh,
             long nonceLow,
             String holder,
-            long timeMillis)
-            implements Command {}
+            long timeMillis,
+            boolean remember)
+            implements Command {
+        public Resume(
+                long volume,
+                long attachment,
+                long nonceHigh,
+                long nonceLow,
+                String holder,
+                long timeMillis) {
+            this(volume, attachment, nonceHigh, nonceLow, holder, timeMillis, false);
+        }
+
+        @Override
+        public Resume remembering(boolean on) {
+            return new Resume(volume, attachment, nonceHigh, nonceLow, holder, timeMillis, on);
+        }
+    }
 
     /// Ends an attachment; no error if it is gone.
-    record Detach(long volume, long attachment) implements Command {}
+    record Detach(long volume, long attachment, boolean remember) implements Command {
+        public Detach(long volume, long attachment) {
+            this(volume, attachment, false);
+        }
+
+        @Override
+        public Detach remembering(boolean on) {
+            return new Detach(volume, attachment, on);
+        }
+    }
 
     /// Replaces the volume's shared record if its version is the origin's guard, see
     /// [io.cistern.block.GuardedDevice]. Result: the new version.

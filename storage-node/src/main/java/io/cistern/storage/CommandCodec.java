@@ -61,6 +61,7 @@ import java.util.List;
 /// 2 Zero            := volume:i64 guarded offset:i64 length:i64 unmap:u8          guarded
 /// 13 ReplaceRecord  := volume:i64 guarded length:u32 (<= 65536) bytes[length]
 /// 14 Settle         := volume:i64 guarded evaluatedTerm:i64 value:i64
+/// 11 Attach, 12 Detach, 20 Resume: as in version 1, and the attachments that end are remembered
 /// ```
 ///
 /// The log's own checksum covers the command; each block of a Write also carries its own. The same
@@ -121,6 +122,9 @@ public final class CommandCodec {
                     case Zero z -> z.origin().guarded();
                     case ReplaceRecord c -> true;
                     case Settle c -> true;
+                    case Attach c -> c.remember();
+                    case Detach c -> c.remember();
+                    case Resume c -> c.remember();
                     default -> false;
                 };
         return second ? 2 : 1;
@@ -222,16 +226,23 @@ public final class CommandCodec {
             case 8 -> decodeSnapshots(in);
             case 9 -> new DeleteSnapshot(in.i64(), in.string());
             case 10 -> new Rollback(in.i64(), in.string(), in.string(), in.i64());
-            case 11 -> new Attach(in.i64(), mode(in), in.i64(), in.i64(), in.string(), in.i64());
-            case 12 -> new Detach(in.i64(), in.i64());
-            case 20 -> new Resume(in.i64(), in.i64(), in.i64(), in.i64(), in.string(), in.i64());
+            case 11, 12, 20 -> attachment(type, in);
             case 32 -> FileChangeCodec.decode(in);
             default -> throw in.bad("type " + type);
         };
     }
 
+    private static Command attachment(int type, Bytes in) {
+        return switch (type) {
+            case 11 -> new Attach(in.i64(), mode(in), in.i64(), in.i64(), in.string(), in.i64());
+            case 12 -> new Detach(in.i64(), in.i64());
+            default -> new Resume(in.i64(), in.i64(), in.i64(), in.i64(), in.string(), in.i64());
+        };
+    }
+
     private static Command second(int type, Bytes in) {
         return switch (type) {
+            case 11, 12, 20 -> attachment(type, in).remembering(true);
             case 1 -> decodeConditionalWrite(in);
             case 2 ->
                     new Zero(in.i64(), guarded(in), blocks(in, true), blocks(in, false), in.flag());

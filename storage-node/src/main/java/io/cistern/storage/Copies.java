@@ -184,9 +184,7 @@ final class Copies {
 
     /// Writes out what an import has brought before it takes too much memory.
     private void relieve() {
-        if (map.dirtyRows() >= GroupStore.DUE_ROWS
-                || map.freedSlots() >= GroupStore.DUE_FREED
-                || files.dirtyBytes() >= GroupStore.DUE_FILE_BYTES) {
+        if (CheckpointPolicy.full(map, files)) {
             checkpoints.now();
         }
     }

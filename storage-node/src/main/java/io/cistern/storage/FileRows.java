@@ -31,6 +31,9 @@ final class FileRows {
 
     record Layers(FileLayer dirty, @Nullable FileLayer frozen) {}
 
+    /// A row as it is stored.
+    private record Version(byte[] full, byte[] stored) {}
+
     FileRows(MapDb db, long group) {
         this.db = db;
         this.group = group;
@@ -98,21 +101,22 @@ final class FileRows {
 
     /// The newest stored row of a branch up to an epoch.
     byte @Nullable [] own(long branch, int epoch, byte[] key) {
+        Version found = newest(branch, epoch, key);
+        return found == null ? null : found.stored;
+    }
+
+    private @Nullable Version newest(long branch, int epoch, byte[] key) {
         byte[] from = FileKeys.content(group, branch, key, epoch);
-        Layers now = layers;
-        byte[] exact = now.dirty.rows.get(from);
-        if (exact == null && now.frozen != null) {
-            exact = now.frozen.rows.get(from);
-        }
+        byte[] exact = changed(from);
         if (exact != null && exact != FileLayer.DELETED) {
-            return exact;
+            return new Version(from, exact);
         }
         byte[] prefix = Arrays.copyOf(from, from.length - 4);
         try (FileScan scan = new FileScan(this, prefix, from, true, false)) {
             // Keys that go on behind the prefix with more than an epoch are other rows.
             while (scan.next()) {
                 if (FileKeys.sameRow(scan.key(), from)) {
-                    return scan.value();
+                    return new Version(scan.key(), scan.value());
                 }
                 if (Arrays.compareUnsigned(scan.key(), FileKeys.behind(prefix)) > 0) {
                     return null;
@@ -124,16 +128,24 @@ final class FileRows {
 
     /// The value of a row that is not in snapshots.
     byte @Nullable [] get(long volume, byte[] key) {
-        byte[] full = FileKeys.own(group, volume, key);
-        Layers now = layers;
-        byte[] found = now.dirty.rows.get(full);
-        if (found == null && now.frozen != null) {
-            found = now.frozen.rows.get(full);
-        }
+        byte[] found = exact(FileKeys.own(group, volume, key));
+        return found == null ? null : FileKeys.value(found);
+    }
+
+    /// What is stored under a key; null where nothing is.
+    private byte @Nullable [] exact(byte[] full) {
+        byte[] found = changed(full);
         if (found == null) {
             found = db.get(full);
         }
-        return found == null || found == FileLayer.DELETED ? null : FileKeys.value(found);
+        return found == FileLayer.DELETED ? null : found;
+    }
+
+    /// What became of a key since the map was written; null where it did not change.
+    private byte @Nullable [] changed(byte[] full) {
+        Layers now = layers;
+        byte[] found = now.dirty.rows.get(full);
+        return found == null && now.frozen != null ? now.frozen.rows.get(full) : found;
     }
 
     // ---- changes: the store's lock is held
@@ -154,14 +166,47 @@ final class FileRows {
         }
     }
 
+    /// Puts a content row from the head's epoch on.
     void put(Branch branch, int epoch, byte[] key, byte[] value) {
-        store(FileKeys.content(group, branch.id, key, epoch), FileKeys.stored(value));
+        byte[] full = FileKeys.content(group, branch.id, key, epoch);
+        supersede(branch, full, key);
+        store(full, FileKeys.stored(value));
     }
 
-    /// Removes a content row from an epoch on.
+    /// Removes a content row from the head's epoch on.
     void delete(Branch branch, int epoch, byte[] key) {
         byte[] full = FileKeys.content(group, branch.id, key, epoch);
+        supersede(branch, full, key);
         store(full, hidden(branch, epoch, key) ? FileKeys.TOMBSTONE : FileLayer.DELETED);
+    }
+
+    /// Drops the version of a row that its new one, under `full`, takes the place of, where no
+    /// snapshot or clone tells the two apart any more. Without that it would stay below the new
+    /// one, and nobody would look for such garbage before the next snapshot is deleted.
+    ///
+    /// Unlike those of blocks, rows of shares may go while a copy is being taken, or replayed: it
+    /// is of the very rows of its position, see [FileExport].
+    private void supersede(Branch branch, byte[] full, byte[] key) {
+        int epoch = FileKeys.epoch(full);
+        if (epoch == Branch.INHERITED || branch.liveFrom(epoch - 1) != epoch) {
+            return;
+        }
+        byte[] now = changed(full);
+        if (now != null && now != FileLayer.DELETED) {
+            // What was below went when this came, or is the collector's.
+            return;
+        }
+        byte[] older;
+        if (epoch == Branch.FIRST_EPOCH) {
+            byte[] inherited = FileKeys.content(group, branch.id, key, Branch.INHERITED);
+            older = exact(inherited) == null ? null : inherited;
+        } else {
+            Version found = newest(branch.id, epoch - 1, key);
+            older = found == null ? null : found.full;
+        }
+        if (older != null && branch.liveFrom(FileKeys.epoch(older)) == epoch) {
+            store(older, FileLayer.DELETED);
+        }
     }
 
     /// Whether an older row would show if this epoch's were not there.

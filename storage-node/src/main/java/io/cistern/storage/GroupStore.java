@@ -22,29 +22,6 @@ import org.jspecify.annotations.Nullable;
 /// what may happen. One lock serialises applying with garbage collection, exports and the ends of
 /// checkpoints; readers do without it.
 final class GroupStore implements Store {
-    /// A checkpoint is due after so many changed rows, written bytes, freed slots or so much time.
-    static final int DUE_ROWS = 64 << 10;
-
-    static final long DUE_BYTES = 256L << 20;
-    static final int DUE_FREED = 16 << 10;
-
-    /// Freed slots that are worth a checkpoint of their own, at most one in [#FREED_NANOS]: 64 MiB,
-    /// or any where the disk has less than [#LOW_PERCENT] left.
-    static final int NOTABLE_FREED = 1 << 10;
-
-    static final long FREED_NANOS = 1_000_000_000L;
-    static final int LOW_PERCENT = 15;
-    static final long DUE_NANOS = 30_000_000_000L;
-
-    /// So many changed rows wait for the checkpoint under way: bounds memory.
-    static final int MOST_ROWS = 128 << 10;
-
-    /// A checkpoint is due after so many bytes of changed rows of shares, and entries wait after so
-    /// many.
-    static final long DUE_FILE_BYTES = 48L << 20;
-
-    static final long MOST_FILE_BYTES = 96L << 20;
-
     /// Granules looked at for garbage on the way to one entry.
     private static final int MOST_STEPS = 1 << 20;
 
@@ -59,6 +36,7 @@ final class GroupStore implements Store {
     private final AtomicRanges atomics = new AtomicRanges();
     private final BlockReader reader;
     private final Checkpointer checkpointer;
+    private final CheckpointPolicy policy;
     private final Collector collector;
     private final Copies copies;
     private final Inspector inspector;
@@ -67,15 +45,9 @@ final class GroupStore implements Store {
     private final StoreState state;
     private final ReentrantLock lock;
 
-    private volatile long bytesSince;
-    private volatile long begunNanos;
-    private volatile long heldUntilNanos;
-
     GroupStore(Disk disk, long group, StoreParts parts, Mark mark) {
         this.disk = disk;
         this.threads = disk.threads();
-        this.begunNanos = threads.nanoTime();
-        this.heldUntilNanos = begunNanos;
         this.group = group;
         this.map = parts.map;
         this.files = new FileRows(parts.map.db(), group);
@@ -90,6 +62,7 @@ final class GroupStore implements Store {
         reader = new BlockReader(map, table);
         checkpointer =
                 new Checkpointer(map, files, table, mark, lock, disk, parts.header.position());
+        policy = new CheckpointPolicy(disk, map, files, state, checkpointer);
         collector = new Collector(map, table, reader, files);
         copies =
                 new Copies(
@@ -141,12 +114,10 @@ final class GroupStore implements Store {
             }
             state.latestIndex = index;
             if (command instanceof Command.Write w) {
-                long bytes = bytesSince;
-                bytesSince = bytes + w.data().remaining();
+                policy.wrote(w.data().remaining());
                 map.area().counters().userBytes.add(w.data().remaining());
             } else if (command instanceof Command.FileChange c) {
-                long bytes = bytesSince;
-                bytesSince = bytes + FileChangeCodec.size(c);
+                policy.wrote(FileChangeCodec.size(c));
             }
             return commands.apply(index, term, command);
         } finally {
@@ -217,7 +188,7 @@ final class GroupStore implements Store {
 
     /// Holds an entry back while too much has changed for the memory it takes.
     private void waitForMemory() {
-        if (map.dirtyRows() >= MOST_ROWS || files.dirtyBytes() >= MOST_FILE_BYTES) {
+        if (policy.overfull()) {
             CompletableFuture<LogPosition> running = checkpointer.running();
             if (running != null) {
                 threads.await(running);
@@ -262,32 +233,7 @@ final class GroupStore implements Store {
 
     @Override
     public boolean checkpointDue() {
-        if (checkpointer.running() != null
-                || state.importing
-                || state.closed
-                || threads.nanoTime() - heldUntilNanos < 0) {
-            return false;
-        }
-        return map.dirtyRows() >= DUE_ROWS
-                || files.dirtyBytes() >= DUE_FILE_BYTES
-                || bytesSince >= DUE_BYTES
-                || map.freedSlots() >= DUE_FREED
-                || freedIsDue()
-                || (threads.nanoTime() - begunNanos >= DUE_NANOS
-                        && (map.dirtyRows() > 0
-                                || files.dirtyRows() > 0
-                                || map.freedSlots() > 0
-                                || !state.applied.equals(checkpointer.durable())));
-    }
-
-    /// Whether it is time to make freed slots usable again.
-    private boolean freedIsDue() {
-        int freed = map.freedSlots();
-        if (freed == 0 || threads.nanoTime() - begunNanos < FREED_NANOS) {
-            return false;
-        }
-        return freed >= NOTABLE_FREED
-                || disk.freeBytes() < disk.capacityBytes() / 100 * LOW_PERCENT;
+        return policy.due();
     }
 
     @Override
@@ -326,8 +272,7 @@ final class GroupStore implements Store {
     }
 
     private CompletableFuture<LogPosition> begin(Runnable written) {
-        begunNanos = threads.nanoTime();
-        bytesSince = 0;
+        policy.begun();
         collector.checkpointBegun();
         return checkpointer.begin(state.header(table), written);
     }
@@ -603,7 +548,7 @@ final class GroupStore implements Store {
 
     @Override
     public boolean holdCheckpoints(long nanos) {
-        heldUntilNanos = threads.nanoTime() + nanos;
+        policy.hold(nanos);
         return checkpointer.running() == null;
     }
 
@@ -643,11 +588,7 @@ final class GroupStore implements Store {
     public boolean collect(long maxNanos) {
         lock.lock();
         try {
-            boolean allowed =
-                    state.rowsMayMove()
-                            && !state.closed
-                            && map.dirtyRows() < MOST_ROWS / 2
-                            && files.dirtyBytes() < MOST_FILE_BYTES / 2;
+            boolean allowed = state.rowsMayMove() && !state.closed && policy.hasRoom();
             return allowed && collector.step(maxNanos);
         } finally {
             lock.unlock();

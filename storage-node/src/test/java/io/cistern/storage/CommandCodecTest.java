@@ -150,6 +150,34 @@ class CommandCodecTest {
                                 + "000000000000000A");
     }
 
+    /// As version 2 writes them; younger than its golden file.
+    @Test
+    void whatRemembersEndedAttachmentsHasItsGoldenBytes() {
+        assertThat(encode(new Command.Attach(1, AttachMode.SHARED, 8, 9, "h", 10, true)).array())
+                .asHexString()
+                .isEqualTo(
+                        "020B"
+                                + "0000000000000001"
+                                + "01"
+                                + "0000000000000008"
+                                + "0000000000000009"
+                                + "000168"
+                                + "000000000000000A");
+        assertThat(encode(new Command.Detach(1, 11, true)).array())
+                .asHexString()
+                .isEqualTo("020C" + "0000000000000001" + "000000000000000B");
+        assertThat(encode(new Command.Resume(1, 11, 8, 9, "h", 10, true)).array())
+                .asHexString()
+                .isEqualTo(
+                        "0214"
+                                + "0000000000000001"
+                                + "000000000000000B"
+                                + "0000000000000008"
+                                + "0000000000000009"
+                                + "000168"
+                                + "000000000000000A");
+    }
+
     private static void refused(ByteBuffer in) {
         assertThatThrownBy(() -> CommandCodec.decode(in))
                 .isInstanceOfSatisfying(
@@ -240,9 +268,14 @@ class CommandCodecTest {
         all.add(Combinators.combine(id, text, text, id).as(Command.Rollback::new));
         all.add(
                 Combinators.combine(id, Arbitraries.of(AttachMode.class), id, id, text, id)
-                        .as(Command.Attach::new));
-        all.add(Combinators.combine(id, id).as(Command.Detach::new));
-        all.add(Combinators.combine(id, id, id, id, text, id).as(Command.Resume::new));
+                        .as((v, mode, high, low, holder, time) ->
+                                new Command.Attach(
+                                        v, mode, high, low, holder, time, low % 2 == 0)));
+        all.add(Combinators.combine(id, id).as((v, a) -> new Command.Detach(v, a, v % 2 == 0)));
+        all.add(
+                Combinators.combine(id, id, id, id, text, id)
+                        .as((v, a, high, low, holder, time) ->
+                                new Command.Resume(v, a, high, low, holder, time, low % 2 == 0)));
         all.add(
                 Combinators.combine(id, origin, Arbitraries.of(true, false))
                         .as((seed, from, atomic) -> {

@@ -19,11 +19,13 @@ import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.CreateSnapshots.Target;
 import io.cistern.storage.Command.FileChange;
 import io.cistern.storage.Command.Limits;
+import io.cistern.storage.FilePage.FileRow;
 import io.cistern.storage.Rig.Entry;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import net.jqwik.api.ForAll;
@@ -192,9 +194,46 @@ class ShareModelTest {
                 cloned.step();
                 model.step();
                 rig.store.collect(100_000);
+                if (random.nextInt(10) == 0) {
+                    passingSnapshot(id);
+                }
             }
             cloned.compare();
             assertThat(apply(new Command.DeleteVolume(id)).error()).isNull();
+        }
+
+        /// A snapshot that is gone again before anything has changed.
+        void passingSnapshot(long volume) {
+            String name = "p" + ++names;
+            apply(new Command.CreateSnapshots(List.of(new Target(volume, name)), names));
+            assertThat(apply(new Command.DeleteSnapshot(volume, name)).error()).isNull();
+        }
+
+        /// What is written when the last snapshot is long gone leaves nothing below itself.
+        void writeWithoutSnapshots() {
+            passingSnapshot(SHARE);
+            while (!snapshots.isEmpty()) {
+                deleteSnapshot();
+            }
+            rig.collectAll();
+            for (int i = 0; i < 30; i++) {
+                model.step();
+            }
+            rig.store.checkpoint().join();
+            byte[] before = null;
+            try (StoreExport export = rig.store.export()) {
+                List<FileRow> rows =
+                        Objects.requireNonNull(export.files(null, 1 << 30, true).rows());
+                assertThat(rows).isNotEmpty();
+                for (FileRow row : rows) {
+                    if (Keys.kind(row.key()) == FileKeys.CONTENT) {
+                        assertThat(FileKeys.isTombstone(row.value())).isFalse();
+                        assertThat(before != null && FileKeys.sameRow(before, row.key())).isFalse();
+                        before = row.key();
+                    }
+                }
+            }
+            model.compare();
         }
 
         void crash() throws IOException {
@@ -342,6 +381,7 @@ class ShareModelTest {
             if (seed % 3 == 0) {
                 run.compare();
             }
+            run.writeWithoutSnapshots();
             run.drain();
         } catch (CisternException e) {
             throw new AssertionError(e.code() + " " + e.getMessage(), e);

@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.UUID;
 import org.awaitility.Awaitility;
@@ -138,17 +139,17 @@ class StoreTest {
     /// A request that was held up somewhere, and sent again meanwhile.
     @Test
     void anAttachThatArrivesAgainAfterItsEndFencesNobody() throws Exception {
-        Command.Attach first = new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6);
+        Command.Attach first = new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6, true);
         long granted = apply(first).value();
         assertThat(apply(first).value()).as("sent twice, granted once").isEqualTo(granted);
-        apply(new Command.Detach(7, granted));
-        Command.Attach second = new Command.Attach(7, AttachMode.EXCLUSIVE, 31, 1, "b", 6);
+        apply(new Command.Detach(7, granted, true));
+        Command.Attach second = new Command.Attach(7, AttachMode.EXCLUSIVE, 31, 1, "b", 6, true);
         long newer = apply(second).value();
         assertThat(apply(first).error()).isEqualTo(ErrorCode.FENCED);
         assertThat(store.volumes().getFirst().attachments())
                 .extracting(VolumeState.Attachment::id)
                 .containsExactly(newer);
-        Command.Attach third = new Command.Attach(7, AttachMode.EXCLUSIVE, 32, 1, "c", 6);
+        Command.Attach third = new Command.Attach(7, AttachMode.EXCLUSIVE, 32, 1, "c", 6, true);
         long newest = apply(third).value();
         store.checkpoint().get();
         reopen();
@@ -160,13 +161,49 @@ class StoreTest {
                 .containsExactly(newest);
         for (int i = 0; i < 2 * EndedAttachments.MOST; i++) {
             assertThat(
-                            apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 100 + i, 1, "d", 6))
+                            apply(
+                                            new Command.Attach(
+                                                    7,
+                                                    AttachMode.EXCLUSIVE,
+                                                    100 + i,
+                                                    1,
+                                                    "d",
+                                                    6,
+                                                    true))
                                     .error())
                     .isNull();
         }
         store.checkpoint().get();
         reopen();
         assertThat(store.volumes().getFirst().attachments()).hasSize(1);
+    }
+
+    /// As nodes of the release before do, beside which this one may run.
+    @Test
+    void entriesOfTheFirstVersionRememberNothing() throws Exception {
+        Command.Attach first = new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6);
+        long granted = apply(first).value();
+        apply(new Command.Detach(7, granted));
+        assertThat(apply(first).value()).as("carried out again").isEqualTo(index);
+        apply(new Command.Resume(7, index, 31, 1, "b", 6));
+        assertThat(volumeRow()[0]).as("readable by that release").isEqualTo((byte) 1);
+        Command.Attach again = new Command.Attach(7, AttachMode.EXCLUSIVE, 31, 1, "b", 6, true);
+        long taken = apply(again.remembering(true)).value();
+        apply(new Command.Detach(7, taken, true));
+        assertThat(apply(again).error()).isEqualTo(ErrorCode.FENCED);
+        assertThat(volumeRow()[0]).isEqualTo((byte) 3);
+        assertThat(apply(again.remembering(false)).error()).isNull();
+    }
+
+    /// As it stands on the disk and travels in a copy.
+    private byte[] volumeRow() {
+        try (StoreExport export = store.export()) {
+            return TableCopy.decode(export.table(), 1).rows().entrySet().stream()
+                    .filter(row -> row.getKey().get(8) == Keys.VOLUME)
+                    .map(Map.Entry::getValue)
+                    .findFirst()
+                    .orElseThrow();
+        }
     }
 
     @Test
@@ -238,7 +275,7 @@ class StoreTest {
         assertThat(read(0, now.length)).isEqualTo(now);
     }
 
-    /// Without waiting for the checkpoint that time alone brings ([GroupStore#DUE_NANOS]).
+    /// Without waiting for the checkpoint that time alone brings ([CheckpointPolicy#DUE_NANOS]).
     @Test
     void aNotableAmountOfDiscardedSpaceIsFreeAgainSoon() {
         disk.close();
@@ -249,7 +286,7 @@ class StoreTest {
         attachment = apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 1, 2, "me", 6)).value();
         seq = 0;
         byte[] block = bytes(1, 3);
-        int slots = GroupStore.NOTABLE_FREED;
+        int slots = CheckpointPolicy.NOTABLE_FREED;
         for (int i = 0; i < slots; i++) {
             write((long) i * Slots.SLOT_BYTES, block);
         }
@@ -264,7 +301,7 @@ class StoreTest {
                         (long) slots * Slots.SLOT_BYTES,
                         true));
         Awaitility.await()
-                .atMost(Duration.ofNanos(GroupStore.DUE_NANOS / 2))
+                .atMost(Duration.ofNanos(CheckpointPolicy.DUE_NANOS / 2))
                 .until(() -> store.usage().usedBytes() == 0);
     }
 }

@@ -7,6 +7,7 @@ import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.VolumeInfo.Diff;
 import io.cistern.volume.VolumeInfo.SnapshotInfo;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Everything an administrator does, offered by every node alike (it asks the node that leads).
@@ -167,12 +168,19 @@ public interface ClusterAdmin {
     VerifyReport verify(@Nullable String volume, Progress progress);
 
     /// @param mismatches one sentence each, at most 100
+    /// @param notes what was left out, and why; not a fault
     record VerifyReport(
             int volumes,
             long bytesRead,
             long damagedBlocks,
             long repairedBlocks,
-            List<String> mismatches) {
+            List<String> mismatches,
+            List<String> notes) {
+        /// Nodes of an earlier release have no notes.
+        public VerifyReport {
+            notes = Objects.requireNonNullElse(notes, List.of());
+        }
+
         public boolean clean() {
             return mismatches.isEmpty();
         }

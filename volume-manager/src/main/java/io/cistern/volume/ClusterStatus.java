@@ -1,6 +1,7 @@
 package io.cistern.volume;
 
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// The cluster as one node sees it now. Asking tolerates nodes that do not answer: they are listed
@@ -8,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 /// with health UNAVAILABLE.
 ///
 /// @param reasons one sentence each, what is degraded and why; empty where health is OK
+/// @param level the format level that all nodes know and use; null where a node of an earlier
+///   release was asked
+/// @param notes what else is worth knowing and no fault, one sentence each
 public record ClusterStatus(
         String clusterId,
         Health health,
@@ -16,7 +20,14 @@ public record ClusterStatus(
         List<GroupInfo> groups,
         List<VolumeInfo> volumes,
         Capacity capacity,
-        List<WorkInfo> work) {
+        List<WorkInfo> work,
+        @Nullable Integer level,
+        List<String> notes) {
+
+    /// Nodes of an earlier release, which say nothing of them, have no notes.
+    public ClusterStatus {
+        notes = Objects.requireNonNullElse(notes, List.of());
+    }
 
     public enum Health {
         /// Every replica is up and has what its leader has.
@@ -34,6 +45,8 @@ public record ClusterStatus(
     /// @param pid its process, 0 while DOWN
     /// @param leads ids of the groups it leads now, as "g1"
     /// @param disks empty on a witness
+    /// @param level the newest format level that its program knows, 0 for one from before there
+    ///   were levels; null while DOWN
     public record NodeInfo(
             String name,
             long pid,
@@ -45,7 +58,8 @@ public record ClusterStatus(
             @Nullable String iscsi,
             @Nullable String nfs,
             List<String> leads,
-            List<DiskInfo> disks) {}
+            List<DiskInfo> disks,
+            @Nullable Integer level) {}
 
     public enum NodeState {
         UP,

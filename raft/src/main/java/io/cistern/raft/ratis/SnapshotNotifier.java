@@ -6,6 +6,7 @@ import java.util.concurrent.TimeUnit;
 import org.apache.ratis.proto.RaftProtos.InstallSnapshotReplyProto;
 import org.apache.ratis.proto.RaftProtos.InstallSnapshotRequestProto;
 import org.apache.ratis.proto.RaftProtos.InstallSnapshotResult;
+import org.apache.ratis.server.leader.FollowerInfo;
 import org.apache.ratis.server.protocol.TermIndex;
 import org.apache.ratis.server.raftlog.RaftLog;
 import org.apache.ratis.statemachine.SnapshotInfo;
@@ -60,11 +61,25 @@ final class SnapshotNotifier {
     /// A witness has no state to fetch: it takes on the position before this one as it is told. So
     /// it is told of the leader's checkpoint, of which the leader knows the term.
     private @Nullable TermIndex first() {
-        TermIndex first = appender.shouldNotifyToInstallSnapshot();
+        TermIndex first = goesOnFromState() ? null : appender.shouldNotifyToInstallSnapshot();
         SnapshotInfo own = appender.getServer().getStateMachine().getLatestSnapshot();
         return first == null || own == null || !appender.isWitness()
                 ? first
                 : TermIndex.valueOf(own.getTerm(), own.getIndex() + 1);
+    }
+
+    /// True where the follower has said that its state ends with the entry before the next one, and
+    /// the log begins there or before. Nothing need be compared, and Ratis sends entries without
+    /// the position before them; but where the log begins with the next entry, it misses the term
+    /// of the one before, and would have the follower asked for ever, which has the state already.
+    private boolean goesOnFromState() {
+        FollowerInfo follower = appender.getFollower();
+        long before = follower.getNextIndex() - 1;
+        return follower.getSnapshotIndex() == before
+                && follower.getMatchIndex() == before
+                && before > RaftLog.INVALID_LOG_INDEX
+                && follower.getNextIndex() >= appender.getRaftLog().getStartIndex()
+                && follower.hasAttemptedToInstallSnapshot();
     }
 
     /// When to ask again, by [System#nanoTime]; 0 if nothing is to be asked.

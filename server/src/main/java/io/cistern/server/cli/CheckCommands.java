@@ -65,6 +65,7 @@ final class CheckCommands {
         private static String text(VerifyReport r) {
             StringBuilder out = new StringBuilder();
             r.mismatches().forEach(m -> out.append(m).append('\n'));
+            r.notes().forEach(note -> out.append(note).append('\n'));
             out.append(
                     "%d volumes, %s read, %d damaged blocks, %d repaired: %s%n"
                             .formatted(
@@ -72,7 +73,11 @@ final class CheckCommands {
                                     Size.format(r.bytesRead()),
                                     r.damagedBlocks(),
                                     r.repairedBlocks(),
-                                    r.clean() ? "all replicas agree" : "replicas differ"));
+                                    r.clean()
+                                            ? r.notes().isEmpty()
+                                                    ? "all replicas agree"
+                                                    : "what was compared agrees"
+                                            : "replicas differ"));
             return out.toString();
         }
     }

@@ -29,6 +29,7 @@ final class StatusCommand extends BaseCommand {
         StringBuilder out = new StringBuilder();
         Texts.line(out, "health", Texts.word(s.health()));
         s.reasons().forEach(r -> out.append("  ").append(r).append('\n'));
+        s.notes().forEach(note -> Texts.line(out, "note", note));
         Capacity c = s.capacity();
         Texts.line(
                 out,

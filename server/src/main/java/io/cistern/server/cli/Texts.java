@@ -11,14 +11,21 @@ import io.cistern.volume.VolumeInfo.SnapshotInfo;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /// Records as people read them.
 final class Texts {
     private static final DateTimeFormatter TIME =
             DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss", Locale.ROOT);
+
+    private static final List<String> NODE_COLUMNS =
+            List.of("NODE", "STATE", "PID", "ZONE", "API", "LEADS", "FREE", "OF");
 
     private Texts() {}
 
@@ -116,11 +123,20 @@ final class Texts {
     }
 
     static String nodes(List<NodeInfo> nodes) {
-        Table table = new Table("NODE", "STATE", "PID", "ZONE", "API", "LEADS", "FREE", "OF");
+        List<String> columns = new ArrayList<>(NODE_COLUMNS);
+        // While they run different releases, which may be of interest.
+        boolean levels =
+                nodes.stream().map(NodeInfo::level).filter(Objects::nonNull).distinct().count() > 1;
+        if (levels) {
+            columns.add("LEVEL");
+        }
+        Table table = new Table(columns.toArray(String[]::new));
         for (NodeInfo n : nodes) {
             long free = n.disks().stream().mapToLong(DiskInfo::freeBytes).sum();
             long total = n.disks().stream().mapToLong(DiskInfo::totalBytes).sum();
-            table.row(
+            List<@Nullable Object> row = new ArrayList<>();
+            Collections.addAll(
+                    row,
                     n.name(),
                     word(n.state()) + (n.disks().isEmpty() ? ", witness" : ""),
                     n.pid() == 0 ? "-" : n.pid(),
@@ -129,6 +145,10 @@ final class Texts {
                     String.join(",", n.leads()),
                     Size.format(free),
                     Size.format(total));
+            if (levels) {
+                row.add(n.level());
+            }
+            table.row(row.toArray());
         }
         return table.toString();
     }

@@ -97,7 +97,8 @@ public final class WarmUp {
                         null,
                         null,
                         List.of("g1"),
-                        List.of(disk));
+                        List.of(disk),
+                        1);
         ReplicaInfo replica = new ReplicaInfo("n0.1", "n0", ReplicaState.LEADER, 1, 0, null, 1, 0);
         return new ClusterStatus(
                 "0",
@@ -107,6 +108,8 @@ public final class WarmUp {
                 List.of(new GroupInfo("g1", 3, "n0", 1, List.of(replica), 1)),
                 List.of(volume),
                 new Capacity(2, 1, 1, 1),
+                List.of(),
+                1,
                 List.of());
     }
 }

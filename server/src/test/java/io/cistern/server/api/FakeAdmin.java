@@ -43,6 +43,8 @@ public final class FakeAdmin implements ClusterAdmin {
     private final List<String> log = new ArrayList<>();
     private Health health = Health.OK;
     private List<String> mismatches = List.of();
+    private List<String> notes = List.of();
+    private final TreeMap<String, Integer> levels = new TreeMap<>();
     private long nextId = 1;
     private ClusterPolicy policy = new ClusterPolicy(600, true, 0);
 
@@ -68,6 +70,12 @@ public final class FakeAdmin implements ClusterAdmin {
 
     public synchronized void mismatches(List<String> found) {
         mismatches = found;
+    }
+
+    /// Lets a node be one of an earlier release.
+    public synchronized void older(String node, String note) {
+        levels.put(node, 0);
+        notes = List.of(note);
     }
 
     public synchronized void attach(String volume, AttachMode mode) {
@@ -150,7 +158,9 @@ public final class FakeAdmin implements ClusterAdmin {
                                 4L << 30,
                                 "bytes",
                                 NOW,
-                                65000)));
+                                65000)),
+                1,
+                notes);
     }
 
     @Override
@@ -389,7 +399,8 @@ public final class FakeAdmin implements ClusterAdmin {
                             null,
                             null,
                             n.equals("n1") ? List.of("g1") : List.of(),
-                            disks.stream().filter(d -> d.node().equals(n)).toList()));
+                            disks.stream().filter(d -> d.node().equals(n)).toList(),
+                            down ? null : levels.getOrDefault(n, 1)));
         }
         return nodes;
     }
@@ -465,7 +476,7 @@ public final class FakeAdmin implements ClusterAdmin {
         }
         progress.report(1, 2, 10);
         synchronized (this) {
-            return new VerifyReport(1, 8192, mismatches.size(), 0, mismatches);
+            return new VerifyReport(1, 8192, mismatches.size(), 0, mismatches, notes);
         }
     }
 }

@@ -213,6 +213,22 @@ class CliTest {
         assertThat(shown).isEqualTo(Files.readString(file));
     }
 
+    @Test
+    void nodesOfAnotherReleaseAreShown() throws IOException {
+        done("node list");
+        assertThat(out).doesNotContain("LEVEL");
+        api.admin.older("n1", "node n1 runs an older Cistern");
+        done("node list");
+        assertThat(out.lines().findFirst().orElseThrow()).endsWith("LEVEL");
+        done("status");
+        assertThat(out).contains("note:        node n1 runs an older Cistern\n");
+        JsonNode status = json("status");
+        assertThat(status.path("level").asInt()).isEqualTo(1);
+        assertThat(status.path("nodes").get(1).path("level").asInt(-1)).isZero();
+        done("verify");
+        assertThat(out).contains("n1 runs an older").contains("what was compared agrees");
+    }
+
     /// Scripts rely on these names.
     @Test
     void statusAsJson() throws IOException {

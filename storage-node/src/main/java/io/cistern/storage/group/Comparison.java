@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -68,6 +69,7 @@ final class Comparison implements AutoCloseable {
     private long index;
     private long estimatedBytes;
     private long comparedBytes;
+    private final Agreement agreement = new Agreement();
 
     /// Items behind `after` up to `last` that are not the same everywhere.
     record Stretch(byte @Nullable [] after, byte[] last, Map<Peer, Long> digests) {}
@@ -245,8 +247,11 @@ final class Comparison implements AutoCloseable {
         while (true) {
             long began = parts.node().threads().nanoTime();
             Stretch stretch = stretch(after, null);
-            if (differs(stretch) && found.size() < MAX_STRETCHES) {
-                found.add(stretch);
+            if (differs(stretch)) {
+                agreement.add(stretch);
+                if (found.size() < MAX_STRETCHES) {
+                    found.add(stretch);
+                }
             }
             progress.accept(comparedBytes, Math.max(comparedBytes, estimatedBytes));
             if (Arrays.equals(stretch.last, StoreCut.end())) {
@@ -258,6 +263,12 @@ final class Comparison implements AutoCloseable {
             pause(now == requests ? worked : worked * BUSY_FACTOR);
             requests = now;
         }
+    }
+
+    /// Those that [#all] has compared from the first item to the last and that were with the most
+    /// in every stretch, also in those that it did not keep. None where a stretch had no majority.
+    Set<Peer> sound() {
+        return agreement.of(sessions.keySet());
     }
 
     /// Looks at some stretches again.

@@ -15,13 +15,18 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /// The sending side of copies of this replica.
 ///
-/// A copy is a session: a [StoreExport] held open between requests. While a session is open, and
-/// some time after, the log is kept from the export's position on, since the receiver replays it
-/// from there. A session whose receiver does not ask any more is closed after [#IDLE].
+/// A copy is a session: a [StoreExport] held open between requests. While a session is open the log
+/// is kept from the export's position on, since the receiver replays it from there. What ends that:
+///
+/// - the receiver gave the copy up, or begins a newer one;
+/// - it has the whole copy, and the log up to where this replica stood when the copy was complete,
+///   which the leader knows;
+/// - nothing was heard of the copy for [#IDLE], where none of the above is known.
 ///
 /// Methods block on the disk; any thread but an event loop may call them.
 final class CopySource {
@@ -37,24 +42,40 @@ final class CopySource {
     private final Supplier<BlockRepair> repair;
     private final NodeParts node;
     private final ConcurrentHashMap<Long, Session> sessions = new ConcurrentHashMap<>();
+    private final ToLongFunction<String> matched;
     private final IoMeter io;
     private final CopyPace pace = new CopyPace();
 
     private static final class Session {
+        final String receiver;
         final StoreExport export;
         final ByteBuffer table;
         volatile long usedMillis;
         volatile boolean closed;
 
-        Session(StoreExport export, long nowMillis) {
+        /// The table, which comes last, was handed out up to its end.
+        volatile boolean handedOut;
+
+        /// What the receiver is to have of the log before it is free; only once [#closed].
+        volatile long wholeAt = Long.MAX_VALUE;
+
+        Session(String receiver, StoreExport export, long nowMillis) {
+            this.receiver = receiver;
             this.export = export;
             this.table = export.table();
             this.usedMillis = nowMillis;
         }
     }
 
+    /// @param matched up to where the replica on a node has the log, -1 where that is not known
     /// @param io times what users ask of this replica
-    CopySource(Store store, Supplier<BlockRepair> repair, IoMeter io, NodeParts node) {
+    CopySource(
+            Store store,
+            Supplier<BlockRepair> repair,
+            ToLongFunction<String> matched,
+            IoMeter io,
+            NodeParts node) {
+        this.matched = matched;
         this.io = io;
         this.store = store;
         this.repair = repair;
@@ -71,14 +92,20 @@ final class CopySource {
         }
     }
 
-    WireCopy.Opened open() {
+    /// @param receiver node whose replica copies; it has no other copy of this group under way
+    WireCopy.Opened open(String receiver) {
+        sessions.forEach((id, session) -> {
+            if (session.receiver.equals(receiver)) {
+                drop(id, session);
+            }
+        });
         expire();
         if (sessions.values().stream().filter(s -> !s.closed).count() >= MAX_SESSIONS) {
             throw new CisternException(
                     ErrorCode.UNAVAILABLE,
                     MAX_SESSIONS + " copies of group " + store.group() + " run already; wait");
         }
-        Session session = new Session(store.export(), node.clock().millis());
+        Session session = new Session(receiver, store.export(), node.clock().millis());
         long id = node.threads().freshId();
         sessions.put(id, session);
         return new WireCopy.Opened(
@@ -96,6 +123,9 @@ final class CopySource {
             throw Wire.malformed("byte " + offset + " of a table of " + length);
         }
         int part = (int) Math.min(WireCopy.TABLE_BYTES, length - offset);
+        if (offset + part == length) {
+            session.handedOut = true;
+        }
         return session.table.slice(session.table.position() + (int) offset, part);
     }
 
@@ -123,23 +153,35 @@ final class CopySource {
         }
     }
 
+    /// The receiver has the whole copy, or gives it up.
     void close(long id) {
         Session session = sessions.get(id);
-        if (session != null) {
+        if (session == null) {
+            return;
+        }
+        if (session.handedOut) {
+            session.wholeAt = store.applied().index();
             end(session);
+        } else {
+            drop(id, session);
         }
     }
 
-    /// Closes what nobody uses; called regularly.
+    /// Closes what nobody uses and forgets what nobody replays from; called regularly.
     void expire() {
         long now = node.clock().millis();
-        for (var entry : List.copyOf(sessions.entrySet())) {
-            Session session = entry.getValue();
-            if (now - session.usedMillis > IDLE.toMillis()) {
-                sessions.remove(entry.getKey());
-                end(session);
+        sessions.forEach((id, session) -> {
+            boolean replayed =
+                    session.closed && matched.applyAsLong(session.receiver) >= session.wholeAt;
+            if (replayed || now - session.usedMillis > IDLE.toMillis()) {
+                drop(id, session);
             }
-        }
+        });
+    }
+
+    private void drop(long id, Session session) {
+        sessions.remove(id);
+        end(session);
     }
 
     void closeAll() {

@@ -328,6 +328,12 @@ public final class GroupHost implements AutoCloseable {
         parts.limitCopies(bytesPerSecond);
     }
 
+    /// Whether leaders here write, from now on, what only nodes understand that know of ended
+    /// attachments, see [io.cistern.storage.Command.Attach#remember]. At first they do.
+    public void rememberEnds(boolean on) {
+        parts.rememberEnds(on);
+    }
+
     /// What the replicas on this node do, for metrics.
     public List<ReplicaActivity> activity() {
         List<ReplicaActivity> all = new ArrayList<>();

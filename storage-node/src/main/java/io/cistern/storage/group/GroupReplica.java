@@ -148,7 +148,7 @@ public final class GroupReplica implements VolumeGroup {
     public CompletableFuture<Receipt> execute(Command asked) {
         try {
             parts.leadingTerm();
-            Command command = numbered(asked);
+            Command command = numbered(asked).remembering(parts.node().remembersEnds());
             long volume = subject(command);
             ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
             CommandCodec.encode(command, entry);

@@ -18,6 +18,7 @@ final class NodeParts implements AutoCloseable {
     private final NodePeers peers;
     private final GroupTuning tuning;
     private volatile long copyBytesPerSecond;
+    private volatile boolean remembersEnds = true;
 
     NodeParts(NodeThreads threads, NodePeers peers, GroupTuning tuning) {
         this.threads = threads;
@@ -70,6 +71,16 @@ final class NodeParts implements AutoCloseable {
 
     void limitCopies(long bytesPerSecond) {
         copyBytesPerSecond = bytesPerSecond;
+    }
+
+    /// Whether leaders here let the group remember which attachments have ended, see
+    /// [io.cistern.storage.Command.Attach#remember].
+    boolean remembersEnds() {
+        return remembersEnds;
+    }
+
+    void rememberEnds(boolean on) {
+        remembersEnds = on;
     }
 
     InstantSource clock() {

@@ -95,7 +95,7 @@ final class PeerServer {
         reply(
                 node.workers(),
                 responder,
-                () -> replica.openCopy(),
+                () -> replica.openCopy(responder.peer()),
                 (out, opened) -> opened.encode(out));
     }
 

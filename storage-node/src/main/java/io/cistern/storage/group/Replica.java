@@ -81,7 +81,7 @@ final class Replica implements VolumeStateMachine.Listener {
         this.node = node;
         this.machine = new VolumeStateMachine(store, this, node.tuning(), node.clock());
         this.io = new IoMeter(() -> node.threads().nanoTime());
-        this.source = new CopySource(store, () -> running().repair, io, node);
+        this.source = new CopySource(store, () -> running().repair, this::matched, io, node);
         this.receiver = new CopyReceiver(id, store, node);
         this.cuts = new Cuts(store, machine, node);
     }
@@ -165,7 +165,14 @@ final class Replica implements VolumeStateMachine.Listener {
         if (now == null || closed) {
             return;
         }
-        source.expire();
+        if (source.oldest() != null) {
+            NodeParts.supply(
+                    node.workers(),
+                    () -> {
+                        source.expire();
+                        return true;
+                    });
+        }
         cuts.expire();
         source.restNanos();
         now.writes.tidy();
@@ -186,14 +193,32 @@ final class Replica implements VolumeStateMachine.Listener {
         return store.usage();
     }
 
+    /// Up to where the member on a node has the log: -1 where this replica does not lead.
+    private long matched(String node) {
+        RaftGroup raft = raft();
+        if (raft == null) {
+            return -1;
+        }
+        Map<String, RaftGroup.Stats.Follower> followers = raft.stats().followerIndexes();
+        for (Peer member : raft.dataMembers()) {
+            RaftGroup.Stats.Follower follower = followers.get(member.id());
+            if (follower != null && member.node().equals(node)) {
+                return follower.matchIndex();
+            }
+        }
+        return -1;
+    }
+
     /// Begins a copy of this replica for another.
-    WireCopy.Opened openCopy() {
+    ///
+    /// @param receiver node that the other one is on
+    WireCopy.Opened openCopy(String receiver) {
         if (!running().reads.readable() || machine.appliedIndex() < 0) {
             // One that waits to join has applied nothing, and its state is nobody's.
             throw new CisternException(
                     ErrorCode.STALE, self.id() + " is catching up itself; copy from another");
         }
-        return source.open();
+        return source.open(receiver);
     }
 
     /// Blocks for a peer whose own are damaged. Blocks on the disk.

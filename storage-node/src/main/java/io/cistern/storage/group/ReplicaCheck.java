@@ -95,9 +95,11 @@ public final class ReplicaCheck {
         int members = parts.raft().dataMembers().size();
         for (int round = 0; ; round++) {
             List<Stretch> first;
+            Set<Peer> sound;
             try (Comparison comparison = comparison()) {
                 comparison.begin();
                 first = comparison.all();
+                sound = comparison.sound();
                 bytes += comparison.comparedBytes();
                 if (first.isEmpty()) {
                     return report(comparison, bytes);
@@ -109,7 +111,12 @@ public final class ReplicaCheck {
                 if (differences.isEmpty()) {
                     describe(comparison, confirmed);
                 }
-                Verdict verdict = decide(confirmed, members);
+                Verdict verdict =
+                        decide(
+                                confirmed,
+                                sound,
+                                Math.max(members, parts.raft().dataMembers().size()),
+                                parts.raft().self());
                 if (!repair || round >= members || !begun(comparison, verdict)) {
                     return report(comparison, bytes);
                 }
@@ -190,21 +197,23 @@ public final class ReplicaCheck {
     /// @param odd the replica to be copied anew; null where none may be
     /// @param source whom from
     /// @param why none may be
-    private record Verdict(@Nullable Peer odd, @Nullable Peer source, String why) {
+    record Verdict(@Nullable Peer odd, @Nullable Peer source, String why) {
         static Verdict none(String why) {
             return new Verdict(null, null, why);
         }
     }
 
+    /// @param sound those that were with the most wherever anything differed: `stretches` may be
+    ///   only the first of it
     /// @param members of the group, asked or not
-    private Verdict decide(List<Stretch> stretches, int members) {
+    static Verdict decide(List<Stretch> stretches, Set<Peer> sound, int members, Peer self) {
         if (stretches.isEmpty()) {
             return Verdict.none("what differed was equal when it was compared again");
         }
         Set<Peer> odd = new LinkedHashSet<>();
         Set<Peer> good = new LinkedHashSet<>();
         for (Stretch stretch : stretches) {
-            Set<Peer> most = most(stretch);
+            Set<Peer> most = Agreement.most(stretch);
             if (2 * most.size() <= members) {
                 return Verdict.none(
                         "no majority of the "
@@ -216,25 +225,14 @@ public final class ReplicaCheck {
             stretch.digests().keySet().stream().filter(m -> !most.contains(m)).forEach(odd::add);
         }
         good.removeAll(odd);
+        good.retainAll(sound);
         if (good.isEmpty()) {
             return Verdict.none(
                     "no replica agrees with the majority everywhere: nothing was changed");
         }
-        Peer self = parts.raft().self();
         Peer chosen = odd.stream().filter(m -> !m.equals(self)).findFirst().orElse(self);
         Peer source = good.contains(self) ? self : good.iterator().next();
         return new Verdict(chosen, source, "");
-    }
-
-    /// The largest number of members that agree.
-    private static Set<Peer> most(Stretch stretch) {
-        Map<Long, Set<Peer>> sides = new TreeMap<>();
-        stretch.digests()
-                .forEach((member, digest) ->
-                        sides.computeIfAbsent(digest, d -> new LinkedHashSet<>()).add(member));
-        return sides.values().stream()
-                .max((a, b) -> Integer.compare(a.size(), b.size()))
-                .orElse(Set.of());
     }
 
     /// True where the replica is as the others again, as far as one can see without comparing.

@@ -81,13 +81,14 @@ class CopyReceiverTest {
                                 () -> {
                                     throw new AssertionError("nothing is damaged");
                                 },
+                                receiver -> -1,
                                 new IoMeter(System::nanoTime),
                                 parts);
                 server.register(
                         Wire.COPY_OPEN,
                         (in, out) -> {
                             var answer = io.netty.buffer.Unpooled.buffer();
-                            copies.open().encode(answer);
+                            copies.open("n2").encode(answer);
                             out.ok(answer);
                         });
                 server.register(

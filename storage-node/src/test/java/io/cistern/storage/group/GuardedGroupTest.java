@@ -7,6 +7,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Origin;
 import io.cistern.storage.VolumeState;
@@ -98,6 +99,20 @@ class GuardedGroupTest {
         assertThat(client.read(0, SECTOR)).isEqualTo(filled(SECTOR, 5));
         VolumeState state = client.retry(group -> group.describe(1));
         assertThat(state.recordVersion()).isEqualTo(1);
+    }
+
+    /// Beside nodes of an earlier release a leader writes what they apply in the same way.
+    @Test
+    void leadersRememberEndedAttachmentsOnlyWhereAllNodesDo() {
+        cluster.nodes.forEach(node -> node.host().rememberEnds(false));
+        Command.Attach first = new Command.Attach(1, AttachMode.EXCLUSIVE, 5, 1, "a", 1, true);
+        long granted = client.execute(first).value();
+        client.execute(new Command.Detach(1, granted, true));
+        long again = client.execute(first).value();
+        assertThat(again).as("as it always was").isNotEqualTo(granted);
+        cluster.nodes.forEach(node -> node.host().rememberEnds(true));
+        client.execute(new Command.Detach(1, again));
+        refused(ErrorCode.FENCED, () -> client.execute(first.remembering(false)));
     }
 
     /// What a request was answered stays its answer, whatever became of the record.

@@ -8,6 +8,7 @@ import io.cistern.volume.NodeConfig;
 import io.cistern.volume.node.LocalNode.SystemParts;
 import io.cistern.volume.node.NodeFile.LocalDisk;
 import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Disk;
@@ -39,6 +40,7 @@ final class Caretaker {
     private final RaftHost raft;
     private final SystemParts systemParts;
     private boolean removed;
+    private boolean tooOld;
     private boolean offered;
 
     /// This node's addresses, as bound.
@@ -72,7 +74,21 @@ final class Caretaker {
             return;
         }
         removed = false;
+        if (state.level() > Level.NEWEST) {
+            // Its disk was empty, else it would not have started.
+            if (!tooOld) {
+                log.error(
+                        "the cluster is at format level {}, and this program knows levels up to {}: node {} takes no part; install the release that the other nodes run",
+                        state.level(),
+                        Level.NEWEST,
+                        config.name());
+            }
+            tooOld = true;
+            return;
+        }
         host.limitCopies(state.policy().copyBytesPerSecond());
+        local.knowLevel(state.level());
+        host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
         attempt("announce this node", () -> announce(me));
         if (config.iscsi() != null && !state.targets().numbers().containsKey(config.name())) {
             attempt("get a number for the iSCSI portal", this::number);

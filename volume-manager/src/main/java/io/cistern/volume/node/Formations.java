@@ -16,6 +16,7 @@ import io.cistern.volume.TlsFiles;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.node.NodeFile.LocalDisk;
 import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
@@ -44,7 +45,6 @@ import org.slf4j.LoggerFactory;
 
 /// How a node comes to its file: from its disk, by forming a cluster, or by joining one.
 final class Formations {
-    private static final Duration JOIN = Duration.ofSeconds(20);
     private static final Duration KNOWN = Duration.ofSeconds(2);
     private static final int SYSTEM_MEMBERS = 3;
 
@@ -59,10 +59,15 @@ final class Formations {
 
     /// Loads the node's file, or makes and stores one.
     ///
-    /// @throws CisternException INVALID: another node's file, or none and no formation
-    static Start prepare(NodeConfig config, Path home) {
+    /// @param level the newest format level that this program knows
+    /// @throws CisternException INVALID: another node's file, or none and no formation; a cluster
+    ///   at a higher level
+    static Start prepare(NodeConfig config, Path home, int level) {
         Names.check("node name", config.name());
         NodeFile known = NodeFile.load(home);
+        if (known != null) {
+            Level.require(known.level(), level, "the cluster of " + home);
+        }
         if (known != null && !known.name().equals(config.name())) {
             throw new CisternException(
                     ErrorCode.INVALID,
@@ -111,7 +116,7 @@ final class Formations {
         }
         return switch (config.formation()) {
             case Bootstrap b -> bootstrap(config, home, known, b);
-            case Join j when known == null -> join(config, home, j);
+            case Join j when known == null -> join(config, home, j, level);
             case null, default -> {
                 if (known == null) {
                     throw new CisternException(
@@ -290,7 +295,7 @@ final class Formations {
         return file;
     }
 
-    private static Start join(NodeConfig config, Path home, Join how) {
+    private static Start join(NodeConfig config, Path home, Join how, int level) {
         JoinToken token = JoinToken.parse(how.token());
         Map<String, InetSocketAddress> seeds = new HashMap<>();
         token.seeds().forEach(seed -> seeds.put(seed, Addresses.parse(seed)));
@@ -310,14 +315,7 @@ final class Formations {
                         config.witness());
         try (RpcLoops loops = new RpcLoops("join-" + config.name(), 1);
                 RpcClient rpc = new RpcClient(identity, RpcLimits.DEFAULT, tls(config), loops)) {
-            new SystemClient(rpc, () -> List.copyOf(seeds.values()))
-                    .propose(
-                            new SystemCommand.JoinNode(
-                                    "join-" + token.hash() + "-" + config.name(),
-                                    token.hash(),
-                                    System.currentTimeMillis(),
-                                    node),
-                            JOIN);
+            new Joining(rpc, List.copyOf(seeds.values()), level).join(token.hash(), node);
         }
         TreeMap<String, String> nodes = new TreeMap<>();
         token.seeds().forEach(seed -> nodes.put(seed, seed));

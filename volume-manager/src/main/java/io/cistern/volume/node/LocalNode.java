@@ -194,6 +194,13 @@ final class LocalNode implements AutoCloseable {
         }
     }
 
+    /// Remembers the cluster's format level, so that an older program does not start here.
+    void knowLevel(int level) {
+        if (level > file.level()) {
+            store(file.withLevel(level));
+        }
+    }
+
     /// Takes a disk into use. ALREADY_EXISTS where its number is known.
     void addDisk(LocalDisk disk) {
         openDisk(disk);

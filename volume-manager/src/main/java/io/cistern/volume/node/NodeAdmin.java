@@ -8,6 +8,7 @@ import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.Progress;
+import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
@@ -325,11 +326,12 @@ final class NodeAdmin {
             run.add(volume.sizeBytes(), verify(state, volume), volume.id());
         }
         long share = run.share();
+        Set<String> older = Set.copyOf(Levels.older(cluster.reports(), Level.COMPARISONS));
         for (Group group : run.groups()) {
-            run.add(share, replicas(group));
+            run.add(share, comparable(group, older) ? replicas(group) : NodeOrder.Done.NOTHING);
         }
         for (String node : run.nodes()) {
-            run.add(0, books(node));
+            run.add(0, older.contains(node) ? NodeOrder.Done.NOTHING : books(node));
         }
         long[] after = repairs();
         return new VerifyReport(
@@ -337,7 +339,24 @@ final class NodeAdmin {
                 run.bytes(),
                 after[0] - before[0],
                 after[1] - before[1],
-                run.findings());
+                run.findings(),
+                leftOut(run, older));
+    }
+
+    private static boolean comparable(Group group, Set<String> older) {
+        return group.dataVoters().stream().noneMatch(r -> older.contains(r.node()));
+    }
+
+    /// What nodes of an older release were not asked for.
+    private static List<String> leftOut(Verification run, Set<String> older) {
+        List<String> nodes = run.nodes().stream().filter(older::contains).sorted().toList();
+        return nodes.isEmpty()
+                ? List.of()
+                : List.of(
+                        Levels.runOlder(nodes)
+                                + " that cannot compare the rows of replicas and the books of disks:"
+                                + " only volumes were read and compared; verify again when all"
+                                + " nodes have been upgraded");
     }
 
     private NodeOrder.Done replicas(Group group) {

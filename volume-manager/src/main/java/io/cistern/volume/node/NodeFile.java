@@ -4,6 +4,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.Crc32c;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
+import io.cistern.volume.system.Level;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -21,9 +22,10 @@ import org.slf4j.LoggerFactory;
 /// `node.json` on its first disk; replaced as a whole (temporary name, fsync, rename, fsync of the
 /// directory).
 ///
-/// Format 1, JSON: `format`, `clusterId`, `name`, `disks` (number, path, sizeBytes), `replicas`
-/// (group, peer, disk, members: the voters it was created with, empty where it joined), `nodes`,
-/// `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last
+/// JSON: `format`: 1 more than the format level that the cluster has reached, as known here, so
+/// that an older program refuses it, `clusterId`, `name`, `disks` (number, path, sizeBytes),
+/// `replicas` (group, peer, disk, members: the voters it was created with, empty where it joined),
+/// `nodes`, `next` and `former` where the cluster was made anew of one node, see [Rescue]; and last
 /// `crc32c`, eight hexadecimal digits: the CRC32C of all bytes before the comma in front of it.
 ///
 /// @param disks none on a witness, else at least one
@@ -39,7 +41,9 @@ record NodeFile(
         SortedMap<String, String> nodes,
         @Nullable String next,
         @Nullable List<String> former) {
+    /// Of a cluster at level 0.
     static final int FORMAT = 1;
+
     static final String FILE = "node.json";
 
     /// What [#FILE] holds, once more: without it a flipped bit would keep the node from starting.
@@ -71,6 +75,9 @@ record NodeFile(
             try {
                 loaded = stored == null ? null : decode(stored, file);
             } catch (CisternException e) {
+                if (e.code() == ErrorCode.INVALID) {
+                    throw e; // too new: the copy may be from before
+                }
                 damage = e;
             }
             if (loaded == null && second == null && damage != null) {
@@ -94,11 +101,11 @@ record NodeFile(
         } catch (CisternException e) {
             throw new CisternException(ErrorCode.CORRUPT, String.valueOf(e.getMessage()), e);
         }
-        if (loaded.format != FORMAT) {
+        if (loaded.format < FORMAT) {
             throw new CisternException(
-                    ErrorCode.INVALID,
-                    file + " has format " + loaded.format + ", this program knows " + FORMAT);
+                    ErrorCode.CORRUPT, file + " is damaged: it has format " + loaded.format);
         }
+        Level.require(loaded.level(), Level.NEWEST, "the cluster of " + file);
         return loaded;
     }
 
@@ -163,6 +170,15 @@ record NodeFile(
             throw new CisternException(
                     ErrorCode.IO, "cannot write " + directory.resolve(FILE) + ": " + e, e);
         }
+    }
+
+    /// The cluster's format level, as last known here.
+    int level() {
+        return format - FORMAT;
+    }
+
+    NodeFile withLevel(int level) {
+        return new NodeFile(FORMAT + level, clusterId, name, disks, replicas, nodes, next, former);
     }
 
     /// See [io.cistern.volume.NodeConfig#witness].

@@ -33,9 +33,9 @@ import io.cistern.volume.client.Waits;
 import io.cistern.volume.image.ImageService;
 import io.cistern.volume.node.LocalNode.SystemParts;
 import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemState;
 import io.netty.buffer.ByteBufUtil;
-import io.netty.buffer.Unpooled;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -96,7 +96,13 @@ public final class NodeHost implements ClusterNode {
 
     /// @param halt called where the process must stop; tests put something else there
     public static NodeHost start(NodeConfig config, Halt halt) {
-        return new NodeHost(config, new ReplicaHalt(halt));
+        return start(config, halt, Level.NEWEST);
+    }
+
+    /// @param level the newest format level that the node says it knows; tests let it be an older
+    ///   program
+    static NodeHost start(NodeConfig config, Halt halt, int level) {
+        return new NodeHost(config, new ReplicaHalt(halt), level);
     }
 
     /// The cluster that a node's first disk belongs to; empty where it holds no node.
@@ -111,11 +117,11 @@ public final class NodeHost implements ClusterNode {
         JoinToken.parse(text);
     }
 
-    private NodeHost(NodeConfig config, ReplicaHalt halt) {
+    private NodeHost(NodeConfig config, ReplicaHalt halt, int level) {
         this.config = config;
         try {
             Path home = config.disks().getFirst().path();
-            Formations.Start start = Formations.prepare(config, home);
+            Formations.Start start = Formations.prepare(config, home, level);
             this.clusterId = start.file().clusterId();
             this.loops = opened(new RpcLoops("wire-" + config.name(), 2));
             this.local = opened(new LocalNode(home, start.file(), config, halt));
@@ -133,6 +139,7 @@ public final class NodeHost implements ClusterNode {
             this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
             this.systemClient = new SystemClient(rpc, catalog::systemMembers);
             this.host = opened(newHost(halt));
+            host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
             LocalNode.Replicas hosts =
                     new LocalNode.Replicas(host, opened(new WitnessReplicas(home, raft, halt)));
             this.server =
@@ -145,7 +152,7 @@ public final class NodeHost implements ClusterNode {
             this.client = opened(newClient(wire));
             this.cluster = new Cluster(catalog, systemClient, rpc, client);
             this.work = new Work(config.name());
-            this.reporter = new Reporter(local, hosts, catalog, work);
+            this.reporter = new Reporter(local, hosts, catalog, work, level);
             this.service = opened(new WireService(local, host, work, reporter::report));
             this.admin = new AdminService(cluster, clusterId, work::run);
             this.images = new ImageService(admin, client, work::run);
@@ -281,11 +288,8 @@ public final class NodeHost implements ClusterNode {
                     new CisternException(
                             ErrorCode.UNAVAILABLE, "where " + leader.node() + " is, is unknown"));
         }
-        return rpc.call(
-                        address,
-                        Opcodes.STATE,
-                        FETCH,
-                        Unpooled.buffer(9).writeLong(-1).writeByte(0))
+        return new StateRequest(-1, false)
+                .ask(rpc, address, FETCH)
                 .thenApply(answer -> {
                     try {
                         return ByteBufUtil.getBytes(answer);

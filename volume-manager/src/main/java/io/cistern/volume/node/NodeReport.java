@@ -7,13 +7,21 @@ import org.jspecify.annotations.Nullable;
 /// A node as it sees itself now.
 ///
 /// @param systemVersion of the system state it knows
+/// @param level the newest format level that its program knows, see
+///   [io.cistern.volume.system.Level]; programs from before there were levels do not say
 record NodeReport(
         String name,
         long pid,
         long systemVersion,
         List<DiskReport> disks,
         List<ReplicaReport> replicas,
-        List<WorkInfo> work) {
+        List<WorkInfo> work,
+        @Nullable Integer level) {
+
+    int knownLevel() {
+        Integer known = level;
+        return known == null ? 0 : known;
+    }
 
     /// @param error null, or why it is out of use
     record DiskReport(

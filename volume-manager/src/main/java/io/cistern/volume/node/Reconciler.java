@@ -76,6 +76,7 @@ final class Reconciler {
         }
         Map<String, NodeReport> reports = cluster.reports();
         silence.heard(state, reports);
+        attempt("raise the format level", () -> Levels.raise(cluster, state, reports));
         attempt("make groups", () -> makeGroups(state, reports));
         Moves moves = moves(state, reports);
         for (Group group : state.groups().values()) {

@@ -25,8 +25,11 @@ final class Reporter {
     private final WitnessReplicas witnesses;
     private final Catalog catalog;
     private final Work work;
+    private final int level;
 
-    Reporter(LocalNode local, LocalNode.Replicas hosts, Catalog catalog, Work work) {
+    /// @param level the newest format level that this program knows
+    Reporter(LocalNode local, LocalNode.Replicas hosts, Catalog catalog, Work work, int level) {
+        this.level = level;
         this.local = local;
         this.host = hosts.data();
         this.witnesses = hosts.witnesses();
@@ -68,7 +71,8 @@ final class Reporter {
                 catalog.state().version(),
                 disks(),
                 replicas,
-                running);
+                running,
+                level == 0 ? null : level);
     }
 
     private List<DiskReport> disks() {

@@ -71,7 +71,9 @@ final class StatusView {
                 groups,
                 all,
                 capacity(nodes, all),
-                work(state, reports));
+                work(state, reports),
+                state.level(),
+                Levels.notes(state, reports));
     }
 
     List<NodeInfo> nodes(SystemState state, Map<String, NodeReport> reports) {
@@ -90,7 +92,8 @@ final class StatusView {
                             ExportMonitor.first(node.iscsi()),
                             node.nfs(),
                             leads(report),
-                            disks(node, report)));
+                            disks(node, report),
+                            report == null ? null : report.knownLevel()));
         }
         return nodes;
     }

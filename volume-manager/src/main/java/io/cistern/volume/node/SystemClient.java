@@ -77,8 +77,8 @@ final class SystemClient {
 
     private CompletableFuture<java.util.Optional<SystemState>> state(
             InetSocketAddress address, long version, boolean fresh) {
-        ByteBuf request = Unpooled.buffer(9).writeLong(version).writeByte(fresh ? 1 : 0);
-        return rpc.call(address, Opcodes.STATE, TRY, request)
+        return new StateRequest(version, fresh)
+                .ask(rpc, address, TRY)
                 .thenApply(answer ->
                         consumed(
                                 answer,

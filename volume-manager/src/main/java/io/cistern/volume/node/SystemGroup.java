@@ -36,11 +36,12 @@ record SystemGroup(RaftGroup raft, SystemStateMachine machine) implements AutoCl
         return raft.leadership().ready();
     }
 
-    byte[] encoded() {
-        return machine.encoded();
+    /// The latest state applied here, for a program that reads versions up to `newest`.
+    byte[] encoded(int newest) {
+        return machine.encoded(newest);
     }
 
-    /// The latest state applied here, encoded as [SystemCodec] says.
+    /// A state as [SystemCodec] encodes it.
     static SystemState decode(byte[] encoded, String source) {
         return SystemCodec.decodeCheckpoint(encoded, source).state();
     }

@@ -114,31 +114,27 @@ final class WireService implements AutoCloseable {
     }
 
     private void state(ByteBuf request, Responder responder) {
-        if (request.readableBytes() != 9) {
-            throw new CisternException(ErrorCode.INVALID, "malformed question for the state");
-        }
-        long version = request.readLong();
-        boolean fresh = request.readBoolean();
+        StateRequest asked = StateRequest.decode(request);
         SystemGroup system = system();
-        if (!fresh) {
-            answer(system, version, responder);
+        if (!asked.fresh()) {
+            answer(system, asked, responder);
             return;
         }
         system.fresh()
                 .whenComplete((state, failure) -> {
                     if (failure == null) {
-                        answer(system, version, responder);
+                        answer(system, asked, responder);
                     } else {
                         responder.fail(CisternException.of(failure));
                     }
                 });
     }
 
-    private void answer(SystemGroup system, long version, Responder responder) {
-        if (system.machine().state().version() <= version) {
+    private void answer(SystemGroup system, StateRequest asked, Responder responder) {
+        if (system.machine().state().version() <= asked.version()) {
             responder.ok(Unpooled.EMPTY_BUFFER);
         } else {
-            later(responder, () -> Unpooled.wrappedBuffer(system.encoded()));
+            later(responder, () -> Unpooled.wrappedBuffer(system.encoded(asked.newest())));
         }
     }
 

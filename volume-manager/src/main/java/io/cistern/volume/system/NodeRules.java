@@ -74,6 +74,17 @@ final class NodeRules {
                     ErrorCode.UNAUTHORIZED,
                     "the join token is unknown, used or too old; make a new one with 'cistern node token'");
         }
+        if (c.level() < s.level()) {
+            throw new Refused(
+                    ErrorCode.INVALID,
+                    "node '"
+                            + c.node().name()
+                            + "' runs an older Cistern (format level "
+                            + c.level()
+                            + ") than the cluster, which is at "
+                            + s.level()
+                            + ": install the release that the other nodes run, and join again");
+        }
         if (s.nodes().containsKey(c.node().name())) {
             throw new Refused(
                     ErrorCode.ALREADY_EXISTS,
@@ -235,6 +246,20 @@ final class NodeRules {
             throw new Refused(ErrorCode.INVALID, "a bandwidth is not negative; 0 is no bound");
         }
         return Step.done(s.withPolicy(policy));
+    }
+
+    static Step raise(SystemState s, SystemCommand.RaiseLevel c) {
+        if (c.level() <= s.level()) {
+            return Step.done(s);
+        }
+        for (String node : s.nodes().keySet()) {
+            if (!c.nodes().contains(node)) {
+                throw new Refused(
+                        ErrorCode.BUSY,
+                        "node '" + node + "' has not said that it knows format level " + c.level());
+            }
+        }
+        return Step.done(s.withLevel(c.level()));
     }
 
     static Node node(SystemState s, String name) {

@@ -26,7 +26,7 @@ import java.util.Arrays;
 ///
 /// ```
 /// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume; 3 for SetPolicy and
-///                 GiveUp
+///                 GiveUp; 4 for RaiseLevel, and for a JoinNode that says its level
 /// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
 /// ```
 ///
@@ -35,7 +35,8 @@ import java.util.Arrays;
 /// ```
 /// magic     8 bytes  "CISTSYS\n"
 /// version   u32      1 where nothing was ever exported (the body has no "targets"), 2 where no
-///                    policy was ever set (it has no "policy"), else 3
+///                    policy was ever set (it has no "policy"), 3 where the level was never
+///                    raised (it has no "level"), else 4
 /// term      u64      position up to which the state holds everything
 /// index     i64
 /// length    u32      of the body
@@ -45,7 +46,7 @@ import java.util.Arrays;
 ///
 /// A newer version is refused as such (too new), anything else that does not fit as corrupt.
 public final class SystemCodec {
-    public static final int VERSION = 3;
+    public static final int VERSION = 4;
 
     /// Longest checkpoint, in bytes.
     public static final int MAX_CHECKPOINT_BYTES = 256 << 20;
@@ -57,12 +58,16 @@ public final class SystemCodec {
     private interface Typed {}
 
     /// What version 1 does not have.
-    @JsonIgnoreProperties({"targets", "policy"})
+    @JsonIgnoreProperties({"targets", "policy", "level"})
     private interface First {}
 
     /// What version 2 does not have.
-    @JsonIgnoreProperties("policy")
+    @JsonIgnoreProperties({"policy", "level"})
     private interface Second {}
+
+    /// What version 3 does not have, in a state and in a JoinNode.
+    @JsonIgnoreProperties("level")
+    private interface Third {}
 
     /// An outcome of the system group has no reply.
     @JsonIgnoreProperties("reply")
@@ -77,9 +82,13 @@ public final class SystemCodec {
 
     private static final String TARGETS = "targets";
     private static final String POLICY = "policy";
+    private static final String LEVEL = "level";
     private static final ObjectMapper JSON = mapper();
     private static final ObjectMapper FIRST = mapper().addMixIn(SystemState.class, First.class);
     private static final ObjectMapper SECOND = mapper().addMixIn(SystemState.class, Second.class);
+    private static final ObjectMapper THIRD =
+            mapper().addMixIn(SystemState.class, Third.class)
+                    .addMixIn(SystemCommand.JoinNode.class, Third.class);
 
     private SystemCodec() {}
 
@@ -101,16 +110,19 @@ public final class SystemCodec {
 
     /// @throws CisternException LIMIT for a command beyond [SystemCommand#MAX_BYTES]
     public static ByteBuffer encode(SystemCommand command) {
-        byte[] body = json(SystemCommand.class, command);
+        byte version = version(command);
+        byte[] body = json(version < VERSION ? THIRD : JSON, SystemCommand.class, command);
         if (body.length + 1 > SystemCommand.MAX_BYTES) {
             throw new CisternException(
                     ErrorCode.LIMIT, "a change of " + body.length + " bytes is too large");
         }
-        return ByteBuffer.allocate(body.length + 1).put(version(command)).put(body).flip();
+        return ByteBuffer.allocate(body.length + 1).put(version).put(body).flip();
     }
 
     private static byte version(SystemCommand command) {
         return switch (command) {
+            case SystemCommand.RaiseLevel c -> 4;
+            case SystemCommand.JoinNode c -> (byte) (c.level() > 0 ? 4 : 1);
             case SystemCommand.SetPolicy c -> 3;
             case SystemCommand.GiveUp c -> 3;
             case SystemCommand.NumberNode c -> 2;
@@ -134,15 +146,46 @@ public final class SystemCodec {
         }
         byte[] body = new byte[encoded.remaining() - 1];
         encoded.get(encoded.position() + 1, body);
-        return parse(SystemCommand.class, body, "a command");
+        return command(version, body);
+    }
+
+    private static SystemCommand command(int version, byte[] body) {
+        String source = "a command";
+        try {
+            if (!(JSON.readTree(body) instanceof ObjectNode tree)) {
+                throw corrupt(source, null);
+            }
+            boolean joins =
+                    tree.path("type").asText().equals(SystemCommand.JoinNode.class.getSimpleName());
+            if (joins && version < 4) {
+                add(tree, LEVEL, 0, source);
+            }
+            return JSON.treeToValue(tree, SystemCommand.class);
+        } catch (IOException e) {
+            throw corrupt(source, e);
+        }
     }
 
     /// A state and the position up to which it holds everything.
     public record Checkpoint(LogPosition position, SystemState state) {}
 
     public static byte[] encode(Checkpoint checkpoint) {
-        int version = version(checkpoint.state);
-        ObjectMapper mapper = version == 1 ? FIRST : version == 2 ? SECOND : JSON;
+        return encode(checkpoint, VERSION);
+    }
+
+    /// For a program that reads versions up to `newest`: what is younger is left out. Enough for
+    /// whoever uses volumes; a replica needs all.
+    ///
+    /// @param newest 1 or more
+    public static byte[] encode(Checkpoint checkpoint, int newest) {
+        int version = Math.min(version(checkpoint.state), newest);
+        ObjectMapper mapper =
+                switch (version) {
+                    case 1 -> FIRST;
+                    case 2 -> SECOND;
+                    case 3 -> THIRD;
+                    default -> JSON;
+                };
         byte[] body = json(mapper, SystemState.class, checkpoint.state);
         ByteBuffer out = ByteBuffer.allocate(HEADER_BYTES + body.length + 4);
         out.put(MAGIC).putInt(version);
@@ -154,6 +197,9 @@ public final class SystemCodec {
 
     /// The oldest version that can say all of `state`.
     private static int version(SystemState state) {
+        if (state.level() > 0) {
+            return 4;
+        }
         if (!state.policy().equals(SystemState.Policy.DEFAULT)) {
             return 3;
         }
@@ -196,6 +242,9 @@ public final class SystemCodec {
             if (version < 3) {
                 add(tree, POLICY, SystemState.Policy.DEFAULT, source);
             }
+            if (version < 4) {
+                add(tree, LEVEL, 0, source);
+            }
             return JSON.treeToValue(tree, SystemState.class);
         } catch (IOException e) {
             throw corrupt(source, e);
@@ -210,27 +259,11 @@ public final class SystemCodec {
         tree.set(name, JSON.valueToTree(value));
     }
 
-    private static byte[] json(Class<?> type, Object value) {
-        return json(JSON, type, value);
-    }
-
     private static byte[] json(ObjectMapper mapper, Class<?> type, Object value) {
         try {
             return mapper.writerFor(type).writeValueAsBytes(value);
         } catch (JsonProcessingException e) {
             throw new CisternException(ErrorCode.INTERNAL, "cannot encode " + type, e);
-        }
-    }
-
-    private static <T> T parse(Class<T> type, byte[] body, String source) {
-        try {
-            T value = JSON.readValue(body, type);
-            if (value == null) {
-                throw corrupt(source, null);
-            }
-            return value;
-        } catch (IOException e) {
-            throw corrupt(source, e);
         }
     }
 

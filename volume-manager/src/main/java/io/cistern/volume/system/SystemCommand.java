@@ -49,8 +49,15 @@ public sealed interface SystemCommand {
 
     /// Takes a node in and uses the token up. UNAUTHORIZED for a token that is unknown, used or too
     /// old.
-    record JoinNode(String request, String tokenHash, long nowMillis, Node node)
-            implements SystemCommand {}
+    ///
+    /// @param level the newest that the node knows, see [Level]; 0 where it does not say. INVALID
+    ///   where the cluster is at a higher one.
+    record JoinNode(String request, String tokenHash, long nowMillis, Node node, int level)
+            implements SystemCommand {
+        public JoinNode(String request, String tokenHash, long nowMillis, Node node) {
+            this(request, tokenHash, nowMillis, node, 0);
+        }
+    }
 
     record DrainNode(String request, String node, boolean on) implements SystemCommand {}
 
@@ -128,4 +135,10 @@ public sealed interface SystemCommand {
 
     /// INVALID where a value is out of its bounds.
     record SetPolicy(String request, Policy policy) implements SystemCommand {}
+
+    /// Raises the cluster's format level, see [Level]. No effect where it is as high already; BUSY
+    /// where a node is not among those that know it: it has joined meanwhile.
+    ///
+    /// @param nodes names of those that know it
+    record RaiseLevel(String request, int level, List<String> nodes) implements SystemCommand {}
 }

@@ -78,6 +78,7 @@ public final class SystemRules {
             case SystemCommand.UnexportVolume c -> ExportRules.unexport(s, c);
             case SystemCommand.GiveUp c -> NodeRules.giveUp(s, c);
             case SystemCommand.SetPolicy c -> NodeRules.setPolicy(s, c);
+            case SystemCommand.RaiseLevel c -> NodeRules.raise(s, c);
         };
     }
 

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
 /// @param tokens join tokens by the SHA-256 of their secret, in hex
 /// @param targets what is exported over iSCSI
 /// @param policy how it mends and grows
+/// @param level what all nodes know and may be used, see [Level]
 /// @param recent outcomes of the last commands by their request ids, oldest first, so that a
 ///   repeated request has one effect
 public record SystemState(
@@ -39,6 +40,7 @@ public record SystemState(
         SortedMap<String, Token> tokens,
         Targets targets,
         Policy policy,
+        int level,
         SequencedMap<String, Outcome> recent) {
 
     /// How many outcomes [#recent] keeps.
@@ -63,6 +65,7 @@ public record SystemState(
                     Collections.emptySortedMap(),
                     Targets.NONE,
                     Policy.DEFAULT,
+                    0,
                     new LinkedHashMap<>());
 
     /// @param nodesPerGroup one data group is wanted for each so many nodes, rounded up
@@ -313,6 +316,7 @@ public record SystemState(
         SortedMap<String, Token> newTokens = tokens;
         Targets newTargets = targets;
         Policy newPolicy = policy;
+        int newLevel = level;
         SequencedMap<String, Outcome> newRecent = recent;
     }
 
@@ -331,6 +335,7 @@ public record SystemState(
                 d.newTokens,
                 d.newTargets,
                 d.newPolicy,
+                d.newLevel,
                 d.newRecent);
     }
 
@@ -383,6 +388,10 @@ public record SystemState(
 
     SystemState withPolicy(Policy changed) {
         return with(d -> d.newPolicy = changed);
+    }
+
+    SystemState withLevel(int changed) {
+        return with(d -> d.newLevel = changed);
     }
 
     /// The state after `request` came to `outcome`.

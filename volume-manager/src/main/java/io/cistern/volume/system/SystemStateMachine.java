@@ -77,10 +77,17 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
             if (!Files.exists(file)) {
                 return new Checkpoint(LogPosition.START, SystemState.EMPTY);
             }
-            return SystemCodec.decodeCheckpoint(Files.readAllBytes(file), file.toString());
+            return known(
+                    SystemCodec.decodeCheckpoint(Files.readAllBytes(file), file.toString()),
+                    file.toString());
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot read " + file + ": " + e, e);
         }
+    }
+
+    private static Checkpoint known(Checkpoint checkpoint, String source) {
+        Level.require(checkpoint.state().level(), Level.NEWEST, source);
+        return checkpoint;
     }
 
     /// The state as of the last command applied here.
@@ -89,8 +96,10 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
     }
 
     /// The state and the position it holds, encoded for a peer.
-    public byte[] encoded() {
-        return SystemCodec.encode(current);
+    ///
+    /// @param newest see [SystemCodec#encode(Checkpoint, int)]
+    public byte[] encoded(int newest) {
+        return SystemCodec.encode(current, newest);
     }
 
     public Leadership leadership() {
@@ -112,7 +121,7 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
             state = step.state();
             outcomes.add(step.outcome());
         }
-        current = new Checkpoint(position, state);
+        current = known(new Checkpoint(position, state), "the cluster");
         pending += commands.size();
         if (pending >= CHECKPOINT_COMMANDS) {
             pending = 0;
@@ -149,8 +158,7 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
                 .thenApplyAsync(
                         encoded -> {
                             Checkpoint got =
-                                    SystemCodec.decodeCheckpoint(
-                                            encoded, "the state sent by " + leader.node());
+                                    received(encoded, "the state sent by " + leader.node());
                             if (got.position().index() < firstAvailable.index() - 1) {
                                 throw new CisternException(
                                         ErrorCode.STALE,
@@ -172,6 +180,10 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
                             return got.position();
                         },
                         writer);
+    }
+
+    private static Checkpoint received(byte[] encoded, String source) {
+        return known(SystemCodec.decodeCheckpoint(encoded, source), source);
     }
 
     @Override

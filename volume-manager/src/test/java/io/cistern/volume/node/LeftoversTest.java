@@ -157,7 +157,8 @@ class LeftoversTest {
                                             r.systemVersion(),
                                             r.disks(),
                                             r.replicas(),
-                                            java.util.List.of())));
+                                            java.util.List.of(),
+                                            r.level())));
             new Leftovers(any).step(any.fresh(), silent, 0);
             assertThat(listed(IMPORT)).as("it is no import that has attached it").isTrue();
             device.flush().join();

@@ -7,10 +7,12 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.volume.node.NodeFile.LocalDisk;
 import io.cistern.volume.node.NodeFile.LocalReplica;
+import io.cistern.volume.system.Level;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -56,6 +58,29 @@ class NodeFileTest {
         assertThat(NodeFile.load(directory)).isEqualTo(file());
         file().mend(directory);
         assertThat(Files.readAllBytes(directory.resolve(NodeFile.COPY))).isEqualTo(sound);
+    }
+
+    /// An older program knows format 1 only, and does not start where there is more to know.
+    @Test
+    void theLevelOfTheClusterIsInTheFormat() throws IOException {
+        NodeFile raised = file().withLevel(Level.NEWEST);
+        raised.store(directory);
+        assertThat(Files.readString(directory.resolve(NodeFile.FILE)))
+                .startsWith("{\"format\":" + (1 + Level.NEWEST) + ",");
+        assertThat(NodeFile.load(directory)).isEqualTo(raised);
+        assertThat(raised.level()).isEqualTo(Level.NEWEST);
+        file().withLevel(Level.NEWEST + 1).store(directory);
+        file().store(directory.resolve("other"));
+        Files.copy(
+                directory.resolve("other").resolve(NodeFile.FILE),
+                directory.resolve(NodeFile.COPY),
+                StandardCopyOption.REPLACE_EXISTING);
+        assertThatThrownBy(() -> NodeFile.load(directory))
+                .as("nor from a copy of before")
+                .hasMessageContaining("is at format level " + (Level.NEWEST + 1))
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.INVALID));
     }
 
     @Test

@@ -79,6 +79,7 @@ class OldLogsTest {
                 none.tokens(),
                 none.targets(),
                 none.policy(),
+                none.level(),
                 none.recent());
     }
 

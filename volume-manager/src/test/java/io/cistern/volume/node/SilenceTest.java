@@ -25,7 +25,7 @@ class SilenceTest {
     }
 
     private static NodeReport report(String name) {
-        return new NodeReport(name, 1, 1, List.of(), List.of(), List.of());
+        return new NodeReport(name, 1, 1, List.of(), List.of(), List.of(), null);
     }
 
     private static SystemState apply(SystemState state, SystemCommand command) {

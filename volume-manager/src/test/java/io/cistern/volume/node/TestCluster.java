@@ -7,6 +7,7 @@ import io.cistern.volume.NodeConfig.DiskSpec;
 import io.cistern.volume.NodeConfig.Formation;
 import io.cistern.volume.NodeConfig.InitialNode;
 import io.cistern.volume.NodeConfig.Tuning;
+import io.cistern.volume.system.Level;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -21,6 +22,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
@@ -34,11 +36,19 @@ final class TestCluster implements AutoCloseable {
     private final List<InitialNode> initial = new ArrayList<>();
     private final Map<String, NodeHost> running = new TreeMap<>();
 
+    /// Nodes that are to be of an older release, and the format level that they know.
+    private final Map<String, Integer> levels;
+
     /// What would have halted the process.
     final List<String> halts = new CopyOnWriteArrayList<>();
 
     TestCluster(Path directory, int nodes) {
+        this(directory, nodes, Map.of());
+    }
+
+    TestCluster(Path directory, int nodes, Map<String, Integer> levels) {
         this.directory = directory;
+        this.levels = new ConcurrentHashMap<>(levels);
         for (int i = 0; i < nodes; i++) {
             initial.add(place("n" + i));
         }
@@ -99,9 +109,15 @@ final class TestCluster implements AutoCloseable {
                         (message, cause) -> {
                             halts.add(me.name() + ": " + message + ": " + cause);
                             throw new IllegalStateException(message, cause);
-                        });
+                        },
+                        levels.getOrDefault(me.name(), Level.NEWEST));
         running.put(me.name(), node);
         return node;
+    }
+
+    /// Lets a node be of a release that knows `level` from its next start on.
+    void release(String name, int level) {
+        levels.put(name, level);
     }
 
     void stop(String name) {

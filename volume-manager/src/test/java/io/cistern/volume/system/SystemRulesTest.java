@@ -68,7 +68,7 @@ class SystemRulesTest {
         long group = r.nextInt(4);
         String peer = node + "." + r.nextInt(12);
         long volume = r.nextInt(12);
-        return switch (r.nextInt(24)) {
+        return switch (r.nextInt(25)) {
             case 0 -> new SystemCommand.CreateGroup(request, places(r));
             case 1 -> new SystemCommand.GroupReady(request, group);
             case 2 -> new SystemCommand.AddReplica(request, group, new Place(node, r.nextInt(2)));
@@ -102,6 +102,9 @@ class SystemRulesTest {
             case 21 ->
                     new SystemCommand.SetPolicy(
                             request, new Policy(r.nextInt(1000), r.nextBoolean(), r.nextInt(5)));
+            case 23 ->
+                    new SystemCommand.RaiseLevel(
+                            request, r.nextInt(3), r.nextBoolean() ? NODES : NODES.subList(0, 4));
             default -> new SystemCommand.RemoveNode(request, node);
         };
     }
@@ -303,6 +306,83 @@ class SystemRulesTest {
             assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(now);
             assertThat(SystemCodec.encode(now)).isEqualTo(golden);
         }
+    }
+
+    /// With a level, the fourth version.
+    @Test
+    void readsAndWritesTheFourthGoldenCheckpoint() throws IOException {
+        SystemState state = apply(sample().state(), new SystemCommand.RaiseLevel("l", 1, NODES));
+        Checkpoint now = new Checkpoint(new LogPosition(4, 1242), state);
+        String write = System.getProperty("cistern.golden");
+        if (write != null) {
+            java.nio.file.Files.write(
+                    java.nio.file.Path.of(write, "system-v4.ckpt"), SystemCodec.encode(now));
+        }
+        try (InputStream in =
+                Objects.requireNonNull(
+                        SystemRulesTest.class.getResourceAsStream("system-v4.ckpt"))) {
+            byte[] golden = in.readAllBytes();
+            assertThat(SystemCodec.decodeCheckpoint(golden, "golden")).isEqualTo(now);
+            assertThat(SystemCodec.encode(now)).isEqualTo(golden);
+        }
+        // A driver of the release before is sent what it can read.
+        Checkpoint older = SystemCodec.decodeCheckpoint(SystemCodec.encode(now, 3), "older");
+        assertThat(SystemCodec.encode(now, 3)[11]).isEqualTo((byte) 3);
+        assertThat(older.state()).isEqualTo(state.withLevel(0));
+        assertThat(SystemCodec.encode(sample(), 3)).isEqualTo(SystemCodec.encode(sample()));
+    }
+
+    @Test
+    void theLevelIsRaisedWhenAllNodesKnowItAndNeverLowered() {
+        SystemState formed = apply(SystemState.EMPTY, form());
+        assertThat(formed.level()).isZero();
+        assertThat(refusal(formed, new SystemCommand.RaiseLevel("a", 1, NODES.subList(0, 4))))
+                .as("n4 has not said so")
+                .isEqualTo(ErrorCode.BUSY);
+        SystemState state = apply(formed, new SystemCommand.RaiseLevel("b", 2, NODES));
+        assertThat(state.level()).isEqualTo(2);
+        state = apply(state, new SystemCommand.RaiseLevel("c", 1, NODES));
+        assertThat(state.level()).isEqualTo(2);
+        state = apply(state, new SystemCommand.GiveUp("g", "c2", "n0"));
+        assertThat(state.level()).isEqualTo(2);
+    }
+
+    @Test
+    void aNodeOlderThanTheClusterDoesNotJoin() {
+        SystemState state = apply(SystemState.EMPTY, form());
+        for (int i = 0; i < 2; i++) {
+            state = apply(state, new SystemCommand.AddToken("t" + i, "hash" + i, 1000, 0));
+        }
+        state = apply(state, new SystemCommand.JoinNode("a", "hash0", 1, node("x")));
+        assertThat(refusal(state, new SystemCommand.RaiseLevel("b", 1, NODES)))
+                .as("x has joined meanwhile")
+                .isEqualTo(ErrorCode.BUSY);
+        List<String> all = new ArrayList<>(NODES);
+        all.add("x");
+        state = apply(state, new SystemCommand.RaiseLevel("c", 1, all));
+        Step refused =
+                SystemRules.apply(state, new SystemCommand.JoinNode("d", "hash1", 1, node("y")));
+        assertThat(refused.outcome().error()).isEqualTo(ErrorCode.INVALID);
+        assertThat(refused.outcome().message()).contains("'y' runs an older Cistern");
+        state = apply(state, new SystemCommand.JoinNode("e", "hash1", 1, node("y"), 1));
+        assertThat(state.nodes()).containsKey("y");
+    }
+
+    /// Byte for byte what the release before writes: its nodes read it.
+    @Test
+    void whatOlderNodesKnowIsWrittenForThem() {
+        SystemCommand join = new SystemCommand.JoinNode("a", "hash", 1, node("x"));
+        ByteBuffer encoded = SystemCodec.encode(join);
+        assertThat(encoded.get(0)).isEqualTo((byte) 1);
+        assertThat(new String(encoded.array(), java.nio.charset.StandardCharsets.UTF_8))
+                .doesNotContain("level");
+        assertThat(SystemCodec.decode(encoded)).isEqualTo(join);
+        SystemCommand said = new SystemCommand.JoinNode("a", "hash", 1, node("x"), 1);
+        assertThat(SystemCodec.encode(said).get(0)).isEqualTo((byte) 4);
+        assertThat(SystemCodec.decode(SystemCodec.encode(said))).isEqualTo(said);
+        SystemCommand raise = new SystemCommand.RaiseLevel("r", 1, NODES);
+        assertThat(SystemCodec.encode(raise).get(0)).isEqualTo((byte) 4);
+        assertThat(SystemCodec.decode(SystemCodec.encode(raise))).isEqualTo(raise);
     }
 
     @Test
