@@ -13,12 +13,10 @@ import java.util.concurrent.locks.ReentrantLock;
 /// slot takes just the written blocks; the rest is read through to older rows.
 final class BlockWriter {
     private final BlockMap map;
-    private final Table table;
     private final StoreState state;
 
-    BlockWriter(BlockMap map, Table table, StoreState state) {
+    BlockWriter(BlockMap map, StoreState state) {
         this.map = map;
-        this.table = table;
         this.state = state;
     }
 
@@ -43,12 +41,12 @@ final class BlockWriter {
 
     private void writeGranule(
             Branch branch, long granule, Piece piece, ByteBuffer data, long index) {
-        int epoch = branch.head;
         int bits = Slots.bits(piece.from, piece.from + piece.count);
         ReentrantLock lock = map.lock(granule);
         lock.lock();
         try {
             Resolved before = adopt(branch, granule, map.head(branch, granule));
+            int epoch = epoch(branch, before);
             Row own = before.own(branch.id, epoch);
             long slot = own == null || !own.hasSlot() ? map.allocate(branch) : own.slot();
             map.area().write(slot, piece.from * BlockDevice.BLOCK_BYTES, data);
@@ -79,14 +77,14 @@ final class BlockWriter {
     }
 
     private void zeroGranule(Branch branch, long granule, int bits, boolean unmap, long index) {
-        int epoch = branch.head;
-        RowKey key = new RowKey(branch.id, granule, epoch);
         ReentrantLock lock = map.lock(granule);
         lock.lock();
         try {
             Resolved before = adopt(branch, granule, map.head(branch, granule));
+            int epoch = epoch(branch, before);
+            RowKey key = new RowKey(branch.id, granule, epoch);
             Row own = before.own(branch.id, epoch);
-            int below = below(branch, granule, before);
+            int below = below(branch, granule, before, epoch);
             if (own == null && (below & bits) == 0) {
                 return;
             }
@@ -122,7 +120,6 @@ final class BlockWriter {
             return before;
         }
         if (!state.rowsMayMove()) {
-            table.requestCollect(branch);
             return before;
         }
         Source old = before.sources()[0];
@@ -133,6 +130,13 @@ final class BlockWriter {
         Resolved adopted = new Resolved(sources);
         map.publish(branch, granule, adopted);
         return adopted;
+    }
+
+    /// Of the row that the head's changes go to: the head's own, or the one that [#adopt] had to
+    /// leave. A leader lets overwrites into a full pool because it owns their slots; a replica that
+    /// took others because it is just being copied would run out of them.
+    private static int epoch(Branch branch, Resolved adopted) {
+        return adopted.adoptable(branch) ? adopted.sources()[0].epoch() : branch.head;
     }
 
     private void drop(Branch branch, RowKey key) {
@@ -153,19 +157,19 @@ final class BlockWriter {
         return copy;
     }
 
-    /// Blocks that would hold data if the head's own row were not there.
-    private int below(Branch branch, long granule, Resolved head) {
-        if (head.own(branch.id, branch.head) == null) {
+    /// Blocks that would hold data if the row of `epoch`, the newest, were not there.
+    private int below(Branch branch, long granule, Resolved head, int epoch) {
+        if (head.own(branch.id, epoch) == null) {
             return head.data();
         }
         if (branch.alone()) {
             for (Entry e : map.rows(branch, granule)) {
-                if (e.key().epoch() < branch.head) {
-                    return map.resolve(branch, branch.head - 1, granule).data();
+                if (e.key().epoch() < epoch) {
+                    return map.resolve(branch, epoch - 1, granule).data();
                 }
             }
             return 0;
         }
-        return map.resolve(branch, branch.head - 1, granule).data();
+        return map.resolve(branch, epoch - 1, granule).data();
     }
 }

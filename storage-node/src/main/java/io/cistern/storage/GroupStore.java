@@ -55,7 +55,7 @@ final class GroupStore implements Store {
         this.mark = mark;
         this.state = new StoreState(group, parts.header);
         this.lock = state.lock;
-        BlockWriter writer = new BlockWriter(map, table, state);
+        BlockWriter writer = new BlockWriter(map, state);
         commands =
                 new Commands(
                         table, writer, new ShareCommands(files, writer), atomics, this::epochMoved);

@@ -132,6 +132,83 @@ class CopiedStoreTest {
         }
     }
 
+    /// The leader, of which no copy is taken, owns what it overwrites and reserves nothing for it.
+    @Test
+    void whatTheHeadOwnsIsOverwrittenWithoutNewSlotsWhileACopyIsTaken() throws IOException {
+        try (Rig source = new Rig(new ArrayList<>());
+                Rig target = new Rig(new ArrayList<>())) {
+            Store from = source.store;
+            Filler.fill(from, 4);
+            Filler.apply(
+                    from,
+                    new Command.CreateSnapshots(
+                            List.of(new Command.CreateSnapshots.Target(Filler.VOLUME, "s")), 0));
+            Filler.apply(from, new Command.DeleteSnapshot(Filler.VOLUME, "s"));
+            long attachment = Filler.attach(from, Filler.VOLUME).value();
+            source.collectAll();
+            long used = from.usedBytes();
+            ByteBuffer data = ByteBuffer.allocate(Model.BLOCK);
+            new Random(2).nextBytes(data.array());
+            List<Command> changes =
+                    List.of(
+                            new Command.Write(
+                                    Filler.VOLUME,
+                                    new Origin(attachment, 1, 1),
+                                    0,
+                                    Model.BLOCK,
+                                    Crc32c.ofBlocks(data),
+                                    data),
+                            new Command.Zero(
+                                    Filler.VOLUME,
+                                    new Origin(attachment, 2, 2),
+                                    0,
+                                    Model.BLOCK,
+                                    true),
+                            new Command.Write(
+                                    Filler.VOLUME,
+                                    new Origin(attachment, 3, 3),
+                                    0,
+                                    2 * Model.BLOCK,
+                                    Crc32c.ofBlocks(data),
+                                    data),
+                            new Command.Zero(
+                                    Filler.VOLUME,
+                                    new Origin(attachment, 4, 4),
+                                    Slots.SLOT_BYTES,
+                                    Slots.SLOT_BYTES,
+                                    true));
+            try (StoreExport export = from.export()) {
+                target.store.importBegin();
+                ExportPage page = export.granules(null, Long.MAX_VALUE, 1 << 20);
+                List<RowKey> wanted = target.store.importPage(page);
+                for (Command change : changes) {
+                    assertThat(from.usedBytes()).isLessThanOrEqualTo(used);
+                    Filler.apply(from, change);
+                }
+                from.checkpoint().join();
+                assertThat(from.usedBytes()).isEqualTo(used - Slots.SLOT_BYTES);
+                target.store.importRows(export.rows(wanted));
+                target.store.importFiles(export.files(null, 1 << 20, true));
+                target.store.importEnd(export.table(), from.applied().index());
+            }
+            for (Command change : changes) {
+                Filler.apply(target.store, change);
+                assertThat(target.store.usedBytes()).isLessThanOrEqualTo(used);
+            }
+            source.collectAll();
+            target.collectAll();
+            from.checkpoint().join();
+            target.store.checkpoint().join();
+            assertThat(target.store.usedBytes()).isEqualTo(from.usedBytes());
+            ByteBuffer here = ByteBuffer.allocate(4 * Slots.SLOT_BYTES);
+            ByteBuffer there = ByteBuffer.allocate(4 * Slots.SLOT_BYTES);
+            from.read(from.headView(Filler.VOLUME), 0, here);
+            target.store.read(target.store.headView(Filler.VOLUME), 0, there);
+            assertThat(there.flip()).isEqualTo(here.flip());
+            assertThat(here.slice(2 * Model.BLOCK, Model.BLOCK)).isEqualTo(data.rewind());
+        }
+    }
+
     @Test
     void aStoreThatIsBeingCopiedSaysSoAndNotThatItsVolumesDoNotExist() throws IOException {
         try (Rig rig = new Rig(new ArrayList<>())) {

@@ -11,6 +11,7 @@ import io.cistern.storage.SimDisk;
 import io.cistern.storage.Store;
 import io.cistern.storage.View;
 import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.ReplicaCheck;
 import io.cistern.storage.group.SimNode;
 import io.cistern.storage.group.Verifier;
 import java.nio.ByteBuffer;
@@ -21,6 +22,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -258,6 +260,7 @@ public final class SimRun {
                 .forEach(s -> s.read(workload));
         sim.run(3_000_000_000L, () -> false);
         verify(sim, cluster);
+        compareCuts(sim, cluster);
         sim.run(PROGRESS_NANOS, () -> even(cluster));
         compare(sim, cluster);
     }
@@ -296,6 +299,32 @@ public final class SimRun {
             } else if (!report.join().differences().isEmpty()) {
                 wrong.add("verify found " + report.join().differences());
             }
+        }
+    }
+
+    /// Nor does the comparison of all replicas as of one entry of the log.
+    private void compareCuts(Sim sim, SimCluster cluster) {
+        SimCluster.Node leader = cluster.leaderNode();
+        Machine machine = leader == null ? null : leader.machine();
+        SimNode process = leader == null ? null : leader.process();
+        if (machine == null || process == null) {
+            wrong.add("no leader in the end");
+            return;
+        }
+        List<CompletableFuture<ReplicaCheck.Report>> reports = new ArrayList<>();
+        sim.after(machine, 0, () -> reports.add(process.host().check(SimCluster.GROUP, false)));
+        if (!sim.run(
+                PROGRESS_NANOS,
+                () -> !reports.isEmpty() && reports.stream().allMatch(Future::isDone))) {
+            wrong.add("the comparison as of one entry does not end");
+            return;
+        }
+        CompletableFuture<ReplicaCheck.Report> report = reports.getFirst();
+        if (report.isCompletedExceptionally()) {
+            wrong.add("the comparison as of one entry failed: " + report.exceptionNow());
+        } else {
+            report.join().differences().forEach(d -> wrong.add("compared as of one entry: " + d));
+            report.join().missing().forEach(m -> wrong.add("not compared: " + m));
         }
     }
 

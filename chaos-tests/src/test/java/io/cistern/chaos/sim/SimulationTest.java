@@ -27,8 +27,9 @@ class SimulationTest {
 
     /// Seeds that once found something:
     /// - 67 and 104: a replica copied the state of one that only waited to join, which has none
+    /// - 31428: overwrites took second slots on a full replica that was being copied from
     @ParameterizedTest
-    @ValueSource(longs = {67, 104})
+    @ValueSource(longs = {67, 104, 31428})
     void whatWasFoundOnceStaysMended(long seed) {
         Plan plan = Plan.of(seed, null);
         Plan unrestricted = new Plan(seed, plan.scenario(), plan.faults(), plan.operations(), true);
