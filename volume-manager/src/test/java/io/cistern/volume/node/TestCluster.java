@@ -66,12 +66,13 @@ final class TestCluster implements AutoCloseable {
         return new InitialNode(name, "default", free(), free(), "http://127.0.0.1:1");
     }
 
-    /// An address that stays free while its node is down: below those from which the kernel takes the
-    /// ports of outgoing connections.
+    /// An address that stays free while its node is down: below those from which the kernel takes
+    /// the ports of outgoing connections.
     private static InetSocketAddress free() {
         while (true) {
             int port = PORTS.getAndIncrement();
-            try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+            try (ServerSocket socket =
+                    new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
                 return new InetSocketAddress("127.0.0.1", socket.getLocalPort());
             } catch (BindException taken) {
                 if (port >= 32_000) {
