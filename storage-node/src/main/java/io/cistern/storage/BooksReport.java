@@ -6,15 +6,19 @@ import java.util.List;
 ///
 /// @param complete false where a replica was opened, closed or copied meanwhile: nothing is known
 /// @param slots given out
-/// @param leaked given out, and named by no row, two times running
-/// @param freed of these, given back
+/// @param leaked given out, and named by no row, two times running: each is given back
 /// @param marked named by a row and not given out: they are marked as given out now
 /// @param shared named by two rows: one of the two has lost its data
 public record BooksReport(
-        boolean complete, long slots, long leaked, long freed, long marked, List<Shared> shared) {
+        boolean complete, long slots, long leaked, long marked, List<Shared> shared) {
 
     /// @param groups whose rows name the slot; one where both rows are its own
     public record Shared(long slot, List<Long> groups) {}
+
+    /// Slots given back.
+    public long freed() {
+        return leaked;
+    }
 
     public boolean clean() {
         return complete && leaked == 0 && marked == 0 && shared.isEmpty();

@@ -16,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
 
@@ -67,35 +66,24 @@ final class Cut implements StoreCut {
         this.position = position;
         this.table = new Table(group);
         Map<ByteBuffer, byte[]> rows = new HashMap<>();
-        forEach((key, value) -> {
-            if (Keys.kind(key) == Keys.HEADER) {
-                table.nextBranch = Header.decode(value).nextBranch();
-            } else {
-                rows.put(ByteBuffer.wrap(key), value);
-            }
-        });
+        try (RocksIterator it = map.iterator()) {
+            Table.forEach(
+                    it,
+                    group,
+                    (key, value) -> {
+                        if (Keys.kind(key) == Keys.HEADER) {
+                            table.nextBranch = Header.decode(value).nextBranch();
+                        } else {
+                            rows.put(ByteBuffer.wrap(key), value);
+                        }
+                    });
+            map.verify(it);
+        }
         table.load(rows);
         add(new byte[] {GROUP}, after -> CutItems.one(after, longs(table.nextBranch)));
         table.volumes.values().forEach(this::add);
         for (Volume volume : table.volumes.values()) {
             addBytes(volume);
-        }
-    }
-
-    /// All rows but those of blocks and shares.
-    private void forEach(BiConsumer<byte[], byte[]> visitor) {
-        try (RocksIterator it = map.iterator()) {
-            it.seek(Keys.of(group, (char) 0));
-            while (it.isValid() && Keys.group(it.key()) == group) {
-                char kind = Keys.kind(it.key());
-                if (kind == Keys.ROW || FileKeys.isFile(kind)) {
-                    it.seek(Keys.of(group, (char) (kind + 1)));
-                    continue;
-                }
-                visitor.accept(it.key(), it.value());
-                it.next();
-            }
-            map.verify(it);
         }
     }
 

@@ -100,8 +100,7 @@ interface CutItems extends AutoCloseable {
     final class Contents implements CutItems {
         private final MapDb.Frozen map;
         private final List<Cursor> cursors = new ArrayList<>();
-        private byte[] key = {};
-        private byte[] value = {};
+        private final FileChain chain = new FileChain(cursors);
 
         /// @param levels where to look, one after the other
         Contents(MapDb.Frozen map, long group, List<Level> levels, byte @Nullable [] after) {
@@ -112,12 +111,10 @@ interface CutItems extends AutoCloseable {
         }
 
         /// The newest rows of one branch up to an epoch.
-        private final class Cursor {
+        private final class Cursor extends FileChain.Level {
             final RocksIterator it = map.iterator();
             final byte[] prefix;
             final int epoch;
-            byte @Nullable [] key;
-            byte[] stored = {};
 
             Cursor(long group, Level level, byte @Nullable [] after) {
                 epoch = level.epoch();
@@ -162,7 +159,8 @@ interface CutItems extends AutoCloseable {
                 map.verify(it);
             }
 
-            void advance() {
+            @Override
+            void step() {
                 byte[] done = key;
                 if (done != null) {
                     skip(done);
@@ -173,40 +171,17 @@ interface CutItems extends AutoCloseable {
 
         @Override
         public boolean next() {
-            while (true) {
-                byte[] least = null;
-                for (Cursor cursor : cursors) {
-                    byte[] at = cursor.key;
-                    if (at != null && (least == null || Arrays.compareUnsigned(at, least) < 0)) {
-                        least = at;
-                    }
-                }
-                if (least == null) {
-                    return false;
-                }
-                byte[] found = null;
-                for (Cursor cursor : cursors) {
-                    if (Arrays.equals(cursor.key, least)) {
-                        found = found == null ? cursor.stored : found;
-                        cursor.advance();
-                    }
-                }
-                if (found != null && !FileKeys.isTombstone(found)) {
-                    key = least;
-                    value = found;
-                    return true;
-                }
-            }
+            return chain.next();
         }
 
         @Override
         public byte[] key() {
-            return key;
+            return chain.key();
         }
 
         @Override
         public byte[] value() {
-            return value;
+            return chain.stored();
         }
 
         @Override

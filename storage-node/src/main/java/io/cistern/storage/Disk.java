@@ -385,10 +385,9 @@ public final class Disk implements AutoCloseable {
     }
 
     /// Gives back a slot that no row names.
-    boolean releaseLeaked(long slot) {
+    void releaseLeaked(long slot) {
         LOG.warn("disk {}: slot {} belonged to nobody: freed", config.directory(), slot);
         area.release(slot);
-        return true;
     }
 
     /// What was written here since it was opened.

@@ -3,22 +3,21 @@ package io.cistern.storage;
 import io.cistern.block.fs.engine.Rows.RowCursor;
 import io.cistern.storage.Branch.Point;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Content rows as a reader at an epoch sees them: of each row the newest up to the epoch, on the
 /// first branch of the chain that has one.
 final class FileCursor implements RowCursor {
-    private final List<Level> chain = new ArrayList<>(1);
-    private byte[] key = {};
+    private final List<Level> levels = new ArrayList<>(1);
+    private final FileChain chain = new FileChain(levels);
     private byte[] value = {};
 
     FileCursor(FileRows rows, Branch branch, int epoch, byte[] prefix, byte @Nullable [] after) {
         Branch at = branch;
         int from = epoch;
         while (true) {
-            chain.add(new Level(rows, at.id, from, prefix, after));
+            levels.add(new Level(rows, at.id, from, prefix, after));
             Point next = at.parent;
             if (next == null) {
                 break;
@@ -29,12 +28,10 @@ final class FileCursor implements RowCursor {
     }
 
     /// One branch's rows up to an epoch.
-    private static final class Level {
+    private static final class Level extends FileChain.Level {
         private final FileScan scan;
         private final int epoch;
         private boolean ahead;
-        byte @Nullable [] key;
-        byte[] stored = {};
 
         Level(FileRows rows, long branch, int epoch, byte[] prefix, byte @Nullable [] after) {
             this.epoch = epoch;
@@ -48,7 +45,7 @@ final class FileCursor implements RowCursor {
             step();
         }
 
-        /// Moves to the next row that has a version up to the epoch.
+        @Override
         void step() {
             key = null;
             while (ahead && key == null) {
@@ -66,37 +63,16 @@ final class FileCursor implements RowCursor {
 
     @Override
     public boolean next() {
-        while (true) {
-            Level least = null;
-            byte[] leastKey = null;
-            for (Level level : chain) {
-                byte[] k = level.key;
-                if (k != null && (leastKey == null || Arrays.compareUnsigned(k, leastKey) < 0)) {
-                    least = level;
-                    leastKey = k;
-                }
-            }
-            if (least == null || leastKey == null) {
-                return false;
-            }
-            byte[] found = least.stored;
-            for (Level level : chain) {
-                byte[] k = level.key;
-                if (k != null && Arrays.equals(k, leastKey)) {
-                    level.step();
-                }
-            }
-            if (!FileKeys.isTombstone(found)) {
-                key = leastKey;
-                value = FileKeys.value(found);
-                return true;
-            }
+        if (!chain.next()) {
+            return false;
         }
+        value = FileKeys.value(chain.stored());
+        return true;
     }
 
     @Override
     public byte[] key() {
-        return key;
+        return chain.key();
     }
 
     @Override
@@ -106,6 +82,6 @@ final class FileCursor implements RowCursor {
 
     @Override
     public void close() {
-        chain.forEach(level -> level.scan.close());
+        levels.forEach(level -> level.scan.close());
     }
 }

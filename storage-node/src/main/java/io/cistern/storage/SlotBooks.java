@@ -1,10 +1,13 @@
 package io.cistern.storage;
 
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
 
 /// Compares which slots a disk has given out with those that the rows of its groups name: of all
@@ -45,21 +48,20 @@ final class SlotBooks {
     BooksReport check() {
         Look first = look();
         if (!first.complete || clean(first)) {
-            return new BooksReport(first.complete, first.slots, 0, 0, 0, List.of());
+            return new BooksReport(first.complete, first.slots, 0, 0, List.of());
         }
         Look second = look();
         if (!second.complete) {
-            return new BooksReport(false, second.slots, 0, 0, 0, List.of());
+            return new BooksReport(false, second.slots, 0, 0, List.of());
         }
         first.leaked.and(second.leaked);
         first.unmarked.and(second.unmarked);
         first.shared.keySet().retainAll(second.shared.keySet());
-        long freed = first.leaked.stream().filter(slot -> disk.releaseLeaked(slot)).count();
+        first.leaked.stream().forEach(disk::releaseLeaked);
         long marked = first.unmarked.stream().filter(area::markUsed).count();
         List<BooksReport.Shared> shared = new ArrayList<>();
         first.shared.forEach((slot, groups) -> shared.add(new BooksReport.Shared(slot, groups)));
-        return new BooksReport(
-                true, second.slots, first.leaked.cardinality(), freed, marked, shared);
+        return new BooksReport(true, second.slots, first.leaked.cardinality(), marked, shared);
     }
 
     private static boolean clean(Look look) {
@@ -117,7 +119,7 @@ final class SlotBooks {
     }
 
     /// Null where the group is being copied, or closed.
-    private @org.jspecify.annotations.Nullable Named named(GroupStore store) {
+    private @Nullable Named named(GroupStore store) {
         BitSet slots = new BitSet();
         List<Long> twice = new ArrayList<>();
         try (MapDb.Frozen rows = store.frozenRows();
@@ -144,8 +146,8 @@ final class SlotBooks {
             }
             rows.verify(it);
             rest.accept(System.nanoTime() - began);
-        } catch (io.cistern.block.CisternException e) {
-            if (e.code() == io.cistern.block.ErrorCode.CORRUPT) {
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.CORRUPT) {
                 throw e;
             }
             return null;

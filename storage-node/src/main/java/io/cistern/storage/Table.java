@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
 
@@ -247,24 +248,34 @@ final class Table {
         volumes.values().forEach(Volume::publish);
     }
 
+    /// All rows of a group but those of blocks and shares.
+    static void forEach(RocksIterator it, long group, BiConsumer<byte[], byte[]> visitor) {
+        it.seek(Keys.of(group, (char) 0));
+        while (it.isValid() && Keys.group(it.key()) == group) {
+            char kind = Keys.kind(it.key());
+            if (kind == Keys.ROW || FileKeys.isFile(kind)) {
+                it.seek(Keys.of(group, (char) (kind + 1)));
+                continue;
+            }
+            visitor.accept(it.key(), it.value());
+            it.next();
+        }
+    }
+
     /// Becomes another replica's table. What is known of branches' rows is kept.
     ///
     /// @return the branches the table has
     Set<Long> replace(Map<ByteBuffer, byte[]> rows, long next, MapDb db) {
         dirty.clear();
         try (RocksIterator it = db.iterator(true)) {
-            it.seek(Keys.of(group, (char) 0));
-            while (it.isValid() && Keys.group(it.key()) == group) {
-                char kind = Keys.kind(it.key());
-                if (kind == Keys.ROW || FileKeys.isFile(kind)) {
-                    it.seek(Keys.of(group, (char) (kind + 1)));
-                    continue;
-                }
-                if (kind != Keys.HEADER) {
-                    dirty.put(key(it.key()), null);
-                }
-                it.next();
-            }
+            forEach(
+                    it,
+                    group,
+                    (key, value) -> {
+                        if (Keys.kind(key) != Keys.HEADER) {
+                            dirty.put(key(key), null);
+                        }
+                    });
             db.verify(it);
         }
         dirty.putAll(rows);

@@ -3,7 +3,7 @@ package io.cistern.storage.group;
 import io.cistern.raft.Peer;
 import io.cistern.storage.group.Comparison.Stretch;
 import java.util.Collection;
-import java.util.HashSet;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
@@ -13,7 +13,7 @@ import java.util.TreeMap;
 /// to be kept. Only such a one may be copied from: where two replicas are damaged in different
 /// places, one of them may agree with the most in all that was kept, and is wrong elsewhere.
 final class Agreement {
-    private final Set<Peer> odd = new HashSet<>();
+    private final Set<Peer> odd = new LinkedHashSet<>();
     private boolean split;
 
     void add(Stretch stretch) {
@@ -28,6 +28,11 @@ final class Agreement {
         Set<Peer> sound = new LinkedHashSet<>(compared);
         sound.removeAll(odd);
         return split ? Set.of() : sound;
+    }
+
+    /// Those that were not with the most somewhere.
+    Set<Peer> odd() {
+        return Collections.unmodifiableSet(odd);
     }
 
     /// The largest number of members that agree.

@@ -210,27 +210,27 @@ public final class ReplicaCheck {
         if (stretches.isEmpty()) {
             return Verdict.none("what differed was equal when it was compared again");
         }
-        Set<Peer> odd = new LinkedHashSet<>();
-        Set<Peer> good = new LinkedHashSet<>();
+        Agreement agreement = new Agreement();
+        Set<Peer> asked = new LinkedHashSet<>();
         for (Stretch stretch : stretches) {
-            Set<Peer> most = Agreement.most(stretch);
-            if (2 * most.size() <= members) {
+            if (2 * Agreement.most(stretch).size() <= members) {
                 return Verdict.none(
                         "no majority of the "
                                 + members
                                 + " replicas agrees: nothing was changed; see"
                                 + " docs/howto/disaster.md");
             }
-            good.addAll(stretch.digests().keySet());
-            stretch.digests().keySet().stream().filter(m -> !most.contains(m)).forEach(odd::add);
+            agreement.add(stretch);
+            asked.addAll(stretch.digests().keySet());
         }
-        good.removeAll(odd);
+        Set<Peer> good = new LinkedHashSet<>(agreement.of(asked));
         good.retainAll(sound);
         if (good.isEmpty()) {
             return Verdict.none(
                     "no replica agrees with the majority everywhere: nothing was changed");
         }
-        Peer chosen = odd.stream().filter(m -> !m.equals(self)).findFirst().orElse(self);
+        Peer chosen =
+                agreement.odd().stream().filter(m -> !m.equals(self)).findFirst().orElse(self);
         Peer source = good.contains(self) ? self : good.iterator().next();
         return new Verdict(chosen, source, "");
     }
