@@ -67,10 +67,26 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
 
     /// What every node that answers in time says of itself, by name.
     Map<String, NodeReport> reports() {
-        Map<String, CompletableFuture<NodeReport>> asked = new HashMap<>();
+        Map<String, InetSocketAddress> nodes = new HashMap<>();
         for (String node : catalog.state().nodes().keySet()) {
-            asked.put(node, report(node));
+            InetSocketAddress address = catalog.wire(node);
+            if (address != null) {
+                nodes.put(node, address);
+            }
         }
+        return reports(rpc, nodes);
+    }
+
+    /// What every node of these that answers in time says of itself, by name.
+    ///
+    /// @param nodes where each listens
+    static Map<String, NodeReport> reports(RpcClient rpc, Map<String, InetSocketAddress> nodes) {
+        Map<String, CompletableFuture<NodeReport>> asked = new HashMap<>();
+        nodes.forEach((node, address) ->
+                asked.put(
+                        node,
+                        rpc.call(address, Opcodes.REPORT, REPORT, Unpooled.EMPTY_BUFFER)
+                                .thenApply(answer -> parsed(NodeReport.class, answer))));
         Map<String, NodeReport> reports = new HashMap<>();
         asked.forEach((node, answer) -> {
             try {
@@ -81,15 +97,6 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
             }
         });
         return reports;
-    }
-
-    private CompletableFuture<NodeReport> report(String node) {
-        InetSocketAddress address = catalog.wire(node);
-        if (address == null) {
-            return CompletableFuture.failedFuture(unknown(node));
-        }
-        return rpc.call(address, Opcodes.REPORT, REPORT, Unpooled.EMPTY_BUFFER)
-                .thenApply(answer -> parsed(NodeReport.class, answer));
     }
 
     /// Who is logged in at every node that answers in time.

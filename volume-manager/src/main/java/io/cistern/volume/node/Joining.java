@@ -3,13 +3,10 @@ package io.cistern.volume.node;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.net.RpcClient;
-import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Node;
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
@@ -22,7 +19,6 @@ import java.util.TreeMap;
 /// @param level the newest format level that this program knows
 record Joining(RpcClient rpc, List<InetSocketAddress> seeds, int level) {
     private static final Duration JOIN = Duration.ofSeconds(20);
-    private static final Duration ASK = Duration.ofSeconds(2);
 
     /// Blocks.
     ///
@@ -80,28 +76,10 @@ record Joining(RpcClient rpc, List<InetSocketAddress> seeds, int level) {
         }
     }
 
+    /// Of which release those are that do not answer is not known.
     private Map<String, NodeReport> reports(SystemState state) {
-        Map<String, NodeReport> reports = new TreeMap<>();
-        for (Node node : state.nodes().values()) {
-            ByteBuf answer = null;
-            try {
-                answer =
-                        Waits.get(
-                                rpc.call(
-                                        Addresses.parse(node.wire()),
-                                        Opcodes.REPORT,
-                                        ASK,
-                                        Unpooled.EMPTY_BUFFER),
-                                ASK);
-                reports.put(node.name(), Json.parse(NodeReport.class, answer, "a node's answer"));
-            } catch (CisternException silent) {
-                // Of which release it is, is not known.
-            } finally {
-                if (answer != null) {
-                    answer.release();
-                }
-            }
-        }
-        return reports;
+        Map<String, InetSocketAddress> nodes = new TreeMap<>();
+        state.nodes().values().forEach(n -> nodes.put(n.name(), Addresses.parse(n.wire())));
+        return Cluster.reports(rpc, nodes);
     }
 }

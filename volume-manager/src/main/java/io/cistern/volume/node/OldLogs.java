@@ -1,5 +1,6 @@
 package io.cistern.volume.node;
 
+import io.cistern.block.FileTrees;
 import io.cistern.raft.Peer;
 import io.cistern.storage.group.ReplicaStatus;
 import io.cistern.volume.ClusterStatus.WorkInfo;
@@ -11,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -177,12 +177,8 @@ final class OldLogs {
     }
 
     private static boolean delete(Old old) {
-        List<Path> paths;
-        try (Stream<Path> tree = Files.walk(old.path)) {
-            paths = tree.sorted(Comparator.reverseOrder()).toList();
-            for (Path path : paths) {
-                Files.deleteIfExists(path);
-            }
+        try {
+            FileTrees.delete(old.path);
         } catch (IOException e) {
             log.warn("cannot delete {}: {}", old.path, e.toString());
             return false;
