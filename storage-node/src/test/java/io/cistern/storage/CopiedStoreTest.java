@@ -87,6 +87,22 @@ class CopiedStoreTest {
         }
     }
 
+    /// Fills granules of the volume that a snapshot shared with it for a while.
+    ///
+    /// @return an attachment
+    private static long fillAndShareOnce(Rig source, int granules) {
+        Store store = source.store;
+        Filler.fill(store, granules);
+        Filler.apply(
+                store,
+                new Command.CreateSnapshots(
+                        List.of(new Command.CreateSnapshots.Target(Filler.VOLUME, "s")), 0));
+        Filler.apply(store, new Command.DeleteSnapshot(Filler.VOLUME, "s"));
+        long attachment = Filler.attach(store, Filler.VOLUME).value();
+        source.collectAll();
+        return attachment;
+    }
+
     /// A write that moved a row to another key between its listing and its copying would lose what
     /// it does not write itself.
     @Test
@@ -94,14 +110,7 @@ class CopiedStoreTest {
         try (Rig source = new Rig(new ArrayList<>());
                 Rig target = new Rig(new ArrayList<>())) {
             Store from = source.store;
-            Filler.fill(from, 1);
-            Filler.apply(
-                    from,
-                    new Command.CreateSnapshots(
-                            List.of(new Command.CreateSnapshots.Target(Filler.VOLUME, "s")), 0));
-            Filler.apply(from, new Command.DeleteSnapshot(Filler.VOLUME, "s"));
-            long attachment = Filler.attach(from, Filler.VOLUME).value();
-            source.collectAll();
+            long attachment = fillAndShareOnce(source, 1);
             ByteBuffer data = ByteBuffer.allocate(Model.BLOCK);
             Command.Write second =
                     new Command.Write(
@@ -138,14 +147,7 @@ class CopiedStoreTest {
         try (Rig source = new Rig(new ArrayList<>());
                 Rig target = new Rig(new ArrayList<>())) {
             Store from = source.store;
-            Filler.fill(from, 4);
-            Filler.apply(
-                    from,
-                    new Command.CreateSnapshots(
-                            List.of(new Command.CreateSnapshots.Target(Filler.VOLUME, "s")), 0));
-            Filler.apply(from, new Command.DeleteSnapshot(Filler.VOLUME, "s"));
-            long attachment = Filler.attach(from, Filler.VOLUME).value();
-            source.collectAll();
+            long attachment = fillAndShareOnce(source, 4);
             long used = from.usedBytes();
             ByteBuffer data = ByteBuffer.allocate(Model.BLOCK);
             new Random(2).nextBytes(data.array());

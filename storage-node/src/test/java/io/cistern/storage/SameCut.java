@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.cistern.storage.StoreCut.CutItem;
 import io.cistern.storage.StoreCut.CutPage;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -31,6 +32,22 @@ final class SameCut {
                 StoreCut b = of(other)) {
             assertThat(a.position()).isEqualTo(b.position());
             assertThat(differences(a, b, pageItems)).isEmpty();
+        }
+    }
+
+    /// [#check] against a store that has taken the same entries, and has checkpointed and collected
+    /// at other moments.
+    ///
+    /// @param index of the last entry
+    static void checkReplayed(Store one, List<Rig.Entry> log, long index, int pageItems)
+            throws IOException {
+        try (Rig fresh = new Rig(log)) {
+            while (fresh.store.applied().index() < index) {
+                fresh.replay(fresh.store.applied().index() + 40);
+                fresh.store.checkpoint().join();
+                fresh.collectAll();
+            }
+            check(one, fresh.store, pageItems);
         }
     }
 

@@ -337,14 +337,7 @@ class ShareModelTest {
 
         /// See [StoreModelTest].
         void compare() throws IOException {
-            try (Rig fresh = new Rig(log)) {
-                while (fresh.store.applied().index() < index) {
-                    fresh.replay(fresh.store.applied().index() + 40);
-                    fresh.store.checkpoint().join();
-                    fresh.collectAll();
-                }
-                SameCut.check(rig.store, fresh.store, 1 + random.nextInt(30));
-            }
+            SameCut.checkReplayed(rig.store, log, index, 1 + random.nextInt(30));
         }
 
         /// With everything deleted nothing is left.

@@ -392,14 +392,7 @@ class StoreModelTest {
         /// A replica that has applied the same entries holds the same, whatever it has collected,
         /// checkpointed or copied meanwhile.
         void compare() throws IOException {
-            try (Rig fresh = new Rig(log)) {
-                while (fresh.store.applied().index() < index) {
-                    fresh.replay(fresh.store.applied().index() + 40);
-                    fresh.store.checkpoint().join();
-                    fresh.collectAll();
-                }
-                SameCut.check(rig.store, fresh.store, 1 + random.nextInt(30));
-            }
+            SameCut.checkReplayed(rig.store, log, index, 1 + random.nextInt(30));
         }
 
         /// Each volume's ledger adds up to no more than what the store holds.

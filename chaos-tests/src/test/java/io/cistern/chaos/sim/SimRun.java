@@ -265,22 +265,33 @@ public final class SimRun {
         compare(sim, cluster);
     }
 
-    /// The cluster's own comparison finds nothing.
-    private void verify(Sim sim, SimCluster cluster) {
+    private record Leader(Machine machine, SimNode process) {}
+
+    /// The node that leads; null, which is wrong, where none does.
+    private @Nullable Leader leader(SimCluster cluster) {
         SimCluster.Node leader = cluster.leaderNode();
         Machine machine = leader == null ? null : leader.machine();
         SimNode process = leader == null ? null : leader.process();
         if (machine == null || process == null) {
             wrong.add("no leader in the end");
+            return null;
+        }
+        return new Leader(machine, process);
+    }
+
+    /// The cluster's own comparison finds nothing.
+    private void verify(Sim sim, SimCluster cluster) {
+        Leader leader = leader(cluster);
+        if (leader == null) {
             return;
         }
         List<CompletableFuture<Verifier.Report>> reports = new ArrayList<>();
         sim.after(
-                machine,
+                leader.machine,
                 0,
                 () -> {
                     for (int volume = 1; volume <= 2; volume++) {
-                        reports.add(process.host().verify(SimCluster.GROUP, volume));
+                        reports.add(leader.process.host().verify(SimCluster.GROUP, volume));
                     }
                 });
         boolean done =
@@ -304,15 +315,15 @@ public final class SimRun {
 
     /// Nor does the comparison of all replicas as of one entry of the log.
     private void compareCuts(Sim sim, SimCluster cluster) {
-        SimCluster.Node leader = cluster.leaderNode();
-        Machine machine = leader == null ? null : leader.machine();
-        SimNode process = leader == null ? null : leader.process();
-        if (machine == null || process == null) {
-            wrong.add("no leader in the end");
+        Leader leader = leader(cluster);
+        if (leader == null) {
             return;
         }
         List<CompletableFuture<ReplicaCheck.Report>> reports = new ArrayList<>();
-        sim.after(machine, 0, () -> reports.add(process.host().check(SimCluster.GROUP, false)));
+        sim.after(
+                leader.machine,
+                0,
+                () -> reports.add(leader.process.host().check(SimCluster.GROUP, false)));
         if (!sim.run(
                 PROGRESS_NANOS,
                 () -> !reports.isEmpty() && reports.stream().allMatch(Future::isDone))) {
