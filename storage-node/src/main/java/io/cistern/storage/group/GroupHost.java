@@ -11,12 +11,14 @@ import io.cistern.raft.net.RpcHandlers;
 import io.cistern.storage.Disk;
 import io.cistern.storage.Store;
 import io.cistern.storage.Usage;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -390,13 +392,28 @@ public final class GroupHost implements AutoCloseable {
 
     /// Compares a volume, snapshots included, on all replicas of its group. Reads all of it.
     public CompletableFuture<Verifier.Report> verify(GroupId id, long volume) {
+        return verify(id, verifier -> verifier.verify(volume));
+    }
+
+    /// Compares a volume's head, or a snapshot, on all replicas of its group, for about as long as
+    /// `patience` lasts.
+    ///
+    /// @param snapshot empty for the head
+    /// @param from first granule
+    public CompletableFuture<Verifier.Report> verify(
+            GroupId id, long volume, String snapshot, long from, Duration patience) {
+        return verify(id, verifier -> verifier.verify(volume, snapshot, from, patience));
+    }
+
+    private CompletableFuture<Verifier.Report> verify(
+            GroupId id, Function<Verifier, Verifier.Report> how) {
         CompletableFuture<Verifier.Report> done = new CompletableFuture<>();
         parts.threads()
                 .start(
                         "verify-" + id,
                         () -> {
                             try {
-                                done.complete(replica(id).running().verifier().verify(volume));
+                                done.complete(how.apply(replica(id).running().verifier()));
                             } catch (Throwable e) {
                                 done.completeExceptionally(e);
                             }

@@ -36,6 +36,9 @@ import org.jspecify.annotations.Nullable;
 final class VolumeAdmin {
     private static final Duration DESCRIBE = Duration.ofSeconds(2);
 
+    /// In a message.
+    private static final int MAX_NAMED = 5;
+
     private final Cluster cluster;
     private final Volumes volumes;
     private final GroupChoice groups;
@@ -152,6 +155,16 @@ final class VolumeAdmin {
                             + name
                             + "' first");
         }
+        List<String> clones = clones(state, volume);
+        if (!clones.isEmpty()) {
+            throw new CisternException(
+                    ErrorCode.BUSY,
+                    "volume '"
+                            + name
+                            + "' shares its blocks with "
+                            + String.join(", ", clones)
+                            + "; delete these clones first");
+        }
         List<VolumeState.Attachment> attached = describe(volume).attachments();
         if (!attached.isEmpty()) {
             throw new CisternException(
@@ -167,6 +180,15 @@ final class VolumeAdmin {
                         new SystemCommand.DeleteVolume(Cluster.request(), volume.id()),
                         Cluster.CONTROL);
         volumes.finishDeletion(volume);
+    }
+
+    private static List<String> clones(SystemState state, Volume volume) {
+        return state.volumes().values().stream()
+                .filter(v -> v.source() != null && v.source().volume() == volume.id())
+                .map(Volume::name)
+                .sorted()
+                .limit(MAX_NAMED)
+                .toList();
     }
 
     private static CisternException exists(String name) {
@@ -377,8 +399,18 @@ final class VolumeAdmin {
         return cluster.client().control(volume.group(), call, attempts);
     }
 
+    /// @throws CisternException with the volume's name where the group knows only its id
     void execute(Volume volume, Command command, @Nullable AtomicInteger attempts) {
-        Waits.get(ask(volume, g -> g.execute(command), attempts), Cluster.CONTROL);
+        try {
+            Waits.get(ask(volume, g -> g.execute(command), attempts), Cluster.CONTROL);
+        } catch (CisternException e) {
+            String id = "volume " + volume.id() + " ";
+            String message = Objects.requireNonNullElse(e.getMessage(), "");
+            throw message.contains(id)
+                    ? new CisternException(
+                            e.code(), message.replace(id, Verification.shown(volume) + " "), e)
+                    : e;
+        }
     }
 
     static VolumeState.Snapshot snapshot(Volume volume, VolumeState state, String name) {
