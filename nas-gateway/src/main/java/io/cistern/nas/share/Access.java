@@ -2,11 +2,16 @@ package io.cistern.nas.share;
 
 import static io.cistern.nas.share.Futures.await;
 
+import io.cistern.block.fs.Attributes;
 import io.cistern.block.fs.Call;
 import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
 
 /// A file of a share together with what the caller may do there.
@@ -23,6 +28,33 @@ public record Access(OpenShare share, FileId file, Credentials who, boolean read
             throw new NfsException(NfsStatus.ROFS, "read only for this client");
         }
         return this;
+    }
+
+    /// What was read. Its bytes belong to the receiver.
+    ///
+    /// @param file attributes not older than the bytes
+    public record Bytes(ByteBuf data, boolean end, Attributes file) {}
+
+    /// Reads, where the bytes are at hand without a copy.
+    ///
+    /// @param offset not negative
+    /// @param length at most [FileSystem#MAX_IO_BYTES]
+    public Bytes read(long offset, int length, ByteBufAllocator allocator) {
+        ByteBuf buffer = allocator.directBuffer(length);
+        try {
+            ByteBuffer into = buffer.nioBuffer(0, length);
+            Data found = await(files().read(who, file, offset, into));
+            int bytes = found.bytes().remaining();
+            if (found.bytes() != into) {
+                return new Bytes(Unpooled.wrappedBuffer(found.bytes()), found.end(), found.file());
+            }
+            buffer.writerIndex(bytes);
+            // The rest of the buffer would be held until the bytes are sent.
+            ByteBuf data = bytes < length / 2 ? buffer.copy() : buffer.retain();
+            return new Bytes(data, found.end(), found.file());
+        } finally {
+            buffer.release();
+        }
     }
 
     /// Writes, and waits until it is on stable storage.

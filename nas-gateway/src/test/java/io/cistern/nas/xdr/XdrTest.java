@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
-import java.nio.ByteBuffer;
 import java.util.List;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -33,7 +32,7 @@ class XdrTest {
         }
         try (XdrWriter out = writer()) {
             out.writeInt(i).writeLong(l).writeBool(b).writeOpaque(opaque);
-            out.writeOpaqueGiven(ByteBuffer.wrap(large));
+            out.writeOpaqueGiven(Unpooled.wrappedBuffer(large));
             out.writeInt(list.size());
             list.forEach(out::writeInt);
             int begin = out.beginOpaque();
@@ -61,10 +60,10 @@ class XdrTest {
             @ForAll @Size(max = 8) List<@IntRange(max = 20_000) Integer> after) {
         try (XdrWriter out = writer();
                 XdrWriter expected = writer()) {
-            before.forEach(n -> out.writeOpaqueGiven(ByteBuffer.wrap(new byte[n])));
-            before.forEach(n -> expected.writeOpaqueGiven(ByteBuffer.wrap(new byte[n])));
+            before.forEach(n -> out.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
+            before.forEach(n -> expected.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
             XdrWriter.Mark mark = out.mark();
-            after.forEach(n -> out.writeOpaqueGiven(ByteBuffer.wrap(new byte[n])));
+            after.forEach(n -> out.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
             out.reset(mark);
             out.writeInt(5);
             expected.writeInt(5);
