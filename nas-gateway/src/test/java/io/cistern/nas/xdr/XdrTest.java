@@ -76,6 +76,31 @@ class XdrTest {
         }
     }
 
+    @Property(tries = 100)
+    void headroomStaysFreeInFrontOfTheFirstBytes(
+            @ForAll @IntRange(max = 60) int headroom,
+            @ForAll @Size(max = 4) List<@IntRange(max = 20_000) Integer> opaques) {
+        try (XdrWriter out = new XdrWriter(UnpooledByteBufAllocator.DEFAULT, headroom);
+                XdrWriter expected = writer()) {
+            for (XdrWriter w : List.of(out, expected)) {
+                w.writeInt(1);
+                XdrWriter.Mark mark = w.mark();
+                w.writeLong(2).writeInt(3);
+                w.reset(mark);
+                opaques.forEach(n -> w.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
+            }
+            assertThat(out.size()).isEqualTo(expected.size());
+            ByteBuf a = out.take();
+            ByteBuf b = expected.take();
+            assertThat(a).isEqualTo(b);
+            if (opaques.isEmpty()) {
+                assertThat(a.readerIndex()).isEqualTo(headroom);
+            }
+            a.release();
+            b.release();
+        }
+    }
+
     @Property(tries = 500)
     void anyBytesEitherDecodeOrAreRefused(@ForAll @Size(max = 64) byte[] bytes) {
         XdrReader in = new XdrReader(Unpooled.wrappedBuffer(bytes));
