@@ -8,11 +8,13 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -61,11 +63,11 @@ class CachedRowsTest {
         rows.change(() -> rows.put(branch, branch.head, key(row), bytes));
     }
 
-    private byte[] getAtOnce(int row) {
+    private byte @Nullable [] getAtOnce(int row) {
         return rows.getAtOnce(branch, branch.head, key(row));
     }
 
-    private byte[] get(int row) {
+    private byte @Nullable [] get(int row) {
         return rows.get(branch, branch.head, key(row));
     }
 
@@ -85,7 +87,7 @@ class CachedRowsTest {
         assertThat(getAtOnce(0)).as("changed since the checkpoint").hasSize(8);
         checkpoint();
         assertThatThrownBy(() -> getAtOnce(0)).isInstanceOf(WouldBlockException.class);
-        byte[] read = get(0);
+        byte[] read = Objects.requireNonNull(get(0));
         assertThat(getAtOnce(0)).isEqualTo(read);
         assertThat(get(1)).isNull();
         assertThat(getAtOnce(1)).as("known not to be there").isNull();
@@ -141,10 +143,10 @@ class CachedRowsTest {
             long least = completed.get(row);
             byte[] found;
             try {
-                found = rows.stillAtOnce(() -> getAtOnce(row));
+                found = rows.stillAtOnce(() -> Objects.requireNonNull(getAtOnce(row)));
                 atOnce.incrementAndGet();
             } catch (WouldBlockException e) {
-                found = rows.still(() -> get(row));
+                found = rows.still(() -> Objects.requireNonNull(get(row)));
             }
             assertThat(ByteBuffer.wrap(found).getLong())
                     .as("row %s, seed %s", row, SEED)
