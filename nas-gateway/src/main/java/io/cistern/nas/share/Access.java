@@ -13,6 +13,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
+import java.util.concurrent.CompletableFuture;
 
 /// A file of a share together with what the caller may do there.
 ///
@@ -40,21 +41,25 @@ public record Access(OpenShare share, FileId file, Credentials who, boolean read
     /// @param offset not negative
     /// @param length at most [FileSystem#MAX_IO_BYTES]
     public Bytes read(long offset, int length, ByteBufAllocator allocator) {
+        CompletableFuture<Data> read;
         ByteBuf buffer = allocator.directBuffer(length);
         try {
             ByteBuffer into = buffer.nioBuffer(0, length);
-            Data found = await(files().read(who, file, offset, into));
-            int bytes = found.bytes().remaining();
-            if (found.bytes() != into) {
-                return new Bytes(Unpooled.wrappedBuffer(found.bytes()), found.end(), found.file());
+            read = files().read(who, file, offset, into);
+            if (read.isDone() && await(read).bytes() == into) {
+                buffer.writerIndex(into.remaining());
+                // The rest of the buffer would be held until the bytes are sent.
+                boolean spare = into.remaining() < length / 2;
+                return bytes(spare ? buffer.copy() : buffer.retain(), await(read));
             }
-            buffer.writerIndex(bytes);
-            // The rest of the buffer would be held until the bytes are sent.
-            ByteBuf data = bytes < length / 2 ? buffer.copy() : buffer.retain();
-            return new Bytes(data, found.end(), found.file());
         } finally {
-            buffer.release();
+            buffer.release(); // not held while others are waited for
         }
+        return bytes(Unpooled.wrappedBuffer(await(read).bytes()), await(read));
+    }
+
+    private static Bytes bytes(ByteBuf data, Data found) {
+        return new Bytes(data, found.end(), found.file());
     }
 
     /// Writes, and waits until it is on stable storage.
