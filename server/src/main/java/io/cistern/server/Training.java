@@ -122,6 +122,8 @@ public final class Training {
             load.run(new TrainingLoad.Kind(true, false, 1 << 20, 8), seconds / 8.0);
             load.run(new TrainingLoad.Kind(true, true, 4 << 10, 32), seconds / 4.0);
             load.run(new TrainingLoad.Kind(false, true, 4 << 10, 32), seconds / 8.0);
+            load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 16.0);
+            load.run(new TrainingLoad.Kind(false, false, 1 << 20, 8), seconds / 16.0);
             load.run(new TrainingLoad.Kind(true, true, 4 << 10, 1), seconds / 8.0);
             load.names(seconds / 8.0);
         }
