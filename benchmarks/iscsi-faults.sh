@@ -7,7 +7,7 @@
 #     leader  the node that leads the volume's group is killed; the portals are the other two
 #     calm    nothing is killed; the portals are the two nodes that do not lead
 #   TESTS='.' SKIP='' (regular expressions over names like SCSI.Read10.Simple) BLOCKS=512 LIMIT=0 (seconds for each, 0: none)
-#   TOOL=iscsi-test-cu (another build of it) OUT=benchmarks/target/iscsi-faults
+#   TOOL=iscsi-test-cu (another build of it) WRONG=... (tests of it that are wrong) OUT=benchmarks/target/iscsi-faults
 #
 # Prints every test that failed and a line of counts for each; exits with 1 if any failed. A test during which a node was killed,
 # away or coming back counts as disturbed. OUT/MODE/results.tsv has one line per test, OUT/MODE/TEST.txt what it printed.
@@ -18,7 +18,7 @@ export TESTS=${TESTS:-.} SKIP=${SKIP:-} BLOCKS=${BLOCKS:-512} LIMIT=${LIMIT:-0} 
 export OUT=${OUT:-$here/target/iscsi-faults}
 # Wrong in libiscsi 1.19, as docs/protocol/iscsi.md shows.
 [ "$BLOCKS" = 512 ] && wrong='SCSI.GetLBAStatus.UnmapSingle' || wrong='SCSI.WriteAtomic16.Simple'
-wrong="^(iSCSI.iSCSITMF.LUNResetSimpleAsync|$wrong)\$"
+export WRONG=${WRONG-"^(iSCSI.iSCSITMF.LUNResetSimpleAsync|$wrong)\$"}
 (($#)) || set -- other leader calm
 if [ -z "${ISCSI_INSIDE:-}" ]; then
     [ "$(id -u)" = 0 ] || { echo "iscsi-faults.sh: needs root, for a namespace of its own" >&2; exit 1; }
@@ -103,8 +103,8 @@ run() { # run MODE
         kill_again_and_again "$mode" 9>&- &
         killer=$!
     fi
-    for test in $("$TOOL" -l | grep -oE '(SCSI|iSCSI)\.[A-Za-z0-9_]+\.[A-Za-z0-9_-]+' | sort -u | grep -E -- "$TESTS" | grep -vE -- "$wrong" |
-        grep -vE -- "${SKIP:-^$}" | awk '$0 == "SCSI.MultipathIO.CompareAndWrite" { first = $0; next } { all = all "\n" $0 } END { print first all }'); do
+    for test in $("$TOOL" -l | grep -oE '(SCSI|iSCSI)\.[A-Za-z0-9_]+\.[A-Za-z0-9_-]+' | sort -u | grep -E -- "$TESTS" | grep -vE -- "${WRONG:-^\$}" |
+        grep -vE -- "${SKIP:-^\$}" | awk '$0 == "SCSI.MultipathIO.CompareAndWrite" { first = $0; next } { all = all "\n" $0 } END { print first all }'); do
         ((LIMIT == 0 || SECONDS < end)) || { echo "$mode: stopped before $test, after $LIMIT s"; break; }
         while [ -e "$work/wanted" ]; do sleep 0.05; done
         exec 9>"$work/lock"

@@ -4,8 +4,8 @@ import java.nio.ByteBuffer;
 import java.util.List;
 
 /// REPORT TARGET PORT GROUPS (SPC-4 6.37): a group of one port for each node. States change by
-/// themselves, with the leadership of the volume's group; SET TARGET PORT GROUPS is not supported. A
-/// nexus that has asked is told of later changes by a unit attention condition (ADR 78).
+/// themselves, with the leadership of the volume's group; SET TARGET PORT GROUPS is not supported.
+/// A nexus that has asked is told of later changes by a unit attention condition (ADR 78).
 final class ReportTargetPorts implements Operation.Immediate {
     private static final int EXTENDED = 1;
 
