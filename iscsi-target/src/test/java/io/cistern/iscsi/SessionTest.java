@@ -418,6 +418,11 @@ class SessionTest {
             unknown[0] = 0x1d;
             initiator.sendBytes(unknown);
             assertThat(initiator.receive(Reject.class).reason()).isEqualTo(Reject.NOT_SUPPORTED);
+            // data with a command that does not write
+            initiator.send(
+                    initiator.request(
+                            true, true, false, BLOCK, RawInitiator.cdb(0x88, 0, 1), new byte[4]));
+            assertThat(initiator.receive(Reject.class).reason()).isEqualTo(Reject.INVALID_FIELD);
             gate();
             ScsiRequest read = initiator.read(0, 1, BLOCK);
             initiator.send(read);
@@ -474,6 +479,19 @@ class SessionTest {
             CompletableFuture<Void> gate = gate();
             ScsiRequest read = initiator.read(0, 1, BLOCK);
             initiator.send(read);
+            TaskManagementRequest ofAnotherLun =
+                    new TaskManagementRequest(
+                            true,
+                            1,
+                            0x0001_0000_0000_0000L,
+                            initiator.nextItt++,
+                            read.itt(),
+                            initiator.cmdSn,
+                            0,
+                            read.cmdSn(),
+                            0);
+            initiator.send(ofAnotherLun);
+            assertThat(initiator.receive(TaskManagementResponse.class).response()).isEqualTo(1);
             assertThat(manage(initiator, 1, read)).isZero();
             served.target.device().gate(null);
             gate.complete(null);

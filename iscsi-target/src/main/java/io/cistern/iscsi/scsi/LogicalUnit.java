@@ -267,7 +267,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
 
     /// A port that cannot be reached has lost its nexuses.
     private void portsChanged() {
-        attentionForAll(Condition.ASYMMETRIC_ACCESS_CHANGED);
+        nexuses.values().forEach(LuNexus::portsChanged);
         NexusId holder = shared.view().state().reservedBy();
         if (holder == null) {
             return;

@@ -153,7 +153,8 @@ final class FullFeature implements Phase {
             reason = Reject.NOT_SUPPORTED;
         } else if (request.itt() == Pdu.NO_TAG
                 || request.flags().attribute() > 4
-                || !request.flags().write() && !request.flags().last()) {
+                || !request.flags().write()
+                        && (!request.flags().last() || request.data().isReadable())) {
             reason = Reject.INVALID_FIELD;
         } else if (tasks.find(request.itt()) != null) {
             reason = Reject.TASK_IN_PROGRESS;
