@@ -26,6 +26,7 @@ final class ReplicaChecks {
     private final String node;
     private final NodeParts parts;
     private final Host host;
+    private final Recopies recopies;
     private final Map<GroupId, ReplicaStatus.Progress> running = new ConcurrentHashMap<>();
 
     /// The node's replicas.
@@ -44,10 +45,11 @@ final class ReplicaChecks {
         void damaged(GroupId id, Throwable cause);
     }
 
-    ReplicaChecks(String node, NodeParts parts, Host host) {
+    ReplicaChecks(String node, NodeParts parts, Host host, Recopies recopies) {
         this.node = node;
         this.parts = parts;
         this.host = host;
+        this.recopies = recopies;
     }
 
     /// The checks of replicas under way, by group.
@@ -87,13 +89,7 @@ final class ReplicaChecks {
         return new ReplicaCheck.Recopy() {
             @Override
             public void begin(Peer replica, String source, String reason) {
-                if (replica.node().equals(node)) {
-                    host.recopy(id, replica.id(), source, reason);
-                    return;
-                }
-                WireCut.RecopyRequest request =
-                        new WireCut.RecopyRequest(id, replica.id(), source, reason);
-                parts.ask(replica.node(), Wire.RECOPY, request::encode, in -> true);
+                recopies.begin(id, replica, source, reason);
             }
 
             @Override
@@ -144,7 +140,9 @@ final class ReplicaChecks {
     /// Tries again where a replica was being opened or copied.
     private BooksReport settled(Disk disk) {
         BooksReport report = disk.checkBooks(this::rest);
-        for (int i = 0; i < 3 && !report.complete(); i++) {
+        for (int i = 0;
+                i < 3 && !report.complete() && report.leaked() + report.marked() == 0;
+                i++) {
             if (!parts.threads().sleep(1_000_000_000L)) {
                 break;
             }

@@ -148,7 +148,7 @@ final class WireCut {
         }
     }
 
-    /// Has a replica be copied anew from `source`.
+    /// Has a replica ask its leader whether it is to be copied anew, see [Recopies].
     record RecopyRequest(GroupId group, String peer, String source, String reason) {
         void encode(ByteBuf out) {
             out.writeLong(group.value());
@@ -160,6 +160,33 @@ final class WireCut {
         static RecopyRequest decode(ByteBuf in) {
             return new RecopyRequest(
                     WireRequest.groupOf(in), Wire.text(in), Wire.text(in), Wire.text(in));
+        }
+    }
+
+    /// Whether a replica is to be copied anew.
+    record RecopyQuestion(GroupId group, String peer) {
+        void encode(ByteBuf out) {
+            out.writeLong(group.value());
+            Wire.putText(out, peer);
+        }
+
+        static RecopyQuestion decode(ByteBuf in) {
+            return new RecopyQuestion(WireRequest.groupOf(in), Wire.text(in));
+        }
+    }
+
+    /// It is.
+    ///
+    /// @param term in which the one who says so leads
+    record RecopyOrder(long term, String source, String reason) {
+        void encode(ByteBuf out) {
+            out.writeLong(term);
+            Wire.putText(out, source);
+            Wire.putText(out, reason);
+        }
+
+        static RecopyOrder decode(ByteBuf in) {
+            return new RecopyOrder(in.readLong(), Wire.text(in), Wire.text(in));
         }
     }
 
