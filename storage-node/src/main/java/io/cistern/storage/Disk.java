@@ -1,18 +1,25 @@
 package io.cistern.storage;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.cistern.block.CisternException;
+import io.cistern.block.Crc32c;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
 import io.cistern.raft.LogPosition;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -381,6 +388,7 @@ public final class Disk implements AutoCloseable {
         }
         db.dropGroup(group, () -> probe.at(Probe.Step.GROUP_HALF_DROPPED));
         try {
+            Files.deleteIfExists(sources(group));
             Files.deleteIfExists(marks.resolve("" + group));
             DurableFiles.sync(marks);
         } catch (IOException e) {
@@ -391,6 +399,70 @@ public final class Disk implements AutoCloseable {
         if (damaged.values().stream().allMatch(Damage::all)) {
             area.releaseWithheld();
         }
+    }
+
+    // ---- copies
+
+    /// Notes from which nodes alone a group may be copied here. Durable on return.
+    ///
+    /// @throws CisternException IO
+    public void allowSources(long group, List<String> nodes) {
+        byte[] names = String.join("\n", nodes).getBytes(StandardCharsets.UTF_8);
+        byte[] sum =
+                HexFormat.of().toHexDigits(Crc32c.of(names, 0, names.length)).getBytes(US_ASCII);
+        byte[] all = Arrays.copyOf(sum, sum.length + 1 + names.length);
+        all[sum.length] = '\n';
+        System.arraycopy(names, 0, all, sum.length + 1, names.length);
+        try {
+            DurableFiles.replace(sources(group), all);
+        } catch (IOException e) {
+            throw new CisternException(
+                    ErrorCode.IO, "cannot write " + sources(group) + ": " + e, e);
+        }
+    }
+
+    /// See [#allowSources]; empty where any will do.
+    ///
+    /// @throws CisternException CORRUPT, IO
+    public List<String> allowedSources(long group) {
+        Path file = sources(group);
+        try {
+            if (!Files.exists(file)) {
+                return List.of();
+            }
+            List<String> lines = Files.readString(file).lines().toList();
+            byte[] names =
+                    String.join("\n", lines.subList(Math.min(1, lines.size()), lines.size()))
+                            .getBytes(StandardCharsets.UTF_8);
+            if (lines.size() < 2
+                    || !lines.getFirst()
+                            .equals(
+                                    HexFormat.of()
+                                            .toHexDigits(Crc32c.of(names, 0, names.length)))) {
+                throw StoreParts.corrupt(group, "has a damaged list of nodes to be copied from");
+            }
+            return lines.subList(1, lines.size());
+        } catch (CharacterCodingException e) {
+            throw StoreParts.corrupt(group, "has a damaged list of nodes to be copied from");
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "cannot read " + file + ": " + e, e);
+        }
+    }
+
+    /// Lets a group be copied from any node.
+    public void allowAllSources(long group) {
+        try {
+            if (Files.deleteIfExists(sources(group))) {
+                DurableFiles.sync(marks);
+            }
+        } catch (IOException e) {
+            config.halt().halt("cannot delete " + sources(group), e);
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private Path sources(long group) {
+        return marks.resolve(group + ".from");
     }
 
     // ---- books

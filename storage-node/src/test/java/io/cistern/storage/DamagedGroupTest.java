@@ -253,6 +253,30 @@ class DamagedGroupTest {
         }
     }
 
+    @Test
+    void whomAGroupMayBeCopiedFromIsKeptAndDamageToItFound() throws Exception {
+        Disk.format(config()).close();
+        try (Disk disk = Disk.open(config())) {
+            assertThat(disk.allowedSources(SOUND)).isEmpty();
+            disk.allowSources(SOUND, List.of("n0", "n2"));
+        }
+        try (Disk disk = Disk.open(config())) {
+            assertThat(disk.groups()).isEmpty();
+            assertThat(disk.allowedSources(SOUND)).containsExactly("n0", "n2");
+            Path file = directory.resolve("marks/2.from");
+            byte[] good = Files.readAllBytes(file);
+            for (int bit = 0; bit < good.length * 8; bit += 5) {
+                byte[] bad = good.clone();
+                bad[bit / 8] ^= (byte) (1 << bit % 8);
+                Files.write(file, bad);
+                assertThatThrownBy(() -> disk.allowedSources(SOUND))
+                        .hasMessageContaining("damaged list");
+            }
+            disk.allowAllSources(SOUND);
+            assertThat(disk.allowedSources(SOUND)).isEmpty();
+        }
+    }
+
     private static void copy(Path from, Path to) throws IOException {
         Files.createDirectory(to);
         try (Stream<Path> files = Files.list(from)) {

@@ -18,7 +18,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -48,9 +47,6 @@ public final class GroupHost implements AutoCloseable {
     private final ReplicaTable replicas = new ReplicaTable();
     private final ReplicaChecks checks;
     private final Recopies recopies;
-
-    /// Where a copy that is to be resumed should come from.
-    private final ConcurrentHashMap<GroupId, String> sources = new ConcurrentHashMap<>();
 
     private volatile boolean closed;
 
@@ -124,6 +120,7 @@ public final class GroupHost implements AutoCloseable {
         if (store.importing()) {
             parts.threads().start("resume-" + id + "-" + self.id(), () -> resume(replica, members));
         } else {
+            disk.allowAllSources(id.value());
             startRaft(replica, members);
         }
         if (closed) {
@@ -164,11 +161,17 @@ public final class GroupHost implements AutoCloseable {
     /// Finishes an interrupted copy, from whoever has the group, before Raft starts: until then
     /// what is here is nobody's state.
     private void resume(Replica replica, List<Peer> members) {
+        List<String> allowed;
+        try {
+            allowed = replica.disk().allowedSources(replica.id().value());
+        } catch (CisternException e) {
+            damaged(replica.id(), e);
+            return;
+        }
         long pauseMillis = 100;
         while (!closed && replicas.get(replica.id()) == replica) {
-            for (String source : sources(replica.id())) {
+            for (String source : allowed.isEmpty() ? cluster.nodes(replica.id()) : allowed) {
                 if (!source.equals(node) && copied(replica, source)) {
-                    sources.remove(replica.id());
                     resumed(replica, members);
                     return;
                 }
@@ -181,20 +184,12 @@ public final class GroupHost implements AutoCloseable {
     }
 
     private void resumed(Replica replica, List<Peer> members) {
+        replica.disk().allowAllSources(replica.id().value());
         try {
             startRaft(replica, members);
         } catch (CisternException e) {
             log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
         }
-    }
-
-    private List<String> sources(GroupId id) {
-        List<String> all = new ArrayList<>(cluster.nodes(id));
-        String first = sources.get(id);
-        if (first != null && all.remove(first)) {
-            all.addFirst(first);
-        }
-        return all;
     }
 
     private static boolean copied(Replica replica, String source) {
@@ -266,9 +261,10 @@ public final class GroupHost implements AutoCloseable {
     /// then it is out of use. Returns when it is closed to others. The caller has made sure that
     /// the others can do without it, see [Recopies].
     ///
-    /// @param source name of the node to copy from
+    /// @param sources names of the nodes that it may be copied from, and no other, however often it
+    ///   has to be begun: another replica may differ elsewhere
     /// @throws CisternException NOT_FOUND; INVALID where it leads
-    void recopy(GroupId id, String peer, String source, String reason) {
+    void recopy(GroupId id, String peer, List<String> sources, String reason) {
         Replica replica = replica(id);
         RaftGroup group = replica.raft();
         if (!replica.self().id().equals(peer) || group == null) {
@@ -283,20 +279,20 @@ public final class GroupHost implements AutoCloseable {
         if (turn == null) {
             throw new CisternException(ErrorCode.NOT_FOUND, peer + " is being closed");
         }
-        log.error("{} of group {}: {}; copying it anew from {}", peer, id, reason, source);
-        sources.put(id, source);
-        parts.threads().start("recopy-" + id, () -> recopy(turn, replica));
+        log.error("{} of group {}: {}; copying it anew from {}", peer, id, reason, sources);
+        parts.threads().start("recopy-" + id, () -> recopy(turn, replica, sources));
     }
 
     /// What goes wrong here leaves a replica that cannot be used: it is built anew like one that is
     /// damaged.
-    private void recopy(Turn turn, Replica replica) {
+    private void recopy(Turn turn, Replica replica, List<String> sources) {
         try {
             replica.close();
             if (closed) {
                 replicas.end(turn, null);
                 return;
             }
+            replica.disk().allowSources(replica.id().value(), sources);
             try (Store store = replica.disk().openStore(replica.id().value())) {
                 store.importBegin();
             }
@@ -518,8 +514,8 @@ public final class GroupHost implements AutoCloseable {
         }
 
         @Override
-        public void recopy(GroupId id, String peer, String source, String reason) {
-            GroupHost.this.recopy(id, peer, source, reason);
+        public void recopy(GroupId id, String peer, List<String> sources, String reason) {
+            GroupHost.this.recopy(id, peer, sources, reason);
         }
 
         @Override

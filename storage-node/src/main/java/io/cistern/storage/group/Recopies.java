@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import org.jspecify.annotations.Nullable;
 
 /// Has a replica that differs copied anew, and sees to it that no good one is, whoever says so.
 ///
@@ -42,20 +41,20 @@ final class Recopies {
 
     /// Has a replica copied anew. Returns when it has begun. Blocks.
     ///
-    /// @param source name of the node to copy from
+    /// @param sources see [GroupHost#recopy]
     /// @throws CisternException it has not begun; UNAVAILABLE also where that is not known
-    void begin(GroupId id, Peer replica, String source, String reason) {
+    void begin(GroupId id, Peer replica, List<String> sources, String reason) {
         if (replica.node().equals(node)) {
-            requireMajority(id, replica.id(), source);
-            host.recopy(id, replica.id(), source, reason);
+            requireMajority(id, replica.id());
+            host.recopy(id, replica.id(), sources, reason);
             return;
         }
         long term = host.replica(id).running().parts().leadingTerm();
-        Ordered ordered = new Ordered(replica.id(), new RecopyOrder(term, source, reason));
+        Ordered ordered = new Ordered(replica.id(), new RecopyOrder(term, sources, reason));
         orders.put(id, ordered);
         try {
             WireCut.RecopyRequest request =
-                    new WireCut.RecopyRequest(id, replica.id(), source, reason);
+                    new WireCut.RecopyRequest(id, replica.id(), sources.getFirst(), reason);
             parts.ask(replica.node(), Wire.RECOPY, request::encode, in -> true);
         } catch (CisternException e) {
             if (orders.containsKey(id)) {
@@ -99,7 +98,7 @@ final class Recopies {
         if (leader == null || leader.node().equals(node)) {
             throw refused(id, hint.peer(), "it knows no other replica that leads");
         }
-        requireMajority(id, hint.peer(), hint.source());
+        requireMajority(id, hint.peer());
         long asked = parts.threads().nanoTime();
         WireCut.RecopyQuestion question = new WireCut.RecopyQuestion(id, hint.peer());
         RecopyOrder order =
@@ -109,7 +108,7 @@ final class Recopies {
         if (late || order.term() != before.term() || !raft.leadership().equals(before)) {
             throw refused(id, hint.peer(), "another replica leads meanwhile");
         }
-        host.recopy(id, hint.peer(), order.source(), order.reason());
+        host.recopy(id, hint.peer(), order.sources(), order.reason());
     }
 
     private Replica replica(GroupId id, String peer) {
@@ -121,8 +120,8 @@ final class Recopies {
         return replica;
     }
 
-    /// More than half of all members with data serve without this one, and the source is of them.
-    private void requireMajority(GroupId id, String peer, String source) {
+    /// More than half of all members with data serve without this one.
+    private void requireMajority(GroupId id, String peer) {
         List<Peer> members = replica(id, peer).running().parts().raft().dataMembers();
         Map<String, CompletableFuture<List<ReplicaStatus>>> asked = new HashMap<>();
         for (Peer member : members) {
@@ -138,13 +137,8 @@ final class Recopies {
             }
         }
         int serving = 0;
-        boolean sourceServes = false;
         for (Map.Entry<String, CompletableFuture<List<ReplicaStatus>>> e : asked.entrySet()) {
-            ReplicaStatus status = status(id, e.getKey(), e.getValue());
-            if (status != null) {
-                serving++;
-                sourceServes |= status.node().equals(source);
-            }
+            serving += serves(id, e.getKey(), e.getValue()) ? 1 : 0;
         }
         if (2 * serving <= members.size()) {
             throw refused(
@@ -152,24 +146,17 @@ final class Recopies {
                     peer,
                     "of " + members.size() + " replicas only " + serving + " others serve");
         }
-        if (!sourceServes) {
-            throw refused(id, peer, source + " has no replica that serves");
-        }
     }
 
-    /// Null where it does not serve, or does not answer.
-    private @Nullable ReplicaStatus status(
-            GroupId id, String peer, CompletableFuture<List<ReplicaStatus>> answer) {
+    private boolean serves(GroupId id, String peer, CompletableFuture<List<ReplicaStatus>> answer) {
         try {
             return parts.threads().await(answer).stream()
                     .filter(s -> s.group().equals(id) && s.peer().equals(peer))
-                    .filter(s ->
+                    .anyMatch(s ->
                             s.role() == ReplicaStatus.Role.LEADER
-                                    || s.role() == ReplicaStatus.Role.FOLLOWER)
-                    .findFirst()
-                    .orElse(null);
+                                    || s.role() == ReplicaStatus.Role.FOLLOWER);
         } catch (CisternException silent) {
-            return null;
+            return false;
         }
     }
 

@@ -139,15 +139,26 @@ public final class Verifier {
         state.snapshots().forEach(s -> names.add(s.name()));
         long bytes = 0;
         for (String name : names) {
-            View view = view(state.volume(), name);
-            long first = parts.store().nextGranule(view, 0);
+            long first = nextGranule(state.volume(), name, 0);
             while (first != Long.MAX_VALUE) {
                 compareAll(report, new Place(state.volume(), name, first, PAGE));
                 bytes += (long) PAGE * Slots.SLOT_BYTES;
-                first = parts.store().nextGranule(view(state.volume(), name), first + PAGE);
+                first = nextGranule(state.volume(), name, first + PAGE);
             }
         }
         return new Report(bytes, report.differences, report.missing);
+    }
+
+    /// As [io.cistern.storage.Store#nextGranule]; none where the snapshot was deleted meanwhile.
+    private long nextGranule(long volume, String name, long from) {
+        try {
+            return parts.store().nextGranule(view(volume, name), from);
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.NOT_FOUND && gone(new Place(volume, name, from, 1))) {
+                return Long.MAX_VALUE;
+            }
+            throw e;
+        }
     }
 
     private View view(long volume, String snapshot) {
@@ -188,7 +199,7 @@ public final class Verifier {
                 }
             }
         } catch (CisternException e) {
-            if (gone(place)) {
+            if (gone(place) || (e.code() == ErrorCode.NOT_FOUND && soonGone(place))) {
                 return;
             }
             log.info("verify of {} against {}: {}", place, member.id(), e.getMessage());
@@ -203,6 +214,18 @@ public final class Verifier {
                 || (!place.snapshot.isEmpty()
                         && now.snapshots().stream()
                                 .noneMatch(s -> s.name().equals(place.snapshot)));
+    }
+
+    /// As [#gone], where the other replica has applied the deletion and this one may not have yet.
+    private boolean soonGone(Place place) {
+        long deadline = parts.node().threads().nanoTime() + PATIENCE_NANOS;
+        while (!gone(place)) {
+            if (parts.node().threads().nanoTime() - deadline >= 0) {
+                return false;
+            }
+            pause();
+        }
+        return true;
     }
 
     /// True if the granule differs on both whenever it rests; false as soon as it does not.

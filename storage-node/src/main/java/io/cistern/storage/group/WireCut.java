@@ -178,15 +178,19 @@ final class WireCut {
     /// It is.
     ///
     /// @param term in which the one who says so leads
-    record RecopyOrder(long term, String source, String reason) {
+    /// @param sources names of the nodes to copy from, and no other
+    record RecopyOrder(long term, List<String> sources, String reason) {
+        private static final int MAX_SOURCES = 64;
+
         void encode(ByteBuf out) {
             out.writeLong(term);
-            Wire.putText(out, source);
+            Wire.putList(out, sources, Wire::putText);
             Wire.putText(out, reason);
         }
 
         static RecopyOrder decode(ByteBuf in) {
-            return new RecopyOrder(in.readLong(), Wire.text(in), Wire.text(in));
+            return new RecopyOrder(
+                    in.readLong(), Wire.list(in, MAX_SOURCES, 2, Wire::text), Wire.text(in));
         }
     }
 

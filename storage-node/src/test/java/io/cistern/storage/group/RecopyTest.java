@@ -12,9 +12,11 @@ import io.cistern.raft.RaftGroups;
 import io.cistern.raft.StateMachine;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Tamper;
+import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -94,34 +96,12 @@ class RecopyTest {
                 .as("none was closed")
                 .isEqualTo(before);
         assertThat(say(leader, followers.getFirst())).failsWithin(Duration.ofSeconds(20));
-    }
-
-    @Test
-    void aReplicaThatTheOthersNeedIsNotCopiedAnew() {
-        TestCluster.Node leader = cluster.leader();
-        TestCluster.Node odd = cluster.follower();
-        cluster.nodes.stream().filter(n -> n != leader && n != odd).forEach(n -> n.stop());
-        assertThat(say(odd, leader))
+        followers.getLast().stop();
+        assertThat(say(followers.getFirst(), leader))
                 .failsWithin(Duration.ofSeconds(20))
                 .withThrowableThat()
                 .withMessageContaining("only 1 others serve");
         client.write(BLOCK, block(2));
-    }
-
-    @Test
-    void anOrderHoldsOnceAndOnlyFromWhoLeads() {
-        TestCluster.Node leader = cluster.leader();
-        TestCluster.Node odd = cluster.follower();
-        WireCut.RecopyQuestion question = new WireCut.RecopyQuestion(TestCluster.GROUP, odd.peer);
-        for (TestCluster.Node node : List.of(leader, odd)) {
-            CompletableFuture<WireCut.RecopyOrder> answer =
-                    stranger.call(
-                            node.name,
-                            Wire.RECOPY_CONFIRM,
-                            question::encode,
-                            WireCut.RecopyOrder::decode);
-            assertThat(answer).failsWithin(Duration.ofSeconds(20));
-        }
     }
 
     /// Raft that fails to close, once: the replica cannot be used as it is, and says so.
@@ -147,7 +127,8 @@ class RecopyTest {
     @Test
     void aReplicaThatIsDeletedWhileItIsCopiedAnewIsGone() throws Exception {
         TestCluster.Node odd = cluster.follower();
-        odd.host().recopy(TestCluster.GROUP, odd.peer, cluster.leader().name, "a test says so");
+        String source = cluster.leader().name;
+        odd.host().recopy(TestCluster.GROUP, odd.peer, List.of(source), "a test says so");
         assertThatThrownBy(() -> odd.host().remove(TestCluster.GROUP, odd.disk()))
                 .as("its store is being closed")
                 .isInstanceOfSatisfying(
@@ -158,7 +139,7 @@ class RecopyTest {
                                 .recopy(
                                         TestCluster.GROUP,
                                         odd.peer,
-                                        cluster.leader().name,
+                                        List.of(source),
                                         "a second time"))
                 .isInstanceOf(CisternException.class);
         assertThat(odd.status().peer()).as("it is told meanwhile").isEqualTo(odd.peer);
@@ -167,6 +148,42 @@ class RecopyTest {
         assertThat(odd.disk().groups()).isEmpty();
         assertThat(odd.disk().freeBytes()).isEqualTo(odd.disk().capacityBytes());
         client.write(BLOCK, block(2));
+    }
+
+    /// The only sound source is away: the copy waits for it, also after a restart, and is not taken
+    /// from one that may differ elsewhere.
+    @Test
+    void aCopyGoesOnFromASoundReplicaAlone() throws Exception {
+        TestCluster.Node source = cluster.leader();
+        TestCluster.Node odd = cluster.follower();
+        TestCluster.Node other =
+                cluster.nodes.stream()
+                        .filter(n -> n != source && n != odd)
+                        .findFirst()
+                        .orElseThrow();
+        spoil(odd);
+        spoil(other);
+        source.stop();
+        other.stop();
+        odd.host().recopy(TestCluster.GROUP, odd.peer, List.of(source.name), "a test says so");
+        cluster.await(
+                "it has begun",
+                () -> odd.host().replica(TestCluster.GROUP).store().importing());
+        odd.stop();
+        odd.restart();
+        assertThat(odd.host().replica(TestCluster.GROUP).store().importing()).isTrue();
+        assertThat(odd.disk().allowedSources(TestCluster.GROUP.value()))
+                .containsExactly(source.name);
+        other.restart();
+        assertThat(odd.status().role()).isEqualTo(ReplicaStatus.Role.CATCHING_UP);
+        source.restart();
+        cluster.await("it is copied", () -> odd.status().role() != ReplicaStatus.Role.CATCHING_UP);
+        client.write(BLOCK, block(2));
+        cluster.awaitEven();
+        assertThat(odd.disk().allowedSources(TestCluster.GROUP.value())).isEmpty();
+        ByteBuffer dst = ByteBuffer.allocate(BLOCK);
+        client.at(odd).read(new ReadRequest(1, null, client.attachment, 0), 0, dst).get();
+        assertThat(dst.array()).isEqualTo(block(1));
     }
 
     private static boolean removed(TestCluster.Node node) {

@@ -368,6 +368,10 @@ final class NodeAdmin {
                 try {
                     return cluster.order(replica.node(), new NodeOrder.Check(group.id()), VERIFY);
                 } catch (CisternException e) {
+                    if (e.code() == ErrorCode.BUSY) {
+                        // Another verification compares it: that looks at what was before this one.
+                        deadline = System.nanoTime() + LEADERLESS_NANOS;
+                    }
                     boolean other = e.code() == ErrorCode.NOT_LEADER;
                     last = other && last.code() != ErrorCode.NOT_LEADER ? last : e;
                 }
@@ -413,6 +417,10 @@ final class NodeAdmin {
             } catch (CisternException e) {
                 last = e;
             }
+        }
+        Volume now = cluster.fresh().volumes().get(volume.id());
+        if (now == null || now.phase() != Phase.READY) {
+            return NodeOrder.Done.NOTHING; // it has been deleted meanwhile
         }
         throw last;
     }
