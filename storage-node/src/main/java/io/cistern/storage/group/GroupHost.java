@@ -146,7 +146,7 @@ public final class GroupHost implements AutoCloseable {
             if (turn == null) {
                 throw e; // somebody else closes it
             }
-            replica.close();
+            closeAnyway(replica);
             if (e.code() == ErrorCode.CORRUPT) {
                 quarantine(turn, quarantined(replica, String.valueOf(e.getMessage())));
                 return;
@@ -298,7 +298,11 @@ public final class GroupHost implements AutoCloseable {
             }
         } catch (RuntimeException e) {
             log.error("{} of group {}", replica.self().id(), replica.id(), e);
-            quarantine(turn, quarantined(replica, "it could not be copied anew: " + e));
+            if (closed) {
+                replicas.end(turn, null);
+            } else {
+                quarantine(turn, quarantined(replica, "it could not be copied anew: " + e));
+            }
             return;
         }
         try {
@@ -320,14 +324,18 @@ public final class GroupHost implements AutoCloseable {
                 .start(
                         "quarantine-" + id,
                         () -> {
-                            try {
-                                replica.close();
-                            } catch (RuntimeException e) {
-                                log.error("closing {} of group {}", replica.self().id(), id, e);
-                            }
+                            closeAnyway(replica);
                             quarantine(
                                     turn, quarantined(replica, String.valueOf(cause.getMessage())));
                         });
+    }
+
+    private static void closeAnyway(Replica replica) {
+        try {
+            replica.close();
+        } catch (RuntimeException e) {
+            log.error("closing {} of group {}", replica.self().id(), replica.id(), e);
+        }
     }
 
     private static Quarantined quarantined(Replica replica, String reason) {

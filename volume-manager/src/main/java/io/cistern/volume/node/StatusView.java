@@ -240,7 +240,7 @@ final class StatusView {
     }
 
     /// @return false where a group cannot serve
-    private static boolean judge(
+    static boolean judge(
             SystemState state, List<GroupInfo> groups, Set<String> alone, List<String> reasons) {
         boolean serves = true;
         if (state.clusterId().isEmpty()) {
@@ -299,7 +299,7 @@ final class StatusView {
     }
 
     /// What becomes of replicas that do not vote yet, which is no fault: the group has what it had.
-    private static List<String> joining(SystemState state, List<GroupInfo> groups) {
+    static List<String> joining(SystemState state, List<GroupInfo> groups) {
         List<String> notes = new ArrayList<>();
         for (GroupInfo group : groups) {
             Set<String> learners = learners(state, group);
@@ -330,7 +330,7 @@ final class StatusView {
     }
 
     /// Replicas that their nodes keep although the state does not know them.
-    private static void judgeUnlisted(
+    static void judgeUnlisted(
             SystemState state, Map<String, NodeReport> reports, List<String> reasons) {
         for (NodeReport report : reports.values()) {
             for (ReplicaReport replica : report.replicas()) {
