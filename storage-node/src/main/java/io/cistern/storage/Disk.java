@@ -1,25 +1,18 @@
 package io.cistern.storage;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
-
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.cistern.block.CisternException;
-import io.cistern.block.Crc32c;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
 import io.cistern.raft.LogPosition;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -52,6 +45,7 @@ public final class Disk implements AutoCloseable {
     private final DiskThreads threads;
     private final @Nullable Housekeeping housekeeping;
     private final Path marks;
+    private final AllowedSources sources;
     private final AtomicBoolean checking = new AtomicBoolean();
 
     // Guarded by this.
@@ -74,6 +68,7 @@ public final class Disk implements AutoCloseable {
         this.superblock = found.superblock();
         this.locked = found.locked();
         this.marks = config.directory().resolve(DiskFiles.MARKS);
+        this.sources = new AllowedSources(marks);
         cache =
                 Caffeine.newBuilder()
                         .maximumWeight(config.cacheBytes())
@@ -219,12 +214,13 @@ public final class Disk implements AutoCloseable {
             }
         }
         if (!damaged.isEmpty()) {
+            long withheld = area.withhold();
             LOG.error(
                     "disk {}: which slots {} hold is not known: {} that seem free are withheld until"
                             + " they have been rebuilt",
                     config.directory(),
                     damaged.keySet(),
-                    area.withhold());
+                    withheld);
         }
     }
 
@@ -388,7 +384,7 @@ public final class Disk implements AutoCloseable {
         }
         db.dropGroup(group, () -> probe.at(Probe.Step.GROUP_HALF_DROPPED));
         try {
-            Files.deleteIfExists(sources(group));
+            sources.forget(group);
             Files.deleteIfExists(marks.resolve("" + group));
             DurableFiles.sync(marks);
         } catch (IOException e) {
@@ -407,62 +403,24 @@ public final class Disk implements AutoCloseable {
     ///
     /// @throws CisternException IO
     public void allowSources(long group, List<String> nodes) {
-        byte[] names = String.join("\n", nodes).getBytes(StandardCharsets.UTF_8);
-        byte[] sum =
-                HexFormat.of().toHexDigits(Crc32c.of(names, 0, names.length)).getBytes(US_ASCII);
-        byte[] all = Arrays.copyOf(sum, sum.length + 1 + names.length);
-        all[sum.length] = '\n';
-        System.arraycopy(names, 0, all, sum.length + 1, names.length);
-        try {
-            DurableFiles.replace(sources(group), all);
-        } catch (IOException e) {
-            throw new CisternException(
-                    ErrorCode.IO, "cannot write " + sources(group) + ": " + e, e);
-        }
+        sources.allow(group, nodes);
     }
 
     /// See [#allowSources]; empty where any will do.
     ///
     /// @throws CisternException CORRUPT, IO
     public List<String> allowedSources(long group) {
-        Path file = sources(group);
-        try {
-            if (!Files.exists(file)) {
-                return List.of();
-            }
-            List<String> lines = Files.readString(file).lines().toList();
-            byte[] names =
-                    String.join("\n", lines.subList(Math.min(1, lines.size()), lines.size()))
-                            .getBytes(StandardCharsets.UTF_8);
-            if (lines.size() < 2
-                    || !lines.getFirst()
-                            .equals(
-                                    HexFormat.of()
-                                            .toHexDigits(Crc32c.of(names, 0, names.length)))) {
-                throw StoreParts.corrupt(group, "has a damaged list of nodes to be copied from");
-            }
-            return lines.subList(1, lines.size());
-        } catch (CharacterCodingException e) {
-            throw StoreParts.corrupt(group, "has a damaged list of nodes to be copied from");
-        } catch (IOException e) {
-            throw new CisternException(ErrorCode.IO, "cannot read " + file + ": " + e, e);
-        }
+        return sources.allowed(group);
     }
 
     /// Lets a group be copied from any node.
     public void allowAllSources(long group) {
         try {
-            if (Files.deleteIfExists(sources(group))) {
-                DurableFiles.sync(marks);
-            }
+            sources.forget(group);
         } catch (IOException e) {
-            config.halt().halt("cannot delete " + sources(group), e);
+            config.halt().halt("sources of group " + group + " on " + config.directory(), e);
             throw new IllegalStateException(e);
         }
-    }
-
-    private Path sources(long group) {
-        return marks.resolve(group + ".from");
     }
 
     // ---- books
