@@ -1,5 +1,6 @@
 package io.cistern.server.cli;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
@@ -151,10 +152,13 @@ final class LocalDriver {
         Path list = home.driver().resolve("attachments.json");
         try {
             return Files.exists(list)
-                    && !new ObjectMapper()
+                    ? !new ObjectMapper()
                             .readTree(Files.readAllBytes(list))
                             .path("attachments")
-                            .isEmpty();
+                            .isEmpty()
+                    : Files.exists(list.resolveSibling("attachments.json.copy"));
+        } catch (JsonProcessingException damaged) {
+            return true; // the driver has a copy, or says what to do
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot read " + list + ": " + e, e);
         }

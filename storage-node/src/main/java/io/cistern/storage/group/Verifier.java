@@ -132,7 +132,15 @@ public final class Verifier {
         List<Difference> differences = new ArrayList<>();
         Set<String> missing = new LinkedHashSet<>();
         for (String snapshot : snapshots) {
-            Report part = verify(volume, snapshot, 0, ChronoUnit.FOREVER.getDuration());
+            Report part;
+            try {
+                part = verify(volume, snapshot, 0, ChronoUnit.FOREVER.getDuration());
+            } catch (CisternException e) {
+                if (e.code() == ErrorCode.NOT_FOUND && gone(new Place(volume, snapshot, 0, 1))) {
+                    continue;
+                }
+                throw e;
+            }
             bytes += part.bytes;
             missing.addAll(part.missing);
             part.differences.stream()
@@ -154,6 +162,7 @@ public final class Verifier {
         List<Difference> differences = new ArrayList<>();
         Set<String> missing = new LinkedHashSet<>();
         Report report = new Report(0, differences, missing, Report.DONE);
+        view(volume, snapshot); // it is here, and not only at those who asked
         long begun = parts.node().threads().nanoTime();
         long granules = 0;
         long first = nextGranule(volume, snapshot, from);
@@ -170,10 +179,6 @@ public final class Verifier {
         return new Report(granules * Slots.SLOT_BYTES, differences, missing, first);
     }
 
-    private long nextGranule(long volume, String snapshot, long from) {
-        return parts.store().nextGranule(view(volume, snapshot), from);
-    }
-
     /// Granules of a page with data here.
     private long stored(Place page) {
         long stored = 0;
@@ -183,6 +188,18 @@ public final class Verifier {
             granule = nextGranule(page.volume, page.snapshot, granule + 1);
         }
         return stored;
+    }
+
+    /// As [io.cistern.storage.Store#nextGranule]; none where the snapshot was deleted meanwhile.
+    private long nextGranule(long volume, String name, long from) {
+        try {
+            return parts.store().nextGranule(view(volume, name), from);
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.NOT_FOUND && gone(new Place(volume, name, from, 1))) {
+                return Long.MAX_VALUE;
+            }
+            throw e;
+        }
     }
 
     private View view(long volume, String snapshot) {
@@ -214,7 +231,7 @@ public final class Verifier {
                 }
             }
         } catch (CisternException e) {
-            if (gone(place)) {
+            if (gone(place) || (e.code() == ErrorCode.NOT_FOUND && soonGone(place))) {
                 return;
             }
             log.info("verify of {} against {}: {}", place, member.id(), e.getMessage());
@@ -229,6 +246,18 @@ public final class Verifier {
                 || (!place.snapshot.isEmpty()
                         && now.snapshots().stream()
                                 .noneMatch(s -> s.name().equals(place.snapshot)));
+    }
+
+    /// As [#gone], where the other replica has applied the deletion and this one may not have yet.
+    private boolean soonGone(Place place) {
+        long deadline = parts.node().threads().nanoTime() + PATIENCE_NANOS;
+        while (!gone(place)) {
+            if (parts.node().threads().nanoTime() - deadline >= 0) {
+                return false;
+            }
+            pause();
+        }
+        return true;
     }
 
     /// True if the granule differs on both whenever it rests; false as soon as it does not.

@@ -372,6 +372,29 @@ public record SystemState(
         });
     }
 
+    /// @param group the least id for the next group
+    /// @param volumes ids that no volume will have
+    SystemState skippingIds(long group, long volumes) {
+        return with(d -> {
+            d.newNextGroup = Math.max(nextGroup, group);
+            d.newNextVolume = nextVolume + volumes;
+        });
+    }
+
+    /// Whether this state has given out a peer id of a group. What it has given out and does not
+    /// list has been deleted for good; of another it knows nothing, since it is older.
+    public boolean issued(long group, String peer) {
+        Node node = nodes.get(peer.substring(0, Math.max(0, peer.lastIndexOf('.'))));
+        return group < nextGroup && node != null && generation(peer) < node.nextGeneration;
+    }
+
+    /// The number in a peer id, see [Replica]; [Long#MAX_VALUE] where there is none.
+    static long generation(String peer) {
+        String number = peer.substring(peer.lastIndexOf('.') + 1);
+        String digits = number.startsWith("w") ? number.substring(1) : number;
+        return digits.matches("[0-9]{1,18}") ? Long.parseLong(digits) : Long.MAX_VALUE;
+    }
+
     SystemState withoutVolume(long id) {
         SortedMap<Long, Volume> changed = new TreeMap<>(volumes);
         changed.remove(id);
