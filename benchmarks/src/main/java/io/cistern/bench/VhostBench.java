@@ -58,6 +58,15 @@ public final class VhostBench {
         }
         int seconds = args.length > 0 ? Integer.parseInt(args[0]) : DEFAULT_SECONDS;
         Path directory = Files.createTempDirectory("vhost-bench");
+        try {
+            memory(directory, seconds);
+        } finally {
+            FileTrees.delete(directory);
+        }
+    }
+
+    private static void memory(Path directory, int seconds)
+            throws IOException, InterruptedException {
         for (List<String> mode : List.of(List.<String>of(), List.of("async"))) {
             String answers = mode.isEmpty() ? "at hand" : "of another thread";
             for (Class<?> server : List.of(VhostBench.class, NbdBench.class)) {

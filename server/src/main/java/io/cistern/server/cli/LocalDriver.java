@@ -6,6 +6,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.Logging;
 import io.cistern.server.api.Json;
+import io.cistern.server.api.RestAdmin;
 import io.cistern.server.config.Addresses;
 import io.cistern.server.config.ServerConfig.LogConfig;
 import io.cistern.server.local.Jvm;
@@ -15,7 +16,6 @@ import io.cistern.vmdisk.DriverClient;
 import io.cistern.vmdisk.DriverMain;
 import io.cistern.vmdisk.QemuArguments;
 import io.cistern.volume.ClientConfig;
-import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.TlsFiles;
 import io.cistern.volume.node.RemoteCluster;
@@ -68,10 +68,10 @@ final class LocalDriver {
         }
     }
 
-    /// How programs on this machine reach the cluster that `status` is of.
-    static ClusterFile describe(ClusterStatus status) {
+    /// How programs on this machine reach the cluster of an API.
+    static ClusterFile describe(RestAdmin admin) {
         return new ClusterFile(
-                status.clusterId(), status.nodes().stream().map(NodeInfo::wire).toList(), tls());
+                admin.clusterId(), admin.nodes().stream().map(NodeInfo::wire).toList(), tls());
     }
 
     private static ClusterFile.@Nullable Tls tls() {
@@ -89,9 +89,9 @@ final class LocalDriver {
     }
 
     /// A client of the home's driver, which is started if it does not run.
-    static DriverClient ensure(LocalHome home, ClusterStatus status) {
+    static DriverClient ensure(LocalHome home, RestAdmin admin) {
         Logging.quiet();
-        ClusterFile wanted = describe(status);
+        ClusterFile wanted = describe(admin);
         DriverClient client = new DriverClient(home.driver());
         if (client.running()) {
             ClusterFile present = read(home);

@@ -3,6 +3,7 @@ package io.cistern.vmdisk.vhost;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.cistern.block.FileTrees;
 import io.cistern.block.MemoryBlockDevice;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -36,6 +37,10 @@ class HostileFrontEndTest {
     private final MemoryBlockDevice device = new MemoryBlockDevice(MIB);
     private final List<AutoCloseable> open = new ArrayList<>();
     private Path socket = Path.of("");
+
+    /// The directory is this class's to delete: jqwik knows no [TempDir].
+    private boolean ofProperty;
+
     private VhostServer attacked = placeholder();
     private FrontEnd neighbour = placeholder();
 
@@ -69,6 +74,9 @@ class HostileFrontEndTest {
             one.close();
         }
         open.clear();
+        if (ofProperty) {
+            FileTrees.delete(directory);
+        }
     }
 
     private interface Attack {
@@ -536,6 +544,7 @@ class HostileFrontEndTest {
     void anyMessagesInAnyOrder(@ForAll long seed) throws Exception {
         if (open.isEmpty()) {
             directory = java.nio.file.Files.createTempDirectory("vhost");
+            ofProperty = true;
             start();
         }
         Random random = new Random(seed);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.cistern.block.FileTrees;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
@@ -293,6 +294,7 @@ class VhostServerTest {
         releaser.join();
         close();
         open.clear();
+        FileTrees.delete(directory); // jqwik knows no TempDir
     }
 
     @Test

@@ -137,7 +137,7 @@ public final class NodeHost implements ClusterNode {
             this.rpc = opened(wire.client());
             this.raft = opened(RaftHost.start(raftConfig(home, halt)));
             this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
-            this.systemClient = new SystemClient(rpc, catalog::systemMembers);
+            this.systemClient = new SystemClient(rpc, catalog::systemMembers, local::system);
             this.host = opened(newHost(halt));
             host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
             LocalNode.Replicas hosts =

@@ -50,7 +50,8 @@ final class StatusView {
         List<String> reasons = new ArrayList<>();
         boolean systemServes = true;
         try {
-            cluster.catalog().learned(cluster.system().fresh(Duration.ofSeconds(1)));
+            SystemState known = cluster.catalog().state();
+            cluster.catalog().learned(cluster.system().fresh(known, Duration.ofSeconds(1)));
         } catch (CisternException e) {
             systemServes = false;
             reasons.add("the system group has no leader: " + e.getMessage());

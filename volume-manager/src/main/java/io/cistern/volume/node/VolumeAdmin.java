@@ -124,7 +124,7 @@ final class VolumeAdmin {
         if (volume.phase() == Phase.CREATING) {
             volumes.finishCreation(volume);
         }
-        return info(cluster.volume(command.name()), -1);
+        return info(volume.ready(), -1);
     }
 
     static void checkSize(long bytes) {

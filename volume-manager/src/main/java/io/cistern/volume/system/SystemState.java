@@ -214,6 +214,11 @@ public record SystemState(
             return groups.getFirst();
         }
 
+        /// As it is once its creation is complete.
+        public Volume ready() {
+            return withPhase(Phase.READY);
+        }
+
         Volume withPhase(Phase changed) {
             return new Volume(id, name, changed, groups, sizeBytes, limits, source, createdMillis);
         }
