@@ -66,6 +66,7 @@ final class RatisGroup implements RaftGroup {
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
     private volatile RaftServer.@Nullable Division division;
+    private volatile @Nullable SegmentFiles files;
     private volatile boolean closed;
 
     /// When the committed index was last noted, by the configured clock. Guarded by this.
@@ -124,6 +125,9 @@ final class RatisGroup implements RaftGroup {
     /// Begins to take part. Blocks while the log is read.
     void start(RaftServer started) throws IOException {
         server = started;
+        files =
+                SegmentFiles.open(
+                        store.current(), store.directory(), config.log().segmentBytes(), control);
         started.start();
         RaftServer.Division mine = division();
         division = mine;
@@ -290,6 +294,10 @@ final class RatisGroup implements RaftGroup {
                 log.warn("closing group {} on {}", id, self.id(), e);
             }
         }
+        SegmentFiles made = files;
+        if (made != null) {
+            made.close();
+        }
         RaftServer.Division mine = division;
         if (mine != null) {
             noteCommitted(mine);
@@ -370,11 +378,13 @@ final class RatisGroup implements RaftGroup {
 
     private void trimNow() {
         RaftServer.Division mine = division;
-        if (mine == null || closed) {
+        SegmentFiles made = files;
+        if (mine == null || made == null || closed) {
             return;
         }
         try {
-            retention.trim(mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes());
+            retention.trim(
+                    mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes(), made);
         } catch (IOException | RuntimeException e) {
             // The replica may be closing; else it is tried again.
             log.debug("the log of group {} on {} was not trimmed", id, self.id(), e);

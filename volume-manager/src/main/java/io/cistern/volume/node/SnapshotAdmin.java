@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -76,10 +77,14 @@ final class SnapshotAdmin {
         } catch (CisternException e) {
             throw e.code() == ErrorCode.ALREADY_EXISTS ? taken(targets, names, e) : e;
         }
+        List<CompletableFuture<VolumeState>> described =
+                targets.stream().map(volumes::describing).toList();
         List<SnapshotInfo> infos = new ArrayList<>();
         for (int i = 0; i < names.size(); i++) {
-            VolumeState.Snapshot made = found(targets.get(i), names.get(i).snapshot());
-            infos.add(info(targets.get(i), made, 0));
+            VolumeState now = Waits.get(described.get(i), Cluster.CONTROL);
+            Volume target = targets.get(i);
+            infos.add(
+                    info(target, VolumeAdmin.snapshot(target, now, names.get(i).snapshot()), 0));
         }
         return infos;
     }

@@ -70,6 +70,12 @@ final class SystemClient {
                 .orElseThrow(() -> new CisternException(ErrorCode.INTERNAL, "no state was sent"));
     }
 
+    /// As [#fresh(Duration)], for a caller that has a state already: it is sent only where a newer
+    /// one has come, for it grows with the cluster.
+    SystemState fresh(SystemState known, Duration timeout) {
+        return atLeader(timeout, address -> state(address, known.version(), true)).orElse(known);
+    }
+
     /// What any one member knows, where that is newer than `version`.
     java.util.Optional<SystemState> newer(long version, Duration timeout) {
         return atLeader(timeout, address -> state(address, version, false));
