@@ -106,8 +106,11 @@ public final class SegmentFiles implements AutoCloseable {
         }
     }
 
-    private void make() {
+    private synchronized void make() {
         try {
+            if (closed) {
+                return;
+            }
             FileStore files = Files.getFileStore(segments);
             long usable = files.getUsableSpace();
             if (LogRetention.allowed(segmentBytes, usable, files.getTotalSpace()) < segmentBytes) {
@@ -173,7 +176,10 @@ public final class SegmentFiles implements AutoCloseable {
 
     /// Gives a segment that is about to be purged a second name. Where that cannot be, the purge
     /// itself gives the blocks back.
-    void keep(Path segment) {
+    synchronized void keep(Path segment) {
+        if (closed) {
+            return;
+        }
         try {
             Files.createDirectories(directory);
             Files.createLink(directory.resolve(segment.getFileName()), segment);
@@ -193,7 +199,10 @@ public final class SegmentFiles implements AutoCloseable {
         }
     }
 
-    private void deleteKept() {
+    private synchronized void deleteKept() {
+        if (closed) {
+            return;
+        }
         try (DirectoryStream<Path> kept = Files.newDirectoryStream(directory, "log_*")) {
             for (Path path : kept) {
                 Files.deleteIfExists(path);
@@ -203,10 +212,15 @@ public final class SegmentFiles implements AutoCloseable {
         }
     }
 
-    /// Makes no more spares. One that is there is deleted when the replica opens.
+    /// On return nothing works in the replica's directory any more. A spare that is there is deleted
+    /// when the replica opens.
     @Override
     public void close() {
         closed = true;
         OPEN.remove(segments, this);
+        synchronized (this) {
+            // What was under way has ended.
+            spare.set(null);
+        }
     }
 }

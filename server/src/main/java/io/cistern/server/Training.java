@@ -3,12 +3,16 @@ package io.cistern.server;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.FileTrees;
+import io.cistern.server.api.RestAdmin;
+import io.cistern.server.api.RestClient;
+import io.cistern.server.config.Addresses;
 import io.cistern.server.config.ConfigFile;
 import io.cistern.server.config.ServerConfig;
 import io.cistern.server.config.ServerConfig.LogConfig;
 import io.cistern.server.local.LocalCluster;
 import io.cistern.server.local.LocalHome;
 import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Command.Limits;
 import io.cistern.vmdisk.ClusterVolumeOpener;
 import io.cistern.vmdisk.DriverDaemon;
 import io.cistern.vmdisk.NbdLimits;
@@ -74,6 +78,7 @@ public final class Training {
                 create(cluster, VolumeSpec.of("training", VOLUME_BYTES));
                 create(cluster, VolumeSpec.of(GUEST, GUEST_BYTES));
                 drive(directory.resolve("d"), cluster, seconds);
+                administer(configs.getFirst().api(), seconds / 8.0);
                 share(configs.getFirst(), cluster, seconds);
             }
         }
@@ -106,6 +111,20 @@ public final class Training {
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 16), seconds / 16.0);
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 8.0);
             }
+        }
+    }
+
+    /// Snapshots and clones, over the API as the command line asks for them.
+    private static void administer(ServerConfig.ApiConfig api, double seconds) {
+        String url = "http://" + Addresses.format(api.listen());
+        RestAdmin admin = new RestAdmin(new RestClient(List.of(url), api.token()));
+        SnapshotName name = new SnapshotName("training", "again");
+        long end = System.nanoTime() + (long) (seconds * 1e9);
+        while (System.nanoTime() - end < 0) {
+            admin.createSnapshots(List.of(name));
+            admin.cloneVolume(name, "training-clone", Limits.NONE);
+            admin.deleteVolume("training-clone");
+            admin.deleteSnapshot(name);
         }
     }
 

@@ -44,11 +44,11 @@ final class SnapshotAdmin {
                     ErrorCode.INVALID,
                     "name 1 to " + ClusterAdmin.MAX_SNAPSHOT_TARGETS + " snapshots");
         }
-        SystemState state = cluster.fresh();
+        SystemState system = cluster.fresh();
         List<Volume> targets = new ArrayList<>();
         List<Command.CreateSnapshots.Target> wanted = new ArrayList<>();
         for (SnapshotName name : names) {
-            Volume volume = Cluster.ready(state, name.volume());
+            Volume volume = Cluster.ready(system, name.volume());
             if (targets.stream().anyMatch(v -> v.id() == volume.id())) {
                 throw new CisternException(
                         ErrorCode.INVALID, "volume '" + name.volume() + "' is named twice");
@@ -81,10 +81,9 @@ final class SnapshotAdmin {
                 targets.stream().map(volumes::describing).toList();
         List<SnapshotInfo> infos = new ArrayList<>();
         for (int i = 0; i < names.size(); i++) {
-            VolumeState now = Waits.get(described.get(i), Cluster.CONTROL);
+            VolumeState state = Waits.get(described.get(i), Cluster.CONTROL);
             Volume target = targets.get(i);
-            infos.add(
-                    info(target, VolumeAdmin.snapshot(target, now, names.get(i).snapshot()), 0));
+            infos.add(info(target, VolumeAdmin.snapshot(target, state, names.get(i).snapshot()), 0));
         }
         return infos;
     }
