@@ -21,10 +21,10 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
 
 /// How fast an NFS server is, whosever it is: `NfsBench HOST NFS-PORT MOUNT-PORT EXPORT [SECONDS
-/// [ENTRIES [CELLS]]]` prints a Markdown table of the cells whose names the regular expression CELLS
-/// is found in. With 0 SECONDS only a directory of ENTRIES is made and listed. One connection;
-/// NFSv3, where a cell does not say v4.1; all writes are FILE_SYNC. It uses nothing but the JDK, so
-/// that `java NfsBench.java …` runs it as it is.
+/// [ENTRIES [CELLS]]]` prints a Markdown table of the cells whose names the regular expression
+/// CELLS is found in. With 0 SECONDS only a directory of ENTRIES is made and listed. One
+/// connection; NFSv3, where a cell does not say v4.1; all writes are FILE_SYNC. It uses nothing but
+/// the JDK, so that `java NfsBench.java …` runs it as it is.
 public final class NfsBench {
     private static final int NFS = 100_003;
     private static final int MOUNT = 100_005;
@@ -108,7 +108,9 @@ public final class NfsBench {
         ByteBuffer call(int program, int version, int procedure, Out args) throws IOException {
             int id = xid.incrementAndGet();
             Out all = new Out();
-            all.ints(0, id, 0, 2, program, version, procedure, 1, 28, 0).text("bench").ints(0, 0, 0);
+            all.ints(0, id, 0, 2, program, version, procedure, 1, 28, 0)
+                    .text("bench")
+                    .ints(0, 0, 0);
             all.ints(0, 0);
             byte[] head = all.bytes.toByteArray();
             byte[] body = args.bytes.toByteArray();

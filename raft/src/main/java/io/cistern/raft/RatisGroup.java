@@ -67,6 +67,7 @@ final class RatisGroup implements RaftGroup {
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
     private volatile RaftServer.@Nullable Division division;
+    private volatile @Nullable SegmentFiles files;
     private volatile boolean closed;
 
     /// When the committed index was last noted, by the configured clock. Guarded by this.
@@ -125,6 +126,9 @@ final class RatisGroup implements RaftGroup {
     /// Begins to take part. Blocks while the log is read.
     void start(RaftServer started) throws IOException {
         server = started;
+        files =
+                SegmentFiles.open(
+                        store.current(), store.directory(), config.log().segmentBytes(), control);
         started.start();
         RaftServer.Division mine = division();
         division = mine;
@@ -287,6 +291,10 @@ final class RatisGroup implements RaftGroup {
         try (LogWorker _ = mine == null ? null : LogWorker.wakeAtClose(mine)) {
             closeServer();
         }
+        SegmentFiles made = files;
+        if (made != null) {
+            made.close();
+        }
         if (mine != null) {
             noteCommitted(mine);
         }
@@ -377,11 +385,13 @@ final class RatisGroup implements RaftGroup {
 
     private void trimNow() {
         RaftServer.Division mine = division;
-        if (mine == null || closed) {
+        SegmentFiles made = files;
+        if (mine == null || made == null || closed) {
             return;
         }
         try {
-            retention.trim(mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes());
+            retention.trim(
+                    mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes(), made);
         } catch (IOException | RuntimeException e) {
             // The replica may be closing; else it is tried again.
             log.debug("the log of group {} on {} was not trimmed", id, self.id(), e);

@@ -81,15 +81,9 @@ public final class Training {
             try (RemoteCluster cluster = RemoteCluster.connect(client, "training")) {
                 create(cluster, VolumeSpec.of("training", VOLUME_BYTES));
                 create(cluster, VolumeSpec.of(GUEST, GUEST_BYTES));
-                RestAdmin admin =
-                        new RestAdmin(
-                                new RestClient(
-                                        List.of(
-                                                "http://"
-                                                        + Addresses.format(
-                                                                configs.getFirst().api().listen())),
-                                        null));
+                RestAdmin admin = admin(configs.getFirst().api());
                 drive(directory.resolve("d"), cluster, admin, seconds);
+                administer(admin, seconds / 8.0);
                 share(configs.getFirst(), cluster, seconds);
             }
         }
@@ -142,6 +136,23 @@ public final class Training {
                     }
                 });
             }
+        }
+    }
+
+    /// Snapshots and clones, over the API as the command line asks for them.
+    private static RestAdmin admin(ServerConfig.ApiConfig api) {
+        String url = "http://" + Addresses.format(api.listen());
+        return new RestAdmin(new RestClient(List.of(url), api.token()));
+    }
+
+    private static void administer(RestAdmin admin, double seconds) {
+        SnapshotName name = new SnapshotName("training", "again");
+        long end = System.nanoTime() + (long) (seconds * 1e9);
+        while (System.nanoTime() - end < 0) {
+            admin.createSnapshots(List.of(name));
+            admin.cloneVolume(name, "training-clone", Limits.NONE);
+            admin.deleteVolume("training-clone");
+            admin.deleteSnapshot(name);
         }
     }
 

@@ -389,7 +389,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     private static final class First implements RpcProgram.Rest {
         private final RpcProgram program;
         private final RpcCall call;
-        @Nullable RpcProgram.Rest rest;
+        RpcProgram.@Nullable Rest rest;
 
         First(RpcProgram program, RpcCall call) {
             this.program = program;

@@ -118,13 +118,41 @@ final class VolumeAdmin {
                         System.currentTimeMillis()));
     }
 
+    /// Each step waits for a log; beyond the three there are, nothing is asked that is known.
     private VolumeInfo finish(SystemCommand.CreateVolume command) {
         long id = cluster.system().propose(command, Cluster.CONTROL);
-        Volume volume = Objects.requireNonNull(cluster.fresh().volumes().get(id));
-        if (volume.phase() == Phase.CREATING) {
-            volumes.finishCreation(volume);
-        }
-        return info(volume.ready(), -1);
+        Volume volume =
+                new Volume(
+                        id,
+                        command.name(),
+                        Phase.CREATING,
+                        List.of(command.group()),
+                        command.sizeBytes(),
+                        command.limits(),
+                        command.source(),
+                        command.timeMillis());
+        volumes.finishCreation(volume);
+        return created(volume);
+    }
+
+    private VolumeInfo created(Volume volume) {
+        SystemState system = cluster.catalog().state();
+        Group group = system.groups().get(volume.group());
+        Source source = volume.source();
+        return new VolumeInfo(
+                volume.name(),
+                volume.id(),
+                VolumeInfo.State.READY,
+                volume.sizeBytes(),
+                -1,
+                group == null ? 0 : group.wanted(),
+                "g" + volume.group(),
+                cluster.client().leader(volume.group()),
+                volume.limits(),
+                source == null ? null : parent(system, source),
+                0,
+                List.of(),
+                volume.createdMillis());
     }
 
     static void checkSize(long bytes) {
@@ -389,7 +417,11 @@ final class VolumeAdmin {
     // ---- shared with snapshots
 
     VolumeState describe(Volume volume) {
-        return Waits.get(ask(volume, g -> g.describe(volume.id()), null), Cluster.CONTROL);
+        return Waits.get(describing(volume), Cluster.CONTROL);
+    }
+
+    CompletableFuture<VolumeState> describing(Volume volume) {
+        return ask(volume, g -> g.describe(volume.id()), null);
     }
 
     <T> CompletableFuture<T> ask(

@@ -68,6 +68,19 @@ public record SystemState(
                     0,
                     new LinkedHashMap<>());
 
+    /// Whether the two differ in nothing but volumes and what was asked lately.
+    public boolean sameButForVolumes(SystemState other) {
+        return clusterId.equals(other.clusterId)
+                && nextGroup == other.nextGroup
+                && settings.equals(other.settings)
+                && nodes.equals(other.nodes)
+                && groups.equals(other.groups)
+                && tokens.equals(other.tokens)
+                && targets.equals(other.targets)
+                && policy.equals(other.policy)
+                && level == other.level;
+    }
+
     /// @param nodesPerGroup one data group is wanted for each so many nodes, rounded up
     public record Settings(int nodesPerGroup) {
         public static final Settings DEFAULT = new Settings(3);

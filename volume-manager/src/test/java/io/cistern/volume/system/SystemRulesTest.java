@@ -399,6 +399,29 @@ class SystemRulesTest {
     }
 
     @Test
+    void whetherMoreThanVolumesChangedIsSeen() {
+        SystemState state = sample().state();
+        SystemState created =
+                apply(
+                        state,
+                        new SystemCommand.CreateVolume(
+                                "x", "another", 1, 512, Limits.NONE, null, 1));
+        assertThat(created.volumes()).hasSize(state.volumes().size() + 1);
+        assertThat(created.sameButForVolumes(state)).isTrue();
+        List<SystemCommand> others =
+                List.of(
+                        new SystemCommand.AddDisk("a", "n0", "/e/0", 0),
+                        new SystemCommand.DrainNode("b", "n1", true),
+                        new SystemCommand.NumberNode("c", "n1"),
+                        new SystemCommand.SetPolicy("d", new Policy(30, false, 7)),
+                        new SystemCommand.RaiseLevel("e", 1, NODES),
+                        new SystemCommand.ExportVolume("f", 1, export(7)));
+        for (SystemCommand other : others) {
+            assertThat(apply(state, other).sameButForVolumes(state)).as("%s", other).isFalse();
+        }
+    }
+
+    @Test
     void aNodeOlderThanTheClusterDoesNotJoin() {
         SystemState state = apply(SystemState.EMPTY, form());
         for (int i = 0; i < 2; i++) {
