@@ -216,8 +216,8 @@ class VhostGuestTest {
         cluster.cistern("detach", "halted");
     }
 
-    /// One guest with a disk over each transport; its driver is killed `-Dcistern.kills` times, each
-    /// time amid requests, while every block of both disks is written and read back again and
+    /// One guest with a disk over each transport; its driver is killed `-Dcistern.kills` times,
+    /// each time amid requests, while every block of both disks is written and read back again and
     /// again.
     @Test
     @EnabledIfSystemProperty(named = "cistern.kills", matches = "[1-9][0-9]*")

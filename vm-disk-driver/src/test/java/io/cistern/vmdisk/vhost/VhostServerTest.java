@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
-import io.cistern.block.FileTrees;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileTrees;
 import io.cistern.block.MemoryBlockDevice;
 import io.cistern.block.MemoryBlockDevice.Operation;
 import java.io.IOException;
