@@ -1,5 +1,6 @@
 package io.cistern.bench;
 
+import io.cistern.block.FileTrees;
 import io.cistern.bench.NbdBench.Load;
 import io.cistern.bench.NbdBench.Score;
 import io.cistern.vmdisk.vhost.Buffers;

@@ -276,13 +276,7 @@ class HostileFrontEndTest {
                 "another place to begin",
                 f -> f.send(Request.SET_VRING_BASE, new Payload.RingState(0, 7)));
         attacks.put(
-                "other tracking",
-                f -> {
-                    int area = NativeMemory.memfd("area", 1 << 20);
-                    Payload.Inflight layout = new Payload.Inflight(1 << 20, 0, 1, 16, 24);
-                    f.send(Request.SET_INFLIGHT_FD, layout, area);
-                    Native.close(area);
-                });
+                "other tracking", HostileFrontEndTest::otherTracking);
         attacks.put(
                 "a table without the ring's memory",
                 f -> {
@@ -597,6 +591,29 @@ class HostileFrontEndTest {
             attack("features", true, f -> f.send(Request.SET_FEATURES, new Payload.Number(-1)));
         }
         await().until(() -> descriptors() <= before + 4);
+    }
+
+    @Test
+    void noMappingIsLeftBehindByTrackingThatComesTooLate() throws Exception {
+        assertThat(neighbour.ring(0).run(Job.IN, 0, 4096, WAIT_MS)).isZero();
+        long before = mappingsOfAreas();
+        for (int i = 0; i < 3; i++) {
+            attack("other tracking", true, HostileFrontEndTest::otherTracking);
+        }
+        await().untilAsserted(() -> assertThat(mappingsOfAreas()).isEqualTo(before));
+    }
+
+    private static void otherTracking(FrontEnd f) throws IOException {
+        int area = NativeMemory.memfd("area", 1 << 20);
+        Payload.Inflight layout = new Payload.Inflight(1 << 20, 0, 1, 16, 24);
+        f.send(Request.SET_INFLIGHT_FD, layout, area);
+        Native.close(area);
+    }
+
+    private static long mappingsOfAreas() throws IOException {
+        try (var lines = java.nio.file.Files.lines(Path.of("/proc/self/maps"))) {
+            return lines.filter(line -> line.contains("memfd:cistern-inflight")).count();
+        }
     }
 
     private static long descriptors() throws IOException {
