@@ -77,8 +77,7 @@ class AtOnceTest {
 
     private static byte[] find(RpcTestClient client, byte[] root, String name) {
         XdrReader r =
-                client.call(
-                        RpcTestClient.NFS, 3, 3, o -> o.writeOpaque(root).writeString(name));
+                client.call(RpcTestClient.NFS, 3, 3, o -> o.writeOpaque(root).writeString(name));
         assertThat(r.readInt()).isZero();
         return r.readOpaque(64, "handle");
     }
@@ -105,8 +104,7 @@ class AtOnceTest {
             asks.add(new Ask(5, o -> o.writeOpaque(h)));
             for (int count : new int[] {0, 5, 4_096, 1 << 20, -1}) {
                 for (long at : new long[] {0, 3, 99, 8_999, 1 << 20, -1}) {
-                    asks.add(
-                            new Ask(6, o -> o.writeOpaque(h).writeLong(at).writeInt(count)));
+                    asks.add(new Ask(6, o -> o.writeOpaque(h).writeLong(at).writeInt(count)));
                 }
             }
             asks.add(new Ask(19, o -> o.writeOpaque(h)));
