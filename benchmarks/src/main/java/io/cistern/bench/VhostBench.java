@@ -1,8 +1,8 @@
 package io.cistern.bench;
 
-import io.cistern.block.FileTrees;
 import io.cistern.bench.NbdBench.Load;
 import io.cistern.bench.NbdBench.Score;
+import io.cistern.block.FileTrees;
 import io.cistern.vmdisk.vhost.Buffers;
 import io.cistern.vmdisk.vhost.FrontEnd;
 import io.cistern.vmdisk.vhost.GuestRing;

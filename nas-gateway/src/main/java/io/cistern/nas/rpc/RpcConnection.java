@@ -1,6 +1,7 @@
 package io.cistern.nas.rpc;
 
 import io.cistern.nas.rpc.RpcException.Answer;
+import io.cistern.nas.rpc.RpcProgram.Rest;
 import io.cistern.nas.xdr.XdrException;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
@@ -374,7 +375,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         }
         First first = new First(program, call);
         ByteBuf answer = run(program, call, first);
-        RpcProgram.Rest rest = first.rest;
+        Rest rest = first.rest;
         if (rest != null) {
             handOver(program, call, rest);
             return;
@@ -386,10 +387,10 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     /// What of a call is carried out on the event loop.
-    private static final class First implements RpcProgram.Rest {
+    private static final class First implements Rest {
         private final RpcProgram program;
         private final RpcCall call;
-        RpcProgram.@Nullable Rest rest;
+        @Nullable Rest rest;
 
         First(RpcProgram program, RpcCall call) {
             this.program = program;
@@ -403,7 +404,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         }
     }
 
-    private void handOver(RpcProgram program, RpcCall call, RpcProgram.Rest rest) {
+    private void handOver(RpcProgram program, RpcCall call, Rest rest) {
         int bytes = call.record().readableBytes();
         inFlight++;
         heldBytes += bytes;
@@ -434,7 +435,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     /// On a virtual thread.
-    private void carryOut(RpcProgram program, RpcCall call, RpcProgram.Rest rest, int bytes) {
+    private void carryOut(RpcProgram program, RpcCall call, Rest rest, int bytes) {
         ByteBuf answer = null;
         try {
             answer = run(program, call, rest);
@@ -446,7 +447,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         }
     }
 
-    private @Nullable ByteBuf run(RpcProgram program, RpcCall call, RpcProgram.Rest rest) {
+    private @Nullable ByteBuf run(RpcProgram program, RpcCall call, Rest rest) {
         Answer answer;
         try (XdrWriter result = new XdrWriter(channel().alloc(), HEAD_BYTES)) {
             if (!rest.run(result)) {

@@ -275,8 +275,7 @@ class HostileFrontEndTest {
         attacks.put(
                 "another place to begin",
                 f -> f.send(Request.SET_VRING_BASE, new Payload.RingState(0, 7)));
-        attacks.put(
-                "other tracking", HostileFrontEndTest::otherTracking);
+        attacks.put("other tracking", HostileFrontEndTest::otherTracking);
         attacks.put(
                 "a table without the ring's memory",
                 f -> {
