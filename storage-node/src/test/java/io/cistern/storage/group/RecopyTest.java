@@ -167,8 +167,7 @@ class RecopyTest {
         other.stop();
         odd.host().recopy(TestCluster.GROUP, odd.peer, List.of(source.name), "a test says so");
         cluster.await(
-                "it has begun",
-                () -> odd.host().replica(TestCluster.GROUP).store().importing());
+                "it has begun", () -> odd.host().replica(TestCluster.GROUP).store().importing());
         odd.stop();
         odd.restart();
         assertThat(odd.host().replica(TestCluster.GROUP).store().importing()).isTrue();
