@@ -30,7 +30,9 @@ final class Reserve implements Operation {
                                 state -> reserve ? reserved(state, nexus) : released(state, nexus)))
                 .thenApply(view -> {
                     if (request.nexus().closed()) {
-                        request.unit().releaseReserve(nexus);
+                        // Not while a release runs that may have looked before this reserved.
+                        LogicalUnit unit = request.unit();
+                        unit.released(nexus).thenRun(() -> unit.releaseReserve(nexus));
                     }
                     return ScsiResult.good();
                 });
