@@ -253,6 +253,20 @@ class SessionTest {
         assertThat(served.target.nexuses).isEmpty();
     }
 
+    /// A reservation that ends with the session, for one, takes a while to release.
+    @Test
+    void aLogoutIsAnsweredWhenNothingOfTheSessionBindsOthers() throws IOException {
+        try (RawInitiator initiator = RawInitiator.login(served)) {
+            served.target.gone = new CompletableFuture<>();
+            initiator.send(new LogoutRequest(false, 0, 52, 0, initiator.cmdSn++, 0));
+            initiator.send(initiator.command(RawInitiator.testUnitReady()));
+            assertThat(initiator.quiet(100)).isTrue();
+            served.target.gone.complete(null);
+            assertThat(initiator.receive(LogoutResponse.class).itt()).isEqualTo(52);
+            initiator.expectEnd();
+        }
+    }
+
     @Test
     void sessionsAreListedWithTheirTraffic() throws IOException {
         try (RawInitiator initiator = RawInitiator.login(served, "InitiatorAlias", "a host")) {

@@ -127,6 +127,11 @@ final class LuNexus implements Nexus {
         unit.lost(this);
     }
 
+    @Override
+    public CompletableFuture<Void> gone() {
+        return unit.released(id);
+    }
+
     @Nullable Task find(@Nullable ScsiCommand command) {
         return command == null ? null : tasks.get(command);
     }

@@ -116,6 +116,7 @@ class HostSequencesTest {
         assertThat(b.path(1).attention()).contains(0x2a04);
         stranger.path(0).write(0, BLOCK).good();
         b.path(0).reserveOut(CLEAR, 0, b.key, 0).good();
+        assertThat(a.path(0).attention()).contains(0x2a04);
         assertThat(a.path(0).attention()).contains(0x2a03);
         assertThat(a.path(1).attention()).contains(0x2a03);
         assertThat(keys(a.path(0))).isEmpty();
@@ -212,6 +213,7 @@ class HostSequencesTest {
     @Test
     void registerNamesAnInitiatorWithAllItsPorts() {
         Initiator a = nodes.login("a", 1);
+        Initiator stranger = nodes.login("c", 1);
         Initiator first = new Initiator(nodes.first, "b", 1, 1);
         Initiator second = new Initiator(nodes.first, "b", 2, 1);
         first.drain();
@@ -223,7 +225,7 @@ class HostSequencesTest {
         a.reserveOut(RESERVE, 6, 0xa, 0).good();
         first.write(0, BLOCK).good();
         second.write(0, BLOCK).good();
-        nodes.login("c", 1).write(0, BLOCK).conflict();
+        stranger.write(0, BLOCK).conflict();
     }
 
     private static byte[] named(String name) {
