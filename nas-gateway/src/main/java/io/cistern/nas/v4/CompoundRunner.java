@@ -102,8 +102,10 @@ final class CompoundRunner {
         results.writeInt(OpCode.SEQUENCE.number()).writeInt(NfsStatus.OK);
         sequence.execute(compound, results);
         done = 1;
-        OpCode second = OpCode.of(in.readInt(), compound.minorVersion());
-        fail(second, Status4.RETRY_UNCACHED_REP);
+        if (compound.operations() > 1) {
+            OpCode second = OpCode.of(in.readInt(), compound.minorVersion());
+            fail(second, Status4.RETRY_UNCACHED_REP);
+        }
         return null;
     }
 
