@@ -42,8 +42,12 @@ final class DataSteps {
                         "truncate " + file.id + " to " + size,
                         file.mayWriteData(who),
                         () ->
-                                model.fs().setAttributes(
-                                        Call.of(who), file.id, SetAttributes.ofSize(size), null));
+                                model.fs()
+                                        .setAttributes(
+                                                Call.of(who),
+                                                file.id,
+                                                SetAttributes.ofSize(size),
+                                                null));
         if (done != null) {
             file.resize(size);
             file.written(who);
@@ -92,7 +96,8 @@ final class DataSteps {
                         () ->
                                 allocate
                                         ? model.fs().allocate(Call.of(who), file.id, offset, length)
-                                        : model.fs().deallocate(Call.of(who), file.id, offset, length));
+                                        : model.fs()
+                                                .deallocate(Call.of(who), file.id, offset, length));
         if (done != null) {
             if (allocate) {
                 file.allocate(offset, length);

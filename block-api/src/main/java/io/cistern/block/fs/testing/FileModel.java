@@ -204,7 +204,7 @@ public final class FileModel {
         if (file.isDirectory()) {
             dir.links++;
         }
-        same(file, a);
+        TreeComparison.same(file, a);
         check(
                 created.directory().after().change() > created.directory().before().change(),
                 "the directory's change counter grew");
@@ -520,7 +520,7 @@ public final class FileModel {
         TreeComparison comparison = new TreeComparison(fs, random);
         comparison.compare(root, FileId.ROOT);
         for (ModelFile f : orphans) {
-            comparison.same(f, fs.attributes(f.id).join());
+            TreeComparison.same(f, fs.attributes(f.id).join());
         }
         Space space = fs.space().join();
         check(

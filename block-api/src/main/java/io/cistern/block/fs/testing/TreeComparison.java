@@ -76,7 +76,8 @@ final class TreeComparison {
                             .join();
             for (Entry e : page.entries()) {
                 FileModel.check(found.put(e.name(), e) == null, e.name() + " is listed twice");
-                FileModel.check(e.cookie() >= FileSystem.FIRST_COOKIE && e.cookie() > cookie, "cookie");
+                FileModel.check(
+                        e.cookie() >= FileSystem.FIRST_COOKIE && e.cookie() > cookie, "cookie");
                 FileModel.check(cookies.put(e.cookie(), true) == null, "cookie twice");
                 cookie = e.cookie();
             }
@@ -109,16 +110,19 @@ final class TreeComparison {
             ByteBuffer got = fs.read(Credentials.ROOT, id, found, length).join().bytes();
             byte[] bytes = new byte[got.remaining()];
             got.get(bytes);
-            FileModel.check(Arrays.equals(bytes, model.read(found, length)), "bytes of " + id + " at " + at);
+            FileModel.check(
+                    Arrays.equals(bytes, model.read(found, length)),
+                    "bytes of " + id + " at " + at);
             at = found + length & -ModelFile.BLOCK;
         }
     }
 
     /// Attributes.
-    void same(ModelFile model, Attributes a) {
+    static void same(ModelFile model, Attributes a) {
         String what = "inode " + model.id.inode() + ": " + a;
         FileModel.check(a.type() == model.type, what);
-        FileModel.check(a.mode() == model.mode, what + " mode " + Integer.toOctalString(model.mode));
+        FileModel.check(
+                a.mode() == model.mode, what + " mode " + Integer.toOctalString(model.mode));
         FileModel.check(a.uid() == model.uid && a.gid() == model.gid, what + " owner");
         FileModel.check(a.links() == model.links, what + " links " + model.links);
         if (!model.isDirectory()) {
