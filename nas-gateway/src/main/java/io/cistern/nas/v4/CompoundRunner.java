@@ -168,8 +168,10 @@ final class CompoundRunner implements Rest {
         results.writeInt(OpCode.SEQUENCE.number()).writeInt(NfsStatus.OK);
         sequence.execute(compound, results);
         done = 1;
-        OpCode second = OpCode.of(in.readInt(), compound.minorVersion());
-        fail(second, Status4.RETRY_UNCACHED_REP);
+        if (compound.operations() > 1) {
+            OpCode second = OpCode.of(in.readInt(), compound.minorVersion());
+            fail(second, Status4.RETRY_UNCACHED_REP);
+        }
         return null;
     }
 
