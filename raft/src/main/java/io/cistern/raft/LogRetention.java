@@ -34,8 +34,8 @@ final class LogRetention {
     ///
     /// @param superfluous index up to which the log is not needed here
     /// @param wantedBytes of log to keep
-    /// @param files give the blocks back
-    synchronized void trim(RaftLog raftLog, long superfluous, long wantedBytes, SegmentFiles files)
+    /// @param purged gives the blocks back
+    synchronized void trim(RaftLog raftLog, long superfluous, long wantedBytes, PurgedFiles purged)
             throws IOException {
         if (superfluous < 0 || raftLog.getNextIndex() <= superfluous) {
             // In the second case a state has been installed that Ratis' log is yet to be told of.
@@ -55,10 +55,10 @@ final class LogRetention {
         if (index >= Math.max(raftLog.getStartIndex(), 0)) {
             for (LogInspector.Segment segment : segments) {
                 if (segment.end() <= index) {
-                    files.keep(segment.path());
+                    purged.keep(segment.path());
                 }
             }
-            raftLog.purge(index).whenComplete((purged, failed) -> files.dispose());
+            raftLog.purge(index).whenComplete((reached, failed) -> purged.dispose());
         }
     }
 

@@ -1,6 +1,5 @@
 package org.apache.ratis.server.raftlog.segmented;
 
-import io.cistern.raft.SegmentFiles;
 import java.io.Closeable;
 import java.io.File;
 import java.io.IOException;
@@ -11,58 +10,44 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import org.apache.ratis.util.function.CheckedBiFunction;
 import org.apache.ratis.util.function.CheckedConsumer;
-import org.jspecify.annotations.Nullable;
 
-/// Writes an open log segment, in the place of the class of this name in Ratis, which zero-fills
-/// the file on the way of the writes to the disk. See docs/adr/0074.
+/// Writes an open log segment, in the place of the class of this name in Ratis. See docs/adr/0074.
 ///
-/// - A new segment is a file of zeroes that was made before, if [SegmentFiles] has one.
-/// - Else little writes are preceded by a stretch of zeroes, as in Ratis: one sync of many then has
-///   to wait for the file system's journal.
-/// - And great ones, for which that wait is little and the zeroes would be as much again to write,
-///   make the file longer themselves.
+/// - Little writes are preceded by a stretch of zeroes, as in Ratis: then one sync of many has to
+///   wait for the file system's journal.
+/// - Great ones, for which that wait is little and the zeroes would be as much again to write, make
+///   the file longer themselves.
 ///
-/// In each case what is behind the last entry is zero, or there is nothing: [LogInspector] tells a
-/// write that was cut off from damage by that. Where this class does not stand before Ratis' on the
-/// class path, the log is the same, only slower.
+/// In both cases what is behind the last entry is zero, or there is nothing: by that a write that
+/// was cut off is told from damage. Where this class does not stand before Ratis' on the class
+/// path, the log is the same, only slower.
 ///
 /// Not safe for several threads; the log has one.
 class BufferedWriteChannel implements Closeable {
     /// So much at once is written behind the end of the file.
     private static final long GREAT_BYTES = 128 << 10;
 
-    /// A log that fills a quarter of a segment faster than this does it by great writes, to whose
-    /// bytes those of a spare would come.
-    private static final long FAST_NANOS = 50_000_000;
-
     private final String name;
     private final FileChannel file;
     private final ByteBuffer buffer;
-    private final @Nullable SegmentFiles files;
-    private final long openedNanos = System.nanoTime();
 
-    /// Where the file ends, or where what is in the buffer will end it.
+    /// Where the file ends, or where what is about to be put into the buffer will end it.
     private long end;
 
     private long position;
     private boolean synced = true;
-    private boolean preparing;
 
-    private BufferedWriteChannel(
-            String name, FileChannel file, ByteBuffer buffer, @Nullable SegmentFiles files)
+    private BufferedWriteChannel(String name, FileChannel file, ByteBuffer buffer)
             throws IOException {
         this.name = name;
         this.file = file;
         this.buffer = buffer;
-        this.files = files;
         this.position = file.position();
         this.end = file.size();
     }
 
     static BufferedWriteChannel open(File path, boolean append, ByteBuffer buffer)
             throws IOException {
-        SegmentFiles files = SegmentFiles.of(path.toPath().getParent());
-        boolean spare = !append && files != null && files.take(path.toPath());
         FileChannel channel =
                 FileChannel.open(
                         path.toPath(),
@@ -71,10 +56,10 @@ class BufferedWriteChannel implements Closeable {
                         StandardOpenOption.WRITE);
         if (append) {
             channel.position(channel.size());
-        } else if (!spare) {
+        } else {
             channel.truncate(0);
         }
-        return new BufferedWriteChannel(path.getName(), channel, buffer, files);
+        return new BufferedWriteChannel(path.getName(), channel, buffer);
     }
 
     /// @param writeMethod puts exactly `writeSize` bytes into the buffer
@@ -101,17 +86,6 @@ class BufferedWriteChannel implements Closeable {
         }
         end = Math.max(end, position);
         synced = false;
-        prepareNext();
-    }
-
-    private void prepareNext() {
-        if (files == null || preparing || position < files.segmentBytes() / 4) {
-            return;
-        }
-        preparing = true;
-        if (System.nanoTime() - openedNanos >= FAST_NANOS) {
-            files.prepare();
-        }
     }
 
     /// @param size of what is written next
