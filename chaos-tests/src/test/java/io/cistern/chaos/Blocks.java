@@ -22,8 +22,7 @@ interface Blocks extends AutoCloseable {
     static Blocks withoutTrims(Blocks of) {
         return new Blocks() {
             @Override
-            public int ask(int type, long offset, int length, ByteBuffer data)
-                    throws IOException {
+            public int ask(int type, long offset, int length, ByteBuffer data) throws IOException {
                 return of.ask(type == Nbd.TRIM ? Nbd.WRITE_ZEROES : type, offset, length, data);
             }
 

@@ -585,8 +585,8 @@ final class RealScenarios implements AutoCloseable {
         try (Programs.Running initiator = Programs.start(dir, bridge);
                 HistoryLoad overNbd =
                         few(() -> Nbd.connect(socket, nbd), () -> running.driver().pid());
-                HistoryLoad overIscsi = few(
-                                () -> Blocks.withoutTrims(Nbd.connect(bridged, iscsi)), () -> 0);
+                HistoryLoad overIscsi =
+                        few(() -> Blocks.withoutTrims(Nbd.connect(bridged, iscsi)), () -> 0);
                 HistoryLoad overNfs = few(() -> running.openFile(share, "file"), () -> 0)) {
             List<HistoryLoad> loads = List.of(overNbd, overIscsi, overNfs);
             awaitProgress(loads);

@@ -37,7 +37,8 @@ class SimulationTest {
         assertThat(result.wrong()).as(Seeds.report(unrestricted)).isEmpty();
     }
 
-    /// Seed 72003: a change was left with a member that led no more, until its call's time was over.
+    /// Seed 72003: a change was left with a member that led no more, until its call's time was
+    /// over.
     @Test
     void nothingWaitsForWhoLeadsNoMore() {
         Result result = Seeds.run(Plan.of(72003, Fault.Scenario.HANDOVERS));

@@ -109,9 +109,9 @@ final class GroupRoute {
         search();
     }
 
-    /// `member` has not answered a request for long. Where another one is known to lead, what is under
-    /// way to `member` is given up: it may never be answered there. Else looks whether another one
-    /// leads; asks it too.
+    /// `member` has not answered a request for long. Where another one is known to lead, what is
+    /// under way to `member` is given up: it may never be answered there. Else looks whether
+    /// another one leads; asks it too.
     ///
     /// @param patienceNanos no new look within this time after it last said that it leads
     void suspect(Member member, long patienceNanos) {
