@@ -34,6 +34,10 @@ class AtOnceTest {
         server.close();
     }
 
+    private long calls(String name) {
+        return server.server.metrics().calls().getOrDefault(name, 0L);
+    }
+
     private record Ask(int procedure, Consumer<XdrWriter> args) {}
 
     private void fill() {
@@ -114,10 +118,6 @@ class AtOnceTest {
         return asks;
     }
 
-    private long calls(String procedure) {
-        return server.server.metrics().calls().getOrDefault(procedure, 0L);
-    }
-
     @Test
     void whatHasToWaitIsAnsweredAsWhatHasNot() {
         try (RpcTestClient client = server.client()) {
@@ -129,7 +129,9 @@ class AtOnceTest {
             files.slow(true);
             assertThat(replies(client, asks)).containsExactlyElementsOf(quick);
             long reads = asks.stream().filter(a -> a.procedure == 6).count();
-            assertThat(calls("v3.read")).as("each call counts once").isEqualTo(before + 2 * reads);
+            assertThat(calls("v3.read"))
+                    .as("each call counts once")
+                    .isEqualTo(before + 2 * reads);
         }
     }
 
