@@ -86,8 +86,7 @@ public final class Disk implements AutoCloseable {
             load();
         } catch (IOException e) {
             closeAll(opened);
-            throw new CisternException(
-                    ErrorCode.CORRUPT, "disk " + config.directory() + ": " + e.getMessage(), e);
+            throw DiskFiles.unusable(config.directory(), e);
         } catch (CisternException e) {
             closeAll(opened);
             throw e;
