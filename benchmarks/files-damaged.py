@@ -9,7 +9,9 @@ cleanly or by SIGKILL, a file of it is damaged, and it is started again. What mu
            what the error says to do where the file cannot be put back, the node heals
   failed   anything else
 
-    benchmarks/files-damaged.py [--seed N] [--seconds S] [--kinds REGEX] [--damages REGEX] [--keep]
+With --running the file is damaged while the node runs, which is restarted some seconds later (or at once, if it halts).
+
+    benchmarks/files-damaged.py [--seed N] [--seconds S] [--kinds REGEX] [--damages REGEX] [--running] [--keep]
 
 CISTERN names the command (./cistern). Exit 1 if a case failed. Needs: Linux, Python 3, fsync that works.
 """
@@ -322,8 +324,8 @@ def files(cluster, name):
 
 
 class Sweep:
-    def __init__(self, cluster, load, rng, cases):
-        self.cluster, self.load, self.rng, self.cases = cluster, load, rng, cases
+    def __init__(self, cluster, load, rng, cases, running):
+        self.cluster, self.load, self.rng, self.cases, self.running = cluster, load, rng, cases, running
         self.old = {}  # a node's directory as it was some cases ago
         self.results = []
 
@@ -343,12 +345,15 @@ class Sweep:
     def one(self, kind, how, name):
         c, began = self.cluster, time.time()
         kill = self.rng.random() < 0.5
-        c.stop(name, signal.SIGKILL if kill else signal.SIGTERM)
+        how_to_stop = signal.SIGKILL if kill else signal.SIGTERM
+        if not self.running:
+            c.stop(name, how_to_stop)
         found = files(c, name).get(kind)
         if not found:
             self.done(kind, how, name, 'absent', 'no such file', began)
-            c.start(name)
-            self.healthy()
+            if not self.running:
+                c.start(name)
+                self.healthy()
             return
         relative = self.rng.choice(sorted(found))
         path = os.path.join(c.home, name, relative)
@@ -357,10 +362,19 @@ class Sweep:
             old = None
         toml = os.path.join(c.home, name, 'node.toml')
         shutil.copy(toml, os.path.join(c.root, 'node.toml'))
-        did = damage(how, path, old, self.rng)
+        try:
+            did = damage(how, path, old, self.rng)
+        except FileNotFoundError:
+            did = None  # a running node has renamed or deleted it
         since = c.log_size(name)
         if did is None:
             self.done(kind, how, name, 'absent', 'nothing to damage', began)
+        if self.running:
+            if not await_(4, lambda: not c.running(name)):
+                c.command('verify', ok=False)
+            else:
+                did += ', which halted it'
+            c.stop(name, how_to_stop)
         c.start(name)
         outcome, why = self.outcome(name, relative, since)
         if kind == 'node.toml':
@@ -437,6 +451,7 @@ def main():
     parser.add_argument('--seconds', type=int, default=3600)
     parser.add_argument('--kinds', default='.')
     parser.add_argument('--damages', default='.')
+    parser.add_argument('--running', action='store_true', help='damages what a running node has open')
     parser.add_argument('--keep', action='store_true', help='keeps the directory')
     options = parser.parse_args()
     rng = random.Random(options.seed)
@@ -454,7 +469,7 @@ def main():
         load = Load(sock, options.seed)
         load.write(4000)
         load.start()
-        sweep = Sweep(cluster, load, rng, cases)
+        sweep = Sweep(cluster, load, rng, cases, options.running)
         for name in NODES:
             cluster.stop(name, signal.SIGTERM)
             sweep.keep_old(name)

@@ -45,14 +45,21 @@ final class OpenSegment {
     }
 
     /// Called before each sync of the open file: costs one look at it unless it is a new one.
+    ///
+    /// @throws IOException also where there is no such file: what is written then is nowhere
     void aboutToSync() throws IOException {
         Made known = durable;
         if (known != null && known.equals(Made.of(known.path))) {
             return;
         }
         List<LogInspector.Segment> segments = LogInspector.segments(directory);
-        LogInspector.Segment last = segments.isEmpty() ? null : segments.getLast();
-        Made now = last == null || !last.open() ? null : Made.of(last.path());
+        if (segments.isEmpty() || !segments.getLast().open()) {
+            throw new IOException(
+                    "the open log file in "
+                            + directory
+                            + " is gone, deleted or renamed while entries are written to it");
+        }
+        Made now = Made.of(segments.getLast().path());
         sync.sync(directory);
         durable = now;
     }

@@ -32,7 +32,8 @@ import org.slf4j.LoggerFactory;
 /// [ReplicaFile] has copies. The vote's is written before the vote leaves this node, so a
 /// `raft-meta` that is older, or says otherwise in the same term, is damaged. The membership's is
 /// never older than what the log needs (entries are purged only once they, and with them the copy,
-/// are durable), so it always replaces Ratis' file.
+/// are durable), so it replaces Ratis' file; one that is older all the same was put back by
+/// somebody, and is damage as well.
 final class ReplicaStore {
     private static final Logger log = LoggerFactory.getLogger(ReplicaStore.class);
 

@@ -221,7 +221,7 @@ final class MapDb implements AutoCloseable {
     /// A disk whose map is damaged is set aside. So what ails the process or the machine, and goes
     /// away with it, must be told from damage: else a node that is started as the wrong user, or
     /// with too few file descriptors, gives up its data, and so do all that are started alike.
-    private static ErrorCode code(RocksDBException e) {
+    static ErrorCode code(RocksDBException e) {
         Status status = e.getStatus();
         String message = String.valueOf(e.getMessage());
         if (status == null || status.getCode() != Status.Code.IOError) {
