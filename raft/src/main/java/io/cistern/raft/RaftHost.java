@@ -298,7 +298,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
 
     @Override
     public void close() {
-        // Each takes up to a second, most of it waiting.
+        // Most of it is waiting.
         CompletableFuture.allOf(
                         groups.values().stream()
                                 .map(group -> CompletableFuture.runAsync(group::close, control))

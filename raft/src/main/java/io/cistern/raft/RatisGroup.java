@@ -3,6 +3,7 @@ package io.cistern.raft;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.ratis.CacheEviction;
+import io.cistern.raft.ratis.LogWorker;
 import io.cistern.raft.ratis.Witnesses;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -282,6 +283,18 @@ final class RatisGroup implements RaftGroup {
         }
         adapter.closing();
         stopEviction();
+        RaftServer.Division mine = division;
+        try (LogWorker _ = mine == null ? null : LogWorker.wakeAtClose(mine)) {
+            closeServer();
+        }
+        if (mine != null) {
+            noteCommitted(mine);
+        }
+        closed();
+        onClose.run();
+    }
+
+    private void closeServer() {
         RaftServer running = server;
         if (running != null) {
             try {
@@ -290,12 +303,6 @@ final class RatisGroup implements RaftGroup {
                 log.warn("closing group {} on {}", id, self.id(), e);
             }
         }
-        RaftServer.Division mine = division;
-        if (mine != null) {
-            noteCommitted(mine);
-        }
-        closed();
-        onClose.run();
     }
 
     /// See [CacheEviction].

@@ -105,6 +105,23 @@ class RaftGroupTest {
         }
     }
 
+    /// Ratis alone waits until the log's thread has looked again: a second after the last write.
+    @Test
+    void closingWakesTheThreadOfTheLog() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            long shortest = Long.MAX_VALUE;
+            for (int i = 0; i < 4; i++) {
+                RaftGroup group = cluster.leader();
+                Cluster.propose(group, "c" + i);
+                long begun = System.nanoTime();
+                group.close();
+                shortest = Math.min(shortest, System.nanoTime() - begun);
+                cluster.open("n1");
+            }
+            assertThat(Duration.ofNanos(shortest)).isLessThan(Duration.ofMillis(600));
+        }
+    }
+
     /// At Ratis' default each request is remembered for a minute.
     @Test
     void whatRatisRemembersOfRequestsIsBounded() throws Exception {

@@ -21,9 +21,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -40,7 +40,7 @@ final class TestCluster implements AutoCloseable {
     private final Path directory;
     private final String clusterId = UUID.randomUUID().toString();
     private final List<InitialNode> initial = new ArrayList<>();
-    private final Map<String, NodeHost> running = new TreeMap<>();
+    private final Map<String, NodeHost> running = new ConcurrentSkipListMap<>();
 
     /// Nodes that are to be of an older release, and the format level that they know.
     private final Map<String, Integer> levels;
@@ -176,6 +176,7 @@ final class TestCluster implements AutoCloseable {
 
     @Override
     public void close() {
-        List.copyOf(running.keySet()).forEach(this::stop);
+        // One after the other, each would try to hand over to those that are gone.
+        List.copyOf(running.keySet()).parallelStream().forEach(this::stop);
     }
 }
