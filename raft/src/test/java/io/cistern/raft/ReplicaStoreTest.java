@@ -96,8 +96,7 @@ class ReplicaStoreTest {
                 .contains("term=4")
                 .contains("votedFor=n1.0");
         assertThat(ReplicaFile.read(directory))
-                .isEqualTo(
-                        FRESH.withOpened().withVote(4, "n1.0").withMembers(members(3)));
+                .isEqualTo(FRESH.withOpened().withVote(4, "n1.0").withMembers(members(3)));
         open();
     }
 
