@@ -214,8 +214,7 @@ final class MapDb implements AutoCloseable {
     }
 
     private CisternException failure(String what, RocksDBException e) {
-        return new CisternException(
-                code(e), "map " + path + " " + what + ": " + e.getMessage(), e);
+        return new CisternException(code(e), "map " + path + " " + what + ": " + e.getMessage(), e);
     }
 
     /// A disk whose map is damaged is set aside. So what ails the process or the machine, and goes

@@ -10,7 +10,8 @@ import org.junit.jupiter.api.Test;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.Status;
 
-/// A damaged disk is set aside and filled anew. One that only cannot be opened just now must not be.
+/// A damaged disk is set aside and filled anew. One that only cannot be opened just now must not
+/// be.
 class DiskSurroundingsTest {
     private static ErrorCode ofMap(Status.Code code, String message) {
         return MapDb.code(
@@ -32,7 +33,8 @@ class DiskSurroundingsTest {
                 .isEqualTo(ErrorCode.CORRUPT);
         assertThat(ofMap(Status.Code.IOError, "No such file or directory: map/9.sst"))
                 .isEqualTo(ErrorCode.CORRUPT);
-        assertThat(ofMap(Status.Code.Corruption, "bad block contents")).isEqualTo(ErrorCode.CORRUPT);
+        assertThat(ofMap(Status.Code.Corruption, "bad block contents"))
+                .isEqualTo(ErrorCode.CORRUPT);
     }
 
     @Test
