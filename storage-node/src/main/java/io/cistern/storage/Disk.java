@@ -81,6 +81,7 @@ public final class Disk implements AutoCloseable {
         MapDb opened = null;
         try {
             area.open();
+            Files.createDirectories(marks);
             opened = MapDb.open(config.directory().resolve(DiskFiles.MAP), config.halt());
             db = opened;
             load();
