@@ -129,11 +129,17 @@ final class LogInspector {
         next = first;
         long cut = 0;
         List<Segment> dropped = List.of();
+        List<Integer> halfClosed = new ArrayList<>();
         for (int i = 0; i < segments.size(); i++) {
             Segment segment = segments.get(i);
             boolean last = i == segments.size() - 1;
+            if (segment.open && !last) {
+                long end = segments.get(i + 1).start - 1;
+                segment = new Segment(segment.path, segment.start, end, false);
+                halfClosed.add(i);
+            }
             try {
-                cut += check(segment, last);
+                cut += check(segment);
             } catch (LogDamagedException damage) {
                 if (!mayDrop || segment.open || last || segment.end > checkpoint) {
                     throw damage;
@@ -154,6 +160,9 @@ final class LogInspector {
             first = checkpoint + 1;
             next = first;
         }
+        for (int i : halfClosed) {
+            segments.set(i, closed(segments.get(i), segments.get(i + 1)));
+        }
         for (Segment segment : dropped) {
             Files.delete(segment.path);
         }
@@ -164,15 +173,22 @@ final class LogInspector {
         return new Result(first, next - 1, term, cut);
     }
 
-    private long check(Segment segment, boolean last) throws IOException, LogDamagedException {
+    private long check(Segment segment) throws IOException, LogDamagedException {
         if (segment.start != next) {
             throw new LogDamagedException(
                     segment.path + " begins at " + segment.start + " instead of " + next);
         }
-        if (segment.open && !last) {
-            throw new LogDamagedException(segment.path + " is open, but others follow it");
-        }
         return segment.open ? checkOpen(segment) : checkClosed(segment);
+    }
+
+    /// Gives a file the name of a closed one: a power cut took that back, but not the file after
+    /// it.
+    private static Segment closed(Segment open, Segment following) throws IOException {
+        long end = following.start - 1;
+        Path path = open.path.resolveSibling("log_" + open.start + "-" + end);
+        log.info("{} is whole, and others follow it: closing it", open.path);
+        Files.move(open.path, path);
+        return new Segment(path, open.start, end, false);
     }
 
     /// The files of the log in `directory`, in order.

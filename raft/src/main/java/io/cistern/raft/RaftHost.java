@@ -115,13 +115,13 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         }
     }
 
-    private void makeVoteDurable(Path directory) {
+    private void makeVoteDurable(Path directory, long term) {
         ReplicaStore store = stores.get(directory.toAbsolutePath().normalize());
         if (store == null) {
             throw new IllegalStateException("the replica in " + directory + " is closed");
         }
         try {
-            store.voted();
+            store.voted(term);
         } catch (ClosedByInterruptException e) {
             // The replica is being closed, and nobody hears of a vote that is not durable.
             throw new UncheckedIOException(e);

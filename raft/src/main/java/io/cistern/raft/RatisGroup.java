@@ -99,7 +99,7 @@ final class RatisGroup implements RaftGroup {
                         shared.timer(),
                         change -> callback(() -> target.leadershipChanged(change)));
         this.batcher = new Batcher(name, this::submit, config.nanoTime(), this::callback);
-        this.adapter = new RatisStateMachine(target, this);
+        this.adapter = new RatisStateMachine(target, this, new OpenSegment(store.current()));
         this.retention = new LogRetention(store.current());
         this.elections =
                 new ElectionTimer(

@@ -51,6 +51,7 @@ final class RatisStateMachine extends BaseStateMachine {
     private final StateMachine target;
     private final RatisGroup group;
     private final boolean witness;
+    private final DataApi beforeSyncs;
     private final Object applyLock = new Object();
 
     private volatile TermIndex checkpoint;
@@ -67,9 +68,23 @@ final class RatisStateMachine extends BaseStateMachine {
     /// Set just before the entry's notifyTermIndexUpdated, both on the apply thread.
     private boolean ownEntryReached;
 
-    RatisStateMachine(StateMachine target, RatisGroup group) {
+    /// @param segment of the group's log
+    RatisStateMachine(StateMachine target, RatisGroup group, OpenSegment segment) {
         this.target = target;
         this.group = group;
+        this.beforeSyncs =
+                new DataApi() {
+                    /// Ratis waits for this, and for its own sync, before entries count.
+                    @Override
+                    public CompletableFuture<Void> flush(long index) {
+                        try {
+                            segment.aboutToSync();
+                            return CompletableFuture.completedFuture(null);
+                        } catch (IOException e) {
+                            return CompletableFuture.failedFuture(e);
+                        }
+                    }
+                };
         this.witness = group.self().witness();
         this.checkpoint = termIndex(target.checkpointed());
         this.superfluous = checkpoint.getIndex();
@@ -214,6 +229,11 @@ final class RatisStateMachine extends BaseStateMachine {
     @Override
     public void notifyNotLeader(Collection<TransactionContext> pending) {
         group.stoppedLeading();
+    }
+
+    @Override
+    public DataApi data() {
+        return beforeSyncs;
     }
 
     @Override

@@ -32,7 +32,8 @@ import org.slf4j.LoggerFactory;
 /// [ReplicaFile] has copies. The vote's is written before the vote leaves this node, so a
 /// `raft-meta` that is older, or says otherwise in the same term, is damaged. The membership's is
 /// never older than what the log needs (entries are purged only once they, and with them the copy,
-/// are durable), so it always replaces Ratis' file.
+/// are durable), so it replaces Ratis' file; one that is older all the same was put back by
+/// somebody, and is damage as well.
 final class ReplicaStore {
     private static final Logger log = LoggerFactory.getLogger(ReplicaStore.class);
 
@@ -72,6 +73,14 @@ final class ReplicaStore {
             throw new LogDamagedException(
                     directory.resolve(ReplicaFile.NAME) + " is missing beside a log");
         }
+        if (found == null && checkpoint.index() >= 0) {
+            throw new LogDamagedException(
+                    "the log in "
+                            + directory
+                            + " is missing, and with it term and vote, but the state here reaches"
+                            + " to entry "
+                            + checkpoint.index());
+        }
         if (found == null) {
             DurableFiles.sync(Objects.requireNonNull(directory.toAbsolutePath().getParent()));
             wanted.write(directory);
@@ -94,10 +103,26 @@ final class ReplicaStore {
         if (found.opened()) {
             store.check(checkpoint);
         } else {
-            // It never took part: the process ended while the files were being made.
-            FileTrees.delete(store.current);
+            store.begin();
         }
         return store;
+    }
+
+    /// The process ended while the files were being made: they are made anew.
+    ///
+    /// @throws LogDamagedException if the replica has taken part all the same
+    private void begin() throws IOException, LogDamagedException {
+        boolean used =
+                Files.isDirectory(current) && !LogInspector.segments(current).isEmpty()
+                        || Files.exists(current.resolve(META)) && readVote().term > 0
+                        || Files.exists(directory.resolve(CommittedFile.NAME));
+        if (used) {
+            throw new LogDamagedException(
+                    directory.resolve(ReplicaFile.NAME)
+                            + " is of the time before this replica took part, but there is a log or"
+                            + " a vote: it is an old copy");
+        }
+        FileTrees.delete(current);
     }
 
     private void check(LogPosition checkpoint) throws IOException, LogDamagedException {
@@ -108,7 +133,8 @@ final class ReplicaStore {
         committed = CommittedFile.read(directory);
         LogInspector.Result found = LogInspector.inspect(current, checkpoint.index(), committed);
         lastIndexAtOpen = Math.max(found.lastIndex(), checkpoint.index());
-        restoreMembers();
+        raiseTerm(Math.max(found.lastTerm(), checkpoint.term()));
+        restoreMembers(found);
         log.info(
                 "{}: log from {} to {}, {} bytes cut off",
                 directory,
@@ -139,13 +165,54 @@ final class ReplicaStore {
         }
     }
 
-    private void restoreMembers() throws IOException {
+    /// A power cut may take back the term that came with the first entries of it, which nobody was
+    /// answered then. If it was not that, but old copies of both files, the vote in that term is
+    /// forgotten: so there is none to give any more, which holds nobody up for longer than a term.
+    private void raiseTerm(long term) throws IOException, LogDamagedException {
+        if (readVote().term >= term) {
+            return;
+        }
+        log.warn("{}: the log is of term {}, which the vote file lacks", current, term);
+        String text = "votedFor=" + file.peer() + "\nterm=" + term + "\n";
+        DurableFiles.replace(current.resolve(META), text.getBytes(StandardCharsets.UTF_8));
+        save(file.withVote(term, file.peer()));
+    }
+
+    /// @throws LogDamagedException where Ratis' file tells of a later membership, which the log no
+    ///   longer has
+    private void restoreMembers(LogInspector.Result found) throws IOException, LogDamagedException {
         Path conf = current.resolve(CONF);
-        if (file.members().length > 0
-                && (!Files.exists(conf)
-                        || !Arrays.equals(Files.readAllBytes(conf), file.members()))) {
+        byte[] there = Files.exists(conf) ? Files.readAllBytes(conf) : new byte[0];
+        if (file.members().length == 0 && there.length == 0
+                || Arrays.equals(there, file.members())) {
+            return;
+        }
+        long own = membersIndex(file.members());
+        long other = membersIndex(there);
+        if (other > own && other < found.firstIndex()) {
+            throw new LogDamagedException(
+                    directory.resolve(ReplicaFile.NAME)
+                            + " names the members as of entry "
+                            + own
+                            + ", but "
+                            + conf
+                            + " as of entry "
+                            + other
+                            + ": one of them is an old copy or damaged");
+        }
+        if (file.members().length > 0) {
             log.info("{}: taking the membership from {}", conf, ReplicaFile.NAME);
             DurableFiles.replace(conf, file.members());
+        }
+    }
+
+    /// Index of the configuration entry in `bytes`; -1 where they are none.
+    private static long membersIndex(byte[] bytes) {
+        try {
+            LogEntryProto entry = LogEntryProto.parseFrom(bytes);
+            return entry.hasConfigurationEntry() ? entry.getIndex() : -1;
+        } catch (IOException e) {
+            return -1;
         }
     }
 
@@ -176,10 +243,23 @@ final class ReplicaStore {
     }
 
     /// Makes the vote that Ratis has stored durable: its rename, and the copy of it.
-    synchronized void voted() throws IOException {
+    ///
+    /// @param term that this replica is in
+    /// @throws IOException also where the vote file is of an earlier term: Ratis goes on in a term
+    ///   that it failed to store
+    synchronized void voted(long term) throws IOException {
         DurableFiles.sync(current);
         try {
             Vote vote = readVote();
+            if (vote.term < term) {
+                throw new IOException(
+                        current.resolve(META)
+                                + " says term "
+                                + vote.term
+                                + ", but this replica is in term "
+                                + term
+                                + ", which could not be stored");
+            }
             if (vote.term != file.term() || !vote.peer.equals(file.vote())) {
                 save(file.withVote(vote.term, vote.peer));
             }

@@ -282,6 +282,23 @@ class DamagedReplicaTest {
     }
 
     @Test
+    void aLogThatVanishedFromBesideItsStateIsRefused() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RaftGroup first = cluster.leader();
+            long index = Cluster.propose(first, "kept").index();
+            first.close();
+            io.cistern.block.FileTrees.delete(replica("n1"));
+            cluster.newMachine =
+                    () -> {
+                        KeepingStateMachine machine = new KeepingStateMachine();
+                        machine.checkpoint = new LogPosition(1, index);
+                        return machine;
+                    };
+            refused(cluster, "n1", "is missing, and with it term and vote");
+        }
+    }
+
+    @Test
     void anotherClustersReplicaIsRefused() throws Exception {
         try (Cluster cluster = Cluster.of(directory, 1)) {
             cluster.leader().close();

@@ -73,7 +73,7 @@ class LogInspectorTest {
         FileTrees.delete(directory);
     }
 
-    private static byte[] frame(long term, long index, byte[] data) {
+    static byte[] frame(long term, long index, byte[] data) {
         byte[] entry =
                 LogEntryProto.newBuilder()
                         .setTerm(term)
@@ -318,6 +318,28 @@ class LogInspectorTest {
         assertThat(inspect().lastIndex()).isEqualTo(2);
         Files.delete(directory.resolve(second.name()));
         damaged("begins at 2 instead of 1");
+    }
+
+    /// A power cut may keep the file that follows and take the name of a closed one back.
+    @Test
+    void aWholeFileThatOthersFollowIsClosed(@TempDir Path temporary) throws Exception {
+        directory = temporary;
+        Segment first = new Segment(0, true);
+        first.add(1, new byte[10]);
+        first.add(1, new byte[10]);
+        Segment second = new Segment(2, true);
+        second.add(2, new byte[10]);
+        write(List.of(first, second));
+        assertThat(inspect().lastIndex()).isEqualTo(2);
+        assertThat(directory.resolve("log_0-1")).exists();
+        assertThat(directory.resolve("log_inprogress_0")).doesNotExist();
+        assertThat(inspect().lastIndex()).isEqualTo(2);
+        Files.move(directory.resolve("log_0-1"), directory.resolve("log_inprogress_0"));
+        byte[] bytes = Files.readAllBytes(directory.resolve("log_inprogress_0"));
+        Arrays.fill(bytes, first.offsets.get(1), bytes.length, (byte) 0);
+        Files.write(directory.resolve("log_inprogress_0"), bytes);
+        damaged("entry 1");
+        assertThat(directory.resolve("log_inprogress_0")).exists();
     }
 
     /// What is kept for others alone.

@@ -85,13 +85,13 @@ public final class Disk implements AutoCloseable {
         MapDb opened = null;
         try {
             area.open();
+            Files.createDirectories(marks);
             opened = MapDb.open(config.directory().resolve(DiskFiles.MAP), config.halt());
             db = opened;
             load();
         } catch (IOException e) {
             closeAll(opened);
-            throw new CisternException(
-                    ErrorCode.CORRUPT, "disk " + config.directory() + ": " + e.getMessage(), e);
+            throw DiskFiles.unusable(config.directory(), e);
         } catch (CisternException e) {
             closeAll(opened);
             throw e;

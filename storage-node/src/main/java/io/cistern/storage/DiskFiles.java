@@ -27,6 +27,18 @@ final class DiskFiles {
     static final String MARKS = "marks";
     private static final String LOGS = "raft";
 
+    /// What failures say that are no damage of a file: EACCES, EPERM, EMFILE, ENFILE, ENOMEM,
+    /// ENOSPC, EDQUOT, EROFS.
+    static final List<String> SURROUNDINGS =
+            List.of(
+                    "Permission denied",
+                    "Operation not permitted",
+                    "Too many open files",
+                    "Cannot allocate memory",
+                    "No space left on device",
+                    "Disk quota exceeded",
+                    "Read-only file system");
+
     /// Stands in a directory while it is being formatted, so that a crash in between leaves
     /// something that may be formatted again.
     private static final String FORMATTING = "cistern.formatting";
@@ -57,6 +69,20 @@ final class DiskFiles {
             throw new CisternException(
                     ErrorCode.IO, "cannot make " + directory + " a disk: " + reason(e), e);
         }
+    }
+
+    /// The failure to open a disk, as one sentence.
+    static CisternException unusable(Path directory, IOException e) {
+        boolean surroundings =
+                e instanceof AccessDeniedException
+                        || SURROUNDINGS.stream().anyMatch(String.valueOf(e.getMessage())::contains);
+        return new CisternException(
+                surroundings ? ErrorCode.IO : ErrorCode.CORRUPT,
+                "disk "
+                        + directory
+                        + ": "
+                        + (e instanceof FileSystemException ? reason(e) : e.getMessage()),
+                e);
     }
 
     /// What is wrong, in words: the messages of Java's own exceptions are bare paths.

@@ -214,15 +214,24 @@ final class MapDb implements AutoCloseable {
     }
 
     private CisternException failure(String what, RocksDBException e) {
+        return new CisternException(code(e), "map " + path + " " + what + ": " + e.getMessage(), e);
+    }
+
+    /// A disk whose map is damaged is set aside. So what ails the process or the machine, and goes
+    /// away with it, must be told from damage: else a node that is started as the wrong user, or
+    /// with too few file descriptors, gives up its data, and so do all that are started alike.
+    static ErrorCode code(RocksDBException e) {
         Status status = e.getStatus();
-        boolean busy =
-                status != null
-                        && status.getCode() == Status.Code.IOError
-                        && String.valueOf(e.getMessage()).contains("lock");
-        return new CisternException(
-                busy ? ErrorCode.BUSY : ErrorCode.CORRUPT,
-                "map " + path + " " + what + ": " + e.getMessage(),
-                e);
+        String message = String.valueOf(e.getMessage());
+        if (status == null || status.getCode() != Status.Code.IOError) {
+            return ErrorCode.CORRUPT;
+        }
+        if (message.contains("lock file") || message.contains("lock hold by")) {
+            return ErrorCode.BUSY;
+        }
+        return DiskFiles.SURROUNDINGS.stream().anyMatch(message::contains)
+                ? ErrorCode.IO
+                : ErrorCode.CORRUPT;
     }
 
     private void closeOwned() {

@@ -14,11 +14,13 @@ import java.util.function.BiConsumer;
 @FunctionalInterface
 public interface MetadataSync {
     /// Fsyncs `directory`. Returns only if it is durable. May block; never called on an event loop.
-    void sync(Path directory);
+    ///
+    /// @param term that the vote file must hold, or a later one
+    void sync(Path directory, long term);
 
     /// Fsyncs for real, and calls `halt` with what failed and why if it cannot: it must not return.
     static MetadataSync fsync(BiConsumer<String, Throwable> halt) {
-        return directory -> {
+        return (directory, term) -> {
             try {
                 DurableFiles.sync(directory);
             } catch (IOException e) {

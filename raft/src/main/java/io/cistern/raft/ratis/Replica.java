@@ -6,8 +6,10 @@ import io.cistern.raft.net.Responder;
 import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BiConsumer;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto;
 import org.apache.ratis.proto.RaftProtos.AppendEntriesReplyProto.AppendResult;
@@ -32,11 +34,20 @@ import org.slf4j.LoggerFactory;
 /// One replica as the target of requests.
 ///
 /// Ratis' handlers block: on the replica's lock, on the fsync of a vote, on a full log queue, on a
-/// leader stepping down. So they run on pool threads, one at a time: appends in the order of their
-/// arrival, all else beside them. Only an append from the leader this replica already follows, in
-/// the term it is already in, runs on the event loop itself: it takes the lock for microseconds and
-/// queues its entries, fewer than fill the log's queue, because the leader sends no more than
-/// [PipelinedLogAppender#MAX_IN_FLIGHT_BYTES] ahead.
+/// leader stepping down. So they run on pool threads, one at a time: appends and votes in the order
+/// of their arrival, all else beside them. Only an append from the leader this replica already
+/// follows, in the term it is already in, that continues the log, runs on the event loop itself: it
+/// takes the lock for microseconds and queues its entries, fewer than fill the log's queue, because
+/// the leader sends no more than [PipelinedLogAppender#MAX_IN_FLIGHT_BYTES] ahead.
+///
+/// Three things in Ratis (3.3.0) would let an entry count that must not (ADR 66):
+/// - It checks the term of an append under its lock and puts the entries into the log after it, so
+///   a vote between the two is given for a log without them. Hence one strand for both.
+/// - It answers at once for entries that are in the log already, synced or not, and, after it has
+///   cut off a part of its log that conflicted, for those that take the place of it. Hence the
+///   answer waits until the log says that they are synced.
+/// - What the log says is too high from when it was told to cut until it has. Hence nothing else is
+///   looked at until then.
 final class Replica {
     private static final Logger LOG = LoggerFactory.getLogger(Replica.class);
 
@@ -48,6 +59,11 @@ final class Replica {
 
     private static final long HOLD_MILLIS = 2;
 
+    private static final long CUT_LOOK_MILLIS = 200;
+
+    /// A leader gives up sooner, and sends what was not answered again.
+    private static final long MAX_UNSYNCED_NANOS = TimeUnit.SECONDS.toNanos(10);
+
     private final RaftServer server;
     private final RaftServer.Division division;
     private final TermGuard guard;
@@ -56,7 +72,10 @@ final class Replica {
     private final @Nullable Witnesses witness;
 
     private final ExecutorService blocking;
+
+    /// Appends, votes, and elections that a leader asks for.
     private final Strand appends;
+
     private final Strand control;
     private final Backlog backlog = new Backlog();
 
@@ -113,7 +132,7 @@ final class Replica {
         AppendEntriesRequestProto request =
                 witness == null ? received : WitnessEntries.of(witness, received, Long.MAX_VALUE);
         Runnable task = () -> appendNow(request, responder);
-        if (isSteady(request)) {
+        if (isSteady(request) && !overlaps(request)) {
             appends.executeHere(task);
         } else {
             appends.execute(task);
@@ -130,8 +149,15 @@ final class Replica {
                         .equals(request.getServerRequest().getRequestorId());
     }
 
+    /// True where some of the entries, or others in their place, are in the log already.
+    private boolean overlaps(AppendEntriesRequestProto request) {
+        return request.getEntriesCount() > 0
+                && request.getEntries(0).getIndex() < division.getRaftLog().getNextIndex();
+    }
+
     private void appendNow(AppendEntriesRequestProto request, Responder responder) {
         int entries = request.getEntriesCount();
+        boolean overlaps = overlaps(request);
         if (entries > 0) {
             backlog.add(
                     request.getEntries(0).getIndex(),
@@ -149,28 +175,65 @@ final class Replica {
             if (failure != null) {
                 responder.fail(failure(failure));
             } else {
-                answerInTime(request, reply, responder, System.nanoTime() + MAX_HOLD_NANOS);
+                answerInTime(new Appended(request, reply, System.nanoTime()), responder);
             }
         });
+        if (overlaps) {
+            awaitCut(request, answer);
+        }
     }
 
-    /// Holds the answer back while too much waits to be applied: the leader sends no more than its
-    /// window beyond what was answered. Not for long, so that it does not take this replica for
-    /// dead.
-    private void answerInTime(
-            AppendEntriesRequestProto request,
-            AppendEntriesReplyProto reply,
-            Responder responder,
-            long until) {
-        if (request.getEntriesCount() > 0
-                && reply.getResult() == AppendResult.SUCCESS
-                && isBehind()
-                && System.nanoTime() - until < 0) {
-            CompletableFuture.delayedExecutor(HOLD_MILLIS, TimeUnit.MILLISECONDS, blocking)
-                    .execute(() -> answerInTime(request, reply, responder, until));
-        } else {
-            answerAppend(request, reply, responder);
+    /// Waits until what conflicted is cut off. Where a state has been installed over it meanwhile,
+    /// Ratis forgets the answer.
+    private void awaitCut(
+            AppendEntriesRequestProto request, CompletableFuture<AppendEntriesReplyProto> answer) {
+        long first = request.getEntries(0).getIndex();
+        while (division.getInfo().isAlive() && division.getRaftLog().getStartIndex() <= first) {
+            try {
+                answer.get(CUT_LOOK_MILLIS, TimeUnit.MILLISECONDS);
+                return;
+            } catch (TimeoutException e) {
+                LOG.debug("{}: waiting until entry {} is replaced", division.getMemberId(), first);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            } catch (ExecutionException e) {
+                return; // answered
+            }
         }
+    }
+
+    /// @param at [System#nanoTime] when Ratis had answered
+    private record Appended(
+            AppendEntriesRequestProto request, AppendEntriesReplyProto reply, long at) {
+        /// Whether it says that entries are stored.
+        boolean stored() {
+            return request.getEntriesCount() > 0 && reply.getResult() == AppendResult.SUCCESS;
+        }
+    }
+
+    /// Holds the answer back until the entries are synced; and while too much waits to be applied:
+    /// the leader sends no more than its window beyond what was answered. That not for long, so
+    /// that it does not take this replica for dead.
+    private void answerInTime(Appended appended, Responder responder) {
+        if (appended.stored()) {
+            long waited = System.nanoTime() - appended.at;
+            boolean synced =
+                    division.getRaftLog().getFlushIndex() >= appended.reply.getMatchIndex();
+            if (!synced && waited >= MAX_UNSYNCED_NANOS) {
+                responder.fail(
+                        new CisternException(
+                                ErrorCode.UNAVAILABLE,
+                                "entry " + appended.reply.getMatchIndex() + " is not synced yet"));
+                return;
+            }
+            if (!synced || isBehind() && waited < MAX_HOLD_NANOS) {
+                CompletableFuture.delayedExecutor(HOLD_MILLIS, TimeUnit.MILLISECONDS, blocking)
+                        .execute(() -> answerInTime(appended, responder));
+                return;
+            }
+        }
+        answerAppend(appended.request, appended.reply, responder);
     }
 
     private boolean isBehind() {
@@ -200,24 +263,29 @@ final class Replica {
     }
 
     void vote(RequestVoteRequestProto request, Responder responder) {
-        control.execute(() ->
-                answer(
-                        responder,
-                        () -> {
-                            RequestVoteReplyProto reply = server.requestVote(request);
-                            if (!request.getPreVote()) {
-                                voteDurable(reply);
-                            }
-                            return reply;
-                        }));
+        appends.execute(() -> {
+            RequestVoteReplyProto reply;
+            try {
+                reply = server.requestVote(request);
+            } catch (IOException | RuntimeException e) {
+                responder.fail(failure(e));
+                return;
+            }
+            if (request.getPreVote()) {
+                responder.ok(Protos.encode(reply));
+            } else {
+                control.execute(() -> answer(responder, () -> voteDurable(reply)));
+            }
+        });
     }
 
-    private void voteDurable(RequestVoteReplyProto reply) {
+    private RequestVoteReplyProto voteDurable(RequestVoteReplyProto reply) {
         if (reply.getServerReply().getSuccess()) {
             guard.voted(reply.getTerm());
         } else {
             guard.entered(reply.getTerm());
         }
+        return reply;
     }
 
     void startElection(StartLeaderElectionRequestProto request, Responder responder) {
@@ -225,7 +293,7 @@ final class Replica {
             responder.fail(new CisternException(ErrorCode.INVALID, "a witness never leads"));
             return;
         }
-        control.execute(() -> answer(responder, () -> server.startLeaderElection(request)));
+        appends.execute(() -> answer(responder, () -> server.startLeaderElection(request)));
     }
 
     /// True where this replica must not become the leader.

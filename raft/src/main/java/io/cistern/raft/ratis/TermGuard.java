@@ -27,21 +27,21 @@ final class TermGuard {
     /// The replica has stored `term`. Blocks.
     synchronized void entered(long term) {
         if (!isDurable(term)) {
-            sync.sync(directory);
+            sync.sync(directory, term);
             durableTerm = term;
         }
     }
 
     /// The replica has stored its vote for another in `term`. Blocks.
     synchronized void voted(long term) {
-        sync.sync(directory);
+        sync.sync(directory, term);
         durableTerm = Math.max(durableTerm, term);
     }
 
     /// The replica has stored its vote for itself in `term` and is about to ask for others. Blocks.
     synchronized void candidate(long term) {
         if (term > ownVoteTerm) {
-            sync.sync(directory);
+            sync.sync(directory, term);
             ownVoteTerm = term;
             durableTerm = Math.max(durableTerm, term);
         }

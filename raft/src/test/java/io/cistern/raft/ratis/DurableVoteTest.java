@@ -37,7 +37,8 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 class DurableVoteTest {
     private final List<String> events = new ArrayList<>();
-    private final TermGuard guard = new TermGuard(Path.of("current"), dir -> events.add("sync"));
+    private final TermGuard guard =
+            new TermGuard(Path.of("current"), (dir, term) -> events.add("sync"));
     private long voteTerm;
     private boolean granted;
 
@@ -193,7 +194,7 @@ class DurableVoteTest {
     void whoeverTookPartInATermHasItOnDisk(@TempDir Path directory) throws Exception {
         Map<String, Long> durable = new ConcurrentHashMap<>();
         MetadataSync sync =
-                current -> {
+                (current, entered) -> {
                     Properties meta = new Properties();
                     try (Reader in = Files.newBufferedReader(current.resolve("raft-meta"))) {
                         meta.load(in);
