@@ -129,9 +129,7 @@ class AtOnceTest {
             files.slow(true);
             assertThat(replies(client, asks)).containsExactlyElementsOf(quick);
             long reads = asks.stream().filter(a -> a.procedure == 6).count();
-            assertThat(calls("v3.read"))
-                    .as("each call counts once")
-                    .isEqualTo(before + 2 * reads);
+            assertThat(calls("v3.read")).as("each call counts once").isEqualTo(before + 2 * reads);
         }
     }
 
