@@ -27,11 +27,15 @@ class AtOnceTest {
     private static final int[] SIZES = {0, 1, 100, 4_096, 9_000, 300_000};
 
     private final TestServer server = new TestServer();
-    private final MemoryFileSystem files = server.shares.files("share");
 
     @AfterEach
     void stop() {
         server.close();
+    }
+
+    /// The share as it is served, once it is.
+    private MemoryFileSystem files() {
+        return server.shares.files("share");
     }
 
     private long calls(String name) {
@@ -41,6 +45,7 @@ class AtOnceTest {
     private record Ask(int procedure, Consumer<XdrWriter> args) {}
 
     private void fill() {
+        MemoryFileSystem files = files();
         Call root = Call.of(Credentials.ROOT);
         for (int size : SIZES) {
             FileId file =
@@ -126,7 +131,7 @@ class AtOnceTest {
             List<Ask> asks = asks(client, root);
             long before = calls("v3.read");
             List<byte[]> quick = replies(client, asks);
-            files.slow(true);
+            files().slow(true);
             assertThat(replies(client, asks)).containsExactlyElementsOf(quick);
             long reads = asks.stream().filter(a -> a.procedure == 6).count();
             assertThat(calls("v3.read")).as("each call counts once").isEqualTo(before + 2 * reads);
@@ -190,7 +195,7 @@ class AtOnceTest {
             long before = calls("v4.lookup");
             List<byte[]> quick = compounds(client);
             long lookups = calls("v4.lookup") - before;
-            files.slow(true);
+            files().slow(true);
             assertThat(compounds(client)).containsExactlyElementsOf(quick);
             assertThat(calls("v4.lookup"))
                     .as("each operation counts once")

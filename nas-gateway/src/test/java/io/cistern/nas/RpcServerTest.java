@@ -92,7 +92,7 @@ class RpcServerTest {
                 RpcTestClient c = server.client()) {
             Set<Integer> open = new HashSet<>();
             for (int i = 0; i < 500; i++) {
-                c.send(i, RpcTestClient.NFS, 3, 0, o -> {});
+                c.send(i, RpcTestClient.MOUNT, 3, 0, o -> {});
                 open.add(i);
             }
             while (!open.isEmpty()) {
@@ -111,7 +111,7 @@ class RpcServerTest {
                 RpcTestClient c = server.client()) {
             for (int i = 0; i < 300; i++) {
                 for (RpcTestClient client : List.of(a, b, c)) {
-                    client.send(i, RpcTestClient.NFS, 3, 0, o -> {});
+                    client.send(i, RpcTestClient.MOUNT, 3, 0, o -> {});
                 }
             }
             for (RpcTestClient client : List.of(a, b, c)) {

@@ -259,7 +259,7 @@ final class CompoundRunner implements Rest {
                 ByteBuf head = out.take();
                 reply = new byte[bytes];
                 int headBytes = head.readableBytes();
-                head.getBytes(0, reply, 0, headBytes);
+                head.getBytes(head.readerIndex(), reply, 0, headBytes);
                 all.getBytes(all.readerIndex(), reply, headBytes, bytes - headBytes);
                 out.append(head);
             }
