@@ -151,8 +151,8 @@ final class NativeIo {
         }
     }
 
-    /// Has the kernel begin to write a file's changed pages; makes nothing durable. It does not look
-    /// for errors of writes that have ended, which stay for [#fdatasync] to tell.
+    /// Has the kernel begin to write a file's changed pages; makes nothing durable. It does not
+    /// look for errors of writes that have ended, which stay for [#fdatasync] to tell.
     static int beginWriting(int fd) {
         Scratch s = SCRATCH.get();
         try {

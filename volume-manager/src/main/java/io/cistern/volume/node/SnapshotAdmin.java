@@ -83,7 +83,8 @@ final class SnapshotAdmin {
         for (int i = 0; i < names.size(); i++) {
             VolumeState state = Waits.get(described.get(i), Cluster.CONTROL);
             Volume target = targets.get(i);
-            infos.add(info(target, VolumeAdmin.snapshot(target, state, names.get(i).snapshot()), 0));
+            infos.add(
+                    info(target, VolumeAdmin.snapshot(target, state, names.get(i).snapshot()), 0));
         }
         return infos;
     }
