@@ -405,7 +405,7 @@ class SystemRulesTest {
                 apply(
                         state,
                         new SystemCommand.CreateVolume(
-                                "x", "another", 1, 512, Limits.NONE, null, 1));
+                                "another", "another", 1, 512, Limits.NONE, null, 1));
         assertThat(created.volumes()).hasSize(state.volumes().size() + 1);
         assertThat(created.sameButForVolumes(state)).isTrue();
         List<SystemCommand> others =
