@@ -76,8 +76,8 @@ for how in "$@"; do
     done
 done
 echo
-echo "| leader | runs | stall p50 ms | max ms |"
-echo "|---|---|---|---|"
+echo "| leader | runs | stall p50 ms | p99 ms | max ms |"
+echo "|---|---|---|---|---|"
 for how in "$@"; do
-    sort -n "$work/$how" | awk -v how="$how" '{ v[NR] = $1 } END { printf "| %s | %d | %d | %d |\n", how, NR, v[int((NR + 1) / 2)], v[NR] }'
+    sort -n "$work/$how" | awk -v how="$how" '{ v[NR] = $1 } END { printf "| %s | %d | %d | %d | %d |\n", how, NR, v[int((NR + 1) / 2)], v[int(NR * 0.99 + 0.999)], v[NR] }'
 done

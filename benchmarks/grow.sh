@@ -4,9 +4,9 @@
 #   benchmarks/grow.sh        SIZE=2 (GiB written before) RUNTIME=15 (seconds without a move) DEPTH=8 RATE=1500 (requests a second)
 #
 # Three node processes and a driver; the volume is filled. fio reads and writes 4 KiB blocks (70 : 30) through NBD at a steady
-# rate, first for RUNTIME seconds with nothing else going on, then while a fourth node joins and one of the first three is drained, so that
-# its replica moves as a whole. Prints the 99th percentile of latency of both, the bytes moved and how long that took, without load
-# (a second drain) too. Needs fio and jq. Ends what it started.
+# rate, first for RUNTIME seconds with nothing else going on, then while a fourth and a fifth node join and two of the first three are drained
+# one after the other, so that their replicas move as a whole. Prints the 99th percentile of latency of both, the bytes moved and how long that took,
+# without load (a third drain) too. Needs fio and jq. Ends what it started.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SIZE=${SIZE:-2} RUNTIME=${RUNTIME:-15} DEPTH=${DEPTH:-8} RATE=${RATE:-1500}
@@ -31,7 +31,7 @@ mix() { # mix NAME SECONDS
 latency() { # latency NAME
     jq -r --arg n "$1" '.jobs[0] | [.read, .write] | map("\(.iops | floor) IOPS, p50 \(.clat_ns.percentile["50.000000"] / 1e6 * 100 | floor / 100) ms, p99 \(.clat_ns.percentile["99.000000"] / 1e6 * 100 | floor / 100) ms") | "\($n): read \(.[0]); write \(.[1])"' "$work/$1.json"
 }
-drain() { # drain NODE: prints seconds and bytes
+drain() { # drain NODE TO WHAT: prints seconds and bytes
     local began ended bytes to=$2
     began=$(date +%s%3N)
     cistern node drain "$1" --wait >"$work/drain.log" 2>&1 || { cat "$work/drain.log" >&2; return 1; }
@@ -50,7 +50,9 @@ cistern node add --join "$(cistern node token)" >/dev/null || exit 1
 mix moving 600 &
 load=$!
 sleep 2
-drain n2 n3 "under load" || exit 1
+drain n2 n3 "to the fourth node, under load" || exit 1
+cistern node add --join "$(cistern node token)" >/dev/null || exit 1
+drain n1 n4 "to the fifth node, under load" || exit 1
 kill -INT "$(pgrep -P "$load" fio || echo "$load")" 2>/dev/null
 wait "$load"
 load=

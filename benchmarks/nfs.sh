@@ -4,6 +4,8 @@
 #   benchmarks/nfs.sh [cistern] [ganesha]        default: both        RUNTIME=5 (seconds a cell; 0: the large directory only)
 #   ENTRIES=0 (of a large directory, as 1000000)
 #   WARM=1 (seconds a cell of a run that is thrown away before; 0: none)
+#   CELLS='read, 1' (a regular expression: only the cells whose names it is found in)
+#   CISTERN=.../cistern (another build's command, to compare with)
 #
 # Cistern is asked at the node that leads the share's group. A node's first half minute is its compiler's: without the run before,
 # the cells of one outstanding request, which come first, show that and not the path of a request.
@@ -12,11 +14,11 @@
 # write; Cistern syncs three. Ganesha listens on all addresses meanwhile. Needs nfs-ganesha and nfs-ganesha-vfs (Debian) for the comparison, and root for Ganesha. Ends what it started.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RUNTIME=${RUNTIME:-5} ENTRIES=${ENTRIES:-0} WARM=${WARM:-1}
+RUNTIME=${RUNTIME:-5} ENTRIES=${ENTRIES:-0} WARM=${WARM:-1} CELLS=${CELLS:-} CISTERN=${CISTERN:-$here/../cistern}
 (($#)) || set -- cistern ganesha
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-nfs.XXXXXX")
 ganesha=
-cistern() { "$here/../cistern" --home "$work/cistern" "$@"; }
+cistern() { "$CISTERN" --home "$work/cistern" "$@"; }
 cleanup() {
     trap '' INT TERM # a second signal must not leave anything behind
     cistern stop > /dev/null 2>&1
@@ -29,8 +31,8 @@ trap 'exit 130' INT TERM
 java=$("$here/../cistern" --jdk-home)/bin/java
 bench() {
     local program=$here/src/main/java/io/cistern/bench/NfsBench.java
-    [ "$WARM" = 0 ] || "$java" "$program" 127.0.0.1 "$@" "$WARM" 0 > /dev/null || return 1
-    "$java" "$program" 127.0.0.1 "$@" "$RUNTIME" "$ENTRIES"
+    [ "$WARM" = 0 ] || "$java" "$program" 127.0.0.1 "$@" "$WARM" 0 "$CELLS" > /dev/null || return 1
+    "$java" "$program" 127.0.0.1 "$@" "$RUNTIME" "$ENTRIES" "$CELLS"
 }
 memory() { # resident memory of each node
     local name pid
@@ -59,7 +61,7 @@ for target; do
         cat > "$work/ganesha.conf" << CONF
 NFS_CORE_PARAM { Protocols = 3,4; NFS_Port = 2059; MNT_Port = 2060; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
 NFSv4 { RecoveryRoot = $work/recovery; Grace_Period = 5; Lease_Lifetime = 10; }
-EXPORT { Export_Id = 1; Path = $work/export; Pseudo = /export; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; Protocols = 3,4;
+EXPORT { Export_Id = 1; Path = $work/export; Pseudo = $work/export; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; Protocols = 3,4;
     Transports = TCP; FSAL { Name = VFS; } }
 CONF
         rpcbind -f & rpcbind=$!

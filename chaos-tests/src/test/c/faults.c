@@ -3,6 +3,7 @@
  * that a test maps and changes while the node runs:
  *   - fsyncs of, or writes to, files whose path contains a pattern fail with an error, or writes are lost or go to the
  *     neighbouring block, as often as is asked for; how often it happened is counted in the same file;
+ *   - connections that were accepted at a port break in place of one of so many writes to them: answers are lost;
  *   - the wall clock is ahead or behind by so many nanoseconds;
  *   - connections leave from 127.0.0.(10 + number of the node), so that what two nodes say to each other can be told
  *     from what others do, and be dropped in one direction.
@@ -19,15 +20,15 @@
 #include <time.h>
 
 #define CONTROL 4096
-enum { NONE, FSYNC_FAILS, WRITE_FAILS, WRITE_LOST, WRITE_MISDIRECTED };
+enum { NONE, FSYNC_FAILS, WRITE_FAILS, WRITE_LOST, WRITE_MISDIRECTED, ANSWER_LOST };
 
 struct control {
     volatile int64_t clock_ns;
     volatile int32_t kind;   /* written last */
-    volatile int32_t error;
+    volatile int32_t error;  /* of ANSWER_LOST: one of how many writes */
     volatile int32_t left;   /* how often; negative: until it is taken back */
     volatile int32_t struck; /* how often it happened */
-    char pattern[256];
+    char pattern[256];       /* of ANSWER_LOST: the port */
 };
 
 static struct control nothing, *control = &nothing;
@@ -72,7 +73,7 @@ static int fault(int fd, int sync) {
     int kind, left, found, saved = errno;
     pthread_once(&once, setup);
     kind = control->kind;
-    if (kind == NONE || (kind == FSYNC_FAILS) != sync) return NONE;
+    if (kind == NONE || kind == ANSWER_LOST || (kind == FSYNC_FAILS) != sync) return NONE;
     found = regular(fd, &st, path);
     errno = saved;
     if (!found || !strstr(path, control->pattern)) return NONE;
@@ -81,6 +82,28 @@ static int fault(int fd, int sync) {
     if (left == 0) return NONE;
     __sync_fetch_and_add(&control->struck, 1);
     return kind;
+}
+
+/* Breaks the connection behind fd if it is its turn. */
+static int answer_lost(int fd) {
+    static int writes;
+    struct sockaddr_in6 here;
+    socklen_t size = sizeof here;
+    int left, port, saved = errno;
+    pthread_once(&once, setup);
+    if (control->kind != ANSWER_LOST) return 0;
+    if (getsockname(fd, (struct sockaddr *)&here, &size) != 0) { errno = saved; return 0; }
+    port = here.sin6_family == AF_INET6 ? ntohs(here.sin6_port)
+        : here.sin6_family == AF_INET ? ntohs(((struct sockaddr_in *)&here)->sin_port) : -1;
+    errno = saved;
+    if (port != atoi(control->pattern) || __sync_add_and_fetch(&writes, 1) % control->error) return 0;
+    for (left = control->left; left > 0; left = control->left)
+        if (__sync_bool_compare_and_swap(&control->left, left, left - 1)) break;
+    if (left == 0) return 0;
+    __sync_fetch_and_add(&control->struck, 1);
+    shutdown(fd, SHUT_RDWR);
+    errno = EPIPE;
+    return 1;
 }
 
 static ssize_t failed(void) { errno = control->error; return -1; }
@@ -101,9 +124,11 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t offset) {
 }
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) { return pwrite64(fd, bytes, length, offset); }
 ssize_t write(int fd, const void *bytes, size_t length) {
+    if (answer_lost(fd)) return -1;
     FAULTY(real_write(fd, bytes, length), length, length)
 }
 ssize_t writev(int fd, const struct iovec *iov, int count) {
+    if (answer_lost(fd)) return -1;
     FAULTY(real_writev(fd, iov, count), total(iov, count), total(iov, count))
 }
 ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset) {

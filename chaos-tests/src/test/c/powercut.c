@@ -6,6 +6,7 @@
  *
  * Notes are in POWERCUT_NOTES, one file per file, named by device and inode:
  *     path length, path | { magic, kind, offset, length, old file size, old bytes } ...
+ * A sync of a file under `raft` waits POWERCUT_SLOW_MS first, so that what was acknowledged before it is most likely lost.
  * What a rename, create or unlink did is kept: only contents and lengths are taken back.
  *
  * gcc -shared -fPIC -o powercut.so powercut.c -ldl          gcc -DUNDO -o powercut powercut.c
@@ -39,15 +40,17 @@ static int (*real_ftruncate)(int, off_t);
 static int (*real_fallocate)(int, off_t, off_t);
 static pthread_mutex_t locks[LOCKS];
 static char prefix[PATH_MAX], notes[PATH_MAX - 64];
+static int slow_ms;
 
 static void setup(void) {
-    const char *from = getenv("POWERCUT_PREFIX"), *to = getenv("POWERCUT_NOTES");
+    const char *from = getenv("POWERCUT_PREFIX"), *to = getenv("POWERCUT_NOTES"), *slow = getenv("POWERCUT_SLOW_MS");
     find_real();
     real_ftruncate = real_dlsym(RTLD_NEXT, "ftruncate64");
     real_fallocate = real_dlsym(RTLD_NEXT, "posix_fallocate64");
     for (int i = 0; i < LOCKS; i++) pthread_mutex_init(&locks[i], NULL);
     if (from) snprintf(prefix, sizeof prefix, "%s", from);
     if (to) snprintf(notes, sizeof notes, "%s", to);
+    if (slow) slow_ms = atoi(slow);
 }
 
 /* Is fd a regular file with that prefix? Its lock, its status and the name of its notes, if so. */
@@ -185,6 +188,7 @@ static int synced(int fd, int (*call)(int)) {
     int result, saved;
     WATCH(fd);
     if (!lock) return call(fd);
+    if (slow_ms > 0 && strstr(path, "/raft/")) usleep(slow_ms * 1000);
     pthread_mutex_lock(lock);
     result = call(fd);
     saved = errno;

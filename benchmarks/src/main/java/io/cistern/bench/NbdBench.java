@@ -2,6 +2,7 @@ package io.cistern.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.cistern.block.FileTrees;
 import io.cistern.block.MemoryBlockDevice;
 import io.cistern.vmdisk.BufferPool;
 import io.cistern.vmdisk.Export;
@@ -54,6 +55,15 @@ public final class NbdBench {
         }
         int seconds = args.length > 0 ? Integer.parseInt(args[0]) : DEFAULT_SECONDS;
         Path directory = Files.createTempDirectory("nbd-bench");
+        try {
+            compare(directory, seconds);
+        } finally {
+            FileTrees.delete(directory);
+        }
+    }
+
+    private static void compare(Path directory, int seconds)
+            throws IOException, InterruptedException {
         System.out.println("| server | load | IOPS | MiB/s | p50 us | p99 us | server CPU us |");
         System.out.println("|---|---|---|---|---|---|---|");
         long self = ProcessHandle.current().pid();

@@ -18,11 +18,13 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
 
-/// How fast an NFSv3 server is, whosever it is: `NfsBench HOST NFS-PORT MOUNT-PORT EXPORT [SECONDS
-/// [ENTRIES]]` prints a Markdown table. With 0 SECONDS only a directory of ENTRIES is made and
-/// listed. One connection; all writes are FILE_SYNC. It uses nothing but the JDK, so that `java
-/// NfsBench.java …` runs it as it is.
+/// How fast an NFS server is, whosever it is: `NfsBench HOST NFS-PORT MOUNT-PORT EXPORT [SECONDS
+/// [ENTRIES [CELLS]]]` prints a Markdown table of the cells whose names the regular expression
+/// CELLS is found in. With 0 SECONDS only a directory of ENTRIES is made and listed. One
+/// connection; NFSv3, where a cell does not say v4.1; all writes are FILE_SYNC. It uses nothing but
+/// the JDK, so that `java NfsBench.java …` runs it as it is.
 public final class NfsBench {
     private static final int NFS = 100_003;
     private static final int MOUNT = 100_005;
@@ -100,9 +102,15 @@ public final class NfsBench {
         }
 
         ByteBuffer call(int program, int procedure, Out args) throws IOException {
+            return call(program, 3, procedure, args);
+        }
+
+        ByteBuffer call(int program, int version, int procedure, Out args) throws IOException {
             int id = xid.incrementAndGet();
             Out all = new Out();
-            all.ints(0, id, 0, 2, program, 3, procedure, 1, 28, 0).text("bench").ints(0, 0, 0);
+            all.ints(0, id, 0, 2, program, version, procedure, 1, 28, 0)
+                    .text("bench")
+                    .ints(0, 0, 0);
             all.ints(0, 0);
             byte[] head = all.bytes.toByteArray();
             byte[] body = args.bytes.toByteArray();
@@ -134,11 +142,13 @@ public final class NfsBench {
     private final Rpc rpc;
     private final byte[] root;
     private final int seconds;
+    private final Pattern cells;
 
-    private NfsBench(Rpc rpc, byte[] root, int seconds) {
+    private NfsBench(Rpc rpc, byte[] root, int seconds, Pattern cells) {
         this.rpc = rpc;
         this.root = root;
         this.seconds = seconds;
+        this.cells = cells;
     }
 
     /// @throws IOException where the status is not 0, once the server is through with "later"
@@ -188,8 +198,85 @@ public final class NfsBench {
         }
     }
 
+    /// An NFSv4.1 session of as many slots as there may be workers, over the same connection.
+    private static final class Session {
+        private static final int SEQUENCE = 53;
+        private static final int PUTFH = 22;
+        private static final int PUTROOTFH = 24;
+        private static final int LOOKUP = 15;
+        private static final int GETFH = 10;
+        private static final int READ = 25;
+
+        private final Rpc rpc;
+        private final byte[] id = new byte[16];
+        private final int[] sequences;
+
+        Session(Rpc rpc, int slots) throws IOException {
+            this.rpc = rpc;
+            this.sequences = new int[slots];
+            Out exchange = compound(1).ints(42).i64(System.nanoTime());
+            exchange.text("bench-" + random(Long.MAX_VALUE)).ints(0, 0, 0);
+            ByteBuffer in = send(exchange, 1);
+            in.position(in.position() + 8);
+            long client = in.getLong();
+            Out create = compound(1).ints(43).i64(client).ints(in.getInt(), 0);
+            channel(create, slots);
+            channel(create, 1);
+            create.ints(0x4000_0000, 1, 0);
+            in = send(create, 1);
+            in.position(in.position() + 8).get(id);
+            send(sequence(0, 2).ints(58, 0), 2); // RECLAIM_COMPLETE
+        }
+
+        private static void channel(Out out, int slots) throws IOException {
+            out.ints(0, (1 << 20) + 4_096, (1 << 20) + 4_096, 1_024, 16, slots, 0);
+        }
+
+        private static Out compound(int operations) throws IOException {
+            return new Out().ints(0, 1, operations);
+        }
+
+        private Out sequence(int slot, int operations) throws IOException {
+            Out out = compound(operations).ints(SEQUENCE);
+            out.data.write(id);
+            return out.ints(++sequences[slot], slot, sequences.length - 1, 0);
+        }
+
+        /// @return the reply, at the results
+        private ByteBuffer send(Out out, int operations) throws IOException {
+            ByteBuffer in = rpc.call(NFS, 4, 1, out);
+            int status = in.getInt();
+            if (status != 0 || in.getInt() != 0 || in.getInt() != operations) {
+                throw new IOException("a COMPOUND failed with " + status);
+            }
+            return in;
+        }
+
+        byte[] find(String export, String name) throws IOException {
+            String[] path = (export.replaceFirst("^/+", "") + "/" + name).split("/+");
+            Out out = sequence(0, path.length + 3).ints(PUTROOTFH);
+            for (String part : path) {
+                out.ints(LOOKUP).text(part);
+            }
+            ByteBuffer in = send(out.ints(GETFH), path.length + 3);
+            in.position(in.position() + 44 + 8 + 8 * path.length + 8);
+            return opaque(in);
+        }
+
+        void read(int slot, byte[] file, long offset, int length) throws IOException {
+            Out out = sequence(slot, 3).ints(PUTFH).opaque(file).ints(READ, 0, 0, 0, 0);
+            ByteBuffer in = send(out.i64(offset).ints(length), 3);
+            if (in.remaining() < length) {
+                throw new IOException("a short read");
+            }
+        }
+    }
+
     /// Runs steps in `workers` threads for a while and prints how many there were in a second.
     private double measure(String what, int workers, Step step) throws Exception {
+        if (!cells.matcher(what).find()) {
+            return 0;
+        }
         AtomicLong number = new AtomicLong();
         AtomicLong done = new AtomicLong();
         List<Long> times = java.util.Collections.synchronizedList(new ArrayList<>());
@@ -230,7 +317,7 @@ public final class NfsBench {
         return perSecond;
     }
 
-    private void data() throws Exception {
+    private void data(String export) throws Exception {
         byte[] file = create(root, "bench-file");
         byte[] mib = new byte[1 << 20];
         byte[] block = new byte[4096];
@@ -252,6 +339,20 @@ public final class NfsBench {
         }
         measure("1 MiB sequential read, 8", 8, (w, n) -> read(file, n % FILE_MIB << 20, 1 << 20));
         measure("1 MiB sequential write, 8", 8, (w, n) -> write(file, n % FILE_MIB << 20, mib));
+        if (cells.matcher("v4.1").find()) {
+            Session session = new Session(rpc, 32);
+            byte[] same = session.find(export, "bench-file");
+            for (int depth : new int[] {1, 32}) {
+                measure(
+                        "v4.1: 4 KiB random read, " + depth,
+                        depth,
+                        (w, n) -> session.read(w, same, random(blocks) << 12, 4096));
+            }
+            measure(
+                    "v4.1: 1 MiB sequential read, 8",
+                    8,
+                    (w, n) -> session.read(w, same, n % FILE_MIB << 20, 1 << 20));
+        }
         nfs(12, new Out().opaque(root).text("bench-file"));
     }
 
@@ -270,6 +371,9 @@ public final class NfsBench {
                         create(directory, "f" + n);
                         made.incrementAndGet();
                     });
+            while (made.get() < 100) {
+                create(directory, "f" + made.getAndIncrement());
+            }
             long files = made.get();
             measure(
                     "lookup + getattr, " + depth,
@@ -433,6 +537,7 @@ public final class NfsBench {
     public static void main(String[] args) throws Exception {
         int seconds = args.length > 4 ? Integer.parseInt(args[4]) : 5;
         int entries = args.length > 5 ? Integer.parseInt(args[5]) : 0;
+        Pattern cells = Pattern.compile(args.length > 6 ? args[6] : "");
         byte[] root;
         try (Rpc mount = new Rpc(args[0], Integer.parseInt(args[2]))) {
             ByteBuffer reply = mount.call(MOUNT, 1, new Out().text(args[3]));
@@ -445,9 +550,9 @@ public final class NfsBench {
         System.out.println("| what, outstanding | per second | 99th percentile, ms |");
         System.out.println("|---|---|---|");
         try (Rpc rpc = new Rpc(args[0], Integer.parseInt(args[1]))) {
-            NfsBench bench = new NfsBench(rpc, root, seconds);
+            NfsBench bench = new NfsBench(rpc, root, seconds, cells);
             if (seconds > 0) {
-                bench.data();
+                bench.data(args[3]);
                 bench.names();
             }
             if (entries > 0) {

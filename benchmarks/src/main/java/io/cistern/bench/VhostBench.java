@@ -2,6 +2,7 @@ package io.cistern.bench;
 
 import io.cistern.bench.NbdBench.Load;
 import io.cistern.bench.NbdBench.Score;
+import io.cistern.block.FileTrees;
 import io.cistern.vmdisk.vhost.Buffers;
 import io.cistern.vmdisk.vhost.FrontEnd;
 import io.cistern.vmdisk.vhost.GuestRing;
@@ -58,6 +59,15 @@ public final class VhostBench {
         }
         int seconds = args.length > 0 ? Integer.parseInt(args[0]) : DEFAULT_SECONDS;
         Path directory = Files.createTempDirectory("vhost-bench");
+        try {
+            memory(directory, seconds);
+        } finally {
+            FileTrees.delete(directory);
+        }
+    }
+
+    private static void memory(Path directory, int seconds)
+            throws IOException, InterruptedException {
         for (List<String> mode : List.of(List.<String>of(), List.of("async"))) {
             String answers = mode.isEmpty() ? "at hand" : "of another thread";
             for (Class<?> server : List.of(VhostBench.class, NbdBench.class)) {

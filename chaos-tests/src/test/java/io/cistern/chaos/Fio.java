@@ -41,4 +41,27 @@ final class Fio {
                 + writesPerSecond
                 + " --verify=crc32c --verify_fatal=1 --do_verify=1";
     }
+
+    /// Starts passes over a disk of the guest, each of which writes every block in an order of its
+    /// own and reads all of them back, until `/run/stop` is there. Then `/run/passes-DISK` says how
+    /// many there were; what fio says of the last is in `/run/load-DISK`.
+    static String inGuestUntilStopped(String disk, int mib, int writesPerSecond) {
+        return "( pass=0; end='none failed'; while [ ! -e /run/stop ]; do pass=$((pass + 1));"
+                + " fio --name=verified --filename=/dev/"
+                + disk
+                + " --ioengine=libaio --direct=1 --rw=randwrite --bs=4k --iodepth=8 --size="
+                + mib
+                + "m --rate_iops=,"
+                + writesPerSecond
+                + " --randseed=$pass --verify=crc32c --verify_fatal=1 --do_verify=1"
+                + " > /run/load-"
+                + disk
+                + " 2>&1 || { end=failed; break; }; done; echo \"$pass whole passes, $end\" > /run/passes.new-"
+                + disk
+                + "; mv /run/passes.new-"
+                + disk
+                + " /run/passes-"
+                + disk
+                + " ) > /dev/null 2>&1 &";
+    }
 }

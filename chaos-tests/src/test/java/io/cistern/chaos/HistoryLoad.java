@@ -6,7 +6,6 @@ import io.cistern.chaos.check.Linearizability;
 import io.cistern.chaos.check.Op;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -19,7 +18,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
-/// Clients that read, write, zero and trim the same sectors of a volume over NBD, one connection
+/// Clients that read, write, zero and trim the same sectors of a volume or file, one connection
 /// each, and write down what they saw: every sector of 512 bytes is a register whose history must
 /// be linearizable.
 final class HistoryLoad implements AutoCloseable {
@@ -27,11 +26,10 @@ final class HistoryLoad implements AutoCloseable {
     private static final int GRANULE_BYTES = 64 << 10;
     private static final int GRANULES = 12;
     private static final int SECTORS_PER_GRANULE = 32;
-    private static final int CLIENTS = 6;
+    static final int CLIENTS = 6;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
-    private final Path socket;
-    private final String export;
+    private final Blocks.Way way;
     private final LongSupplier life;
     private final AtomicLong values = new AtomicLong();
     private final List<Client> clients = new ArrayList<>();
@@ -44,12 +42,12 @@ final class HistoryLoad implements AutoCloseable {
     /// One operation on one sector.
     private record Entry(int register, Op op) {}
 
-    /// @param life tells one process behind the socket from the next
-    HistoryLoad(Path socket, String export, LongSupplier life, long seed) {
-        this.socket = socket;
-        this.export = export;
+    /// @param life tells one process behind the connections from the next, where that one continues
+    ///   the attachment; else always the same
+    HistoryLoad(Blocks.Way way, LongSupplier life, int count, long seed) {
+        this.way = way;
         this.life = life;
-        for (int i = 0; i < CLIENTS; i++) {
+        for (int i = 0; i < count; i++) {
             Client client = new Client("c" + i, new Random(seed + i));
             clients.add(client);
             client.thread.start();
@@ -76,13 +74,15 @@ final class HistoryLoad implements AutoCloseable {
                         !wrong.isEmpty() || clients.stream().allMatch(c -> c.lastAsked - from > 0));
     }
 
-    /// Waits until every client has ended by itself.
+    /// Waits until every client has ended by itself, and ends those that have not.
     void awaitEnd(Duration limit) throws InterruptedException {
+        long until = System.nanoTime() + limit.toNanos();
         for (Client client : clients) {
-            if (!client.thread.join(limit)) {
+            if (!client.thread.join(Duration.ofNanos(Math.max(1, until - System.nanoTime())))) {
                 wrong.add(client.name + " goes on though the volume was taken over");
             }
         }
+        stop();
     }
 
     /// No more operations; waits for those that are under way.
@@ -150,8 +150,8 @@ final class HistoryLoad implements AutoCloseable {
     /// Reads through the connection of nobody.
     Access access() {
         return (offset, into) -> {
-            try (Nbd nbd = Nbd.connect(socket, export)) {
-                int error = nbd.ask(Nbd.READ, offset, into.remaining(), into);
+            try (Blocks blocks = way.connect()) {
+                int error = blocks.ask(Nbd.READ, offset, into.remaining(), into);
                 if (error != 0) {
                     throw new IOException("error " + error);
                 }
@@ -225,8 +225,8 @@ final class HistoryLoad implements AutoCloseable {
         private void run() {
             try {
                 while (!stopping) {
-                    try (Nbd nbd = connect()) {
-                        while (!stopping && operate(nbd)) {
+                    try (Blocks blocks = connect()) {
+                        while (!stopping && operate(blocks)) {
                             TimeUnit.MILLISECONDS.sleep(random.nextInt(25));
                         }
                         if (mayEnd) {
@@ -245,17 +245,17 @@ final class HistoryLoad implements AutoCloseable {
             }
         }
 
-        private Nbd connect() throws InterruptedException, IOException {
+        private Blocks connect() throws InterruptedException, IOException {
             long until = System.nanoTime() + PATIENCE.toNanos();
             while (true) {
                 try {
                     long before = life.getAsLong();
-                    Nbd nbd = Nbd.connect(socket, export);
+                    Blocks blocks = way.connect();
                     if (before == lifeThen) {
                         cutOff = -1; // perhaps the same process, with what it was sent before
                     }
                     lifeThen = before;
-                    return nbd;
+                    return blocks;
                 } catch (IOException | RuntimeException notYet) {
                     if (mayEnd || stopping || System.nanoTime() > until) {
                         throw new IOException("no connection", notYet);
@@ -266,7 +266,7 @@ final class HistoryLoad implements AutoCloseable {
         }
 
         /// @return false where the volume was taken over
-        private boolean operate(Nbd nbd) throws IOException {
+        private boolean operate(Blocks blocks) throws IOException {
             int granule = random.nextInt(GRANULES);
             boolean whole = random.nextInt(20) == 0;
             int first = whole ? 0 : random.nextInt(SECTORS_PER_GRANULE);
@@ -290,7 +290,7 @@ final class HistoryLoad implements AutoCloseable {
             long from = System.nanoTime();
             int error;
             try {
-                error = nbd.ask(type, offset, count * SECTOR, data);
+                error = blocks.ask(type, offset, count * SECTOR, data);
             } catch (IOException cut) {
                 doubt(type, register, count, value, from);
                 throw cut;

@@ -10,6 +10,9 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -210,28 +213,41 @@ class IscsiTest {
     }
 
     /// Those of libiscsi's suites that take two paths or two initiators, with each at another node:
-    /// reservations, resets and compare-and-write are the cluster's, not a node's. (The suites as a
-    /// whole run in `iscsi-target`, over one device.)
+    /// reservations, resets and compare-and-write are the cluster's, not a node's. Meanwhile the
+    /// third node, which leads, is killed and comes back, and no command fails. (The suites as a
+    /// whole run in `iscsi-target`, over one device, and in `benchmarks/iscsi-faults.sh`.)
     @Test
-    void whatOnePathDoesBindsTheOther() throws Exception {
+    void whatOnePathDoesBindsTheOtherWhileTheLeaderIsKilledAndComesBack() throws Exception {
         export("suite", "128MiB");
-        for (String suite :
-                List.of(
-                        "SCSI.MultipathIO",
-                        "SCSI.ProutReserve",
-                        "SCSI.ProutPreempt",
-                        "SCSI.ProutClear",
-                        "SCSI.Reserve6",
-                        "SCSI.OrWrite")) {
-            String said =
-                    run(
-                            "iscsi-test-cu",
-                            "--dataloss",
-                            "--normal",
-                            "--test=" + suite,
-                            url(0, "suite"),
-                            url(1, "suite"));
-            assertThat(said).contains("Run Summary").doesNotContain("had failures");
+        String leader = cluster.leaderOf("suite");
+        int first = (Integer.parseInt(leader.substring(1)) + 1) % LocalCluster.NODES;
+        int second = (first + 1) % LocalCluster.NODES;
+        try (ExecutorService beside = Executors.newVirtualThreadPerTaskExecutor()) {
+            Future<?> back =
+                    beside.submit(() -> {
+                        cluster.kill(leader);
+                        cluster.startNodes();
+                        return null;
+                    });
+            for (String suite :
+                    List.of(
+                            "SCSI.MultipathIO",
+                            "SCSI.ProutReserve",
+                            "SCSI.ProutPreempt",
+                            "SCSI.ProutClear",
+                            "SCSI.Reserve6",
+                            "SCSI.OrWrite")) {
+                String said =
+                        run(
+                                "iscsi-test-cu",
+                                "--dataloss",
+                                "--normal",
+                                "--test=" + suite,
+                                url(first, "suite"),
+                                url(second, "suite"));
+                assertThat(said).contains("Run Summary").doesNotContain("had failures");
+            }
+            back.get();
         }
         cluster.cistern("iscsi", "unexport", "suite");
     }

@@ -38,7 +38,9 @@ final class LocalCluster implements AutoCloseable {
     private static final Duration COMMAND_LIMIT = Duration.ofMinutes(3);
     private static final Duration REQUEST_LIMIT = Duration.ofSeconds(10);
     private static final int PORTS_PER_NODE = 100;
-    private static final List<Integer> PORTS_USED = List.of(0, 1, 2, 10, 20);
+    private static final int ISCSI_PORT = 10;
+    private static final int NFS_PORT = 20;
+    private static final List<Integer> PORTS_USED = List.of(0, 1, 2, ISCSI_PORT, NFS_PORT);
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final HttpClient http =
@@ -82,7 +84,7 @@ final class LocalCluster implements AutoCloseable {
         return cluster;
     }
 
-    /// As [#start], with an address for each node and small checkpoints, without iSCSI and NFS.
+    /// As [#start], with an address for each node and small checkpoints.
     ///
     /// @param diskSize most bytes of data on each node, "0" for what there is
     static LocalCluster startApart(Path dir, Map<String, String> environment, String diskSize)
@@ -152,6 +154,10 @@ final class LocalCluster implements AutoCloseable {
                     listen = "%s"
                     [api]
                     listen = "%s"
+                    [iscsi]
+                    listen = "%s"
+                    [nfs]
+                    listen = "%s"
                     [log]
                     file = "node.log"
                     [tuning]
@@ -165,6 +171,8 @@ final class LocalCluster implements AutoCloseable {
                                             address(node, 1),
                                             address(node, 2),
                                             address(node, 0),
+                                            address(node, ISCSI_PORT),
+                                            address(node, NFS_PORT),
                                             id)
                             + members);
         }
@@ -174,6 +182,12 @@ final class LocalCluster implements AutoCloseable {
     private String address(int node, int plus) {
         String host = apart ? Cuts.address("n" + node) : "127.0.0.1";
         return host + ":" + (portBase + PORTS_PER_NODE * node + plus);
+    }
+
+    /// The port at which a node answers programs and other nodes.
+    int wirePort(String node) {
+        String address = address(Integer.parseInt(node.substring(1)), 1);
+        return Integer.parseInt(address.substring(address.lastIndexOf(':') + 1));
     }
 
     /// How a program beside the nodes reaches them.
@@ -252,7 +266,21 @@ final class LocalCluster implements AutoCloseable {
 
     /// Where a node's iSCSI portal is.
     String portal(int node) {
-        return "127.0.0.1:" + (portBase + PORTS_PER_NODE * node + 10);
+        return address(node, ISCSI_PORT);
+    }
+
+    /// Opens a file of a share at whichever node serves it.
+    NfsFile openFile(String share, String name) throws IOException {
+        IOException last = new IOException("no node");
+        for (int node = 0; node < NODES; node++) {
+            String[] parts = address(node, NFS_PORT).split(":", -1);
+            try {
+                return NfsFile.open(parts[0], Integer.parseInt(parts[1]), share, name);
+            } catch (IOException elsewhere) {
+                last = elsewhere;
+            }
+        }
+        throw last;
     }
 
     Path home() {

@@ -10,7 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
 /// A connection to an NBD server (fixed newstyle, simple replies) with one request at a time.
-final class Nbd implements AutoCloseable {
+final class Nbd implements Blocks {
     static final int READ = 0;
     static final int WRITE = 1;
     static final int TRIM = 4;
@@ -62,11 +62,8 @@ final class Nbd implements AutoCloseable {
         }
     }
 
-    /// Sends a request and waits for its answer.
-    ///
-    /// @param data of a write what is written, of a read where it goes, else empty
-    /// @return 0, or the error
-    int ask(int type, long offset, int length, ByteBuffer data) throws IOException {
+    @Override
+    public int ask(int type, long offset, int length, ByteBuffer data) throws IOException {
         boolean write = type == WRITE;
         ByteBuffer request = ByteBuffer.allocate(28 + (write ? length : 0));
         request.putInt(REQUEST_MAGIC).putShort((short) 0).putShort((short) type);

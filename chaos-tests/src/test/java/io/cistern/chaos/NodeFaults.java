@@ -38,7 +38,8 @@ final class NodeFaults {
         FSYNC_FAILS,
         WRITE_FAILS,
         WRITE_LOST,
-        WRITE_MISDIRECTED
+        WRITE_MISDIRECTED,
+        ANSWER_LOST
     }
 
     private final Path library;
@@ -82,6 +83,12 @@ final class NodeFaults {
         control.putInt(LEFT, times);
         control.putInt(STRUCK, 0);
         control.putInt(KIND, kind.ordinal());
+    }
+
+    /// From now on, `times` times, a connection to `port` of the node breaks in place of one of so
+    /// many answers.
+    void loseAnswers(String node, int port, int oneOf, int times) {
+        strike(node, Kind.ANSWER_LOST, Integer.toString(port), oneOf, times);
     }
 
     /// No more of them.

@@ -18,10 +18,14 @@ final class PowerCut {
     private final Path notes;
     private final Path library;
     private final Path program;
+    private final Duration slowSync;
 
     /// Compiles both into `dir`.
-    PowerCut(Path dir) throws IOException, InterruptedException {
+    ///
+    /// @param slowSync how long a sync of a log waits before it begins
+    PowerCut(Path dir, Duration slowSync) throws IOException, InterruptedException {
         this.dir = dir;
+        this.slowSync = slowSync;
         library = Programs.compile(dir, "powercut.c", "powercut.so", "-shared", "-fPIC");
         program = Programs.compile(dir, "powercut.c", "powercut", "-DUNDO");
         notes = Files.createDirectory(dir.resolve("notes"));
@@ -32,7 +36,8 @@ final class PowerCut {
         return Map.of(
                 "LD_PRELOAD", library.toString(),
                 "POWERCUT_PREFIX", dir.resolve("home/n").toString(),
-                "POWERCUT_NOTES", notes.toString());
+                "POWERCUT_NOTES", notes.toString(),
+                "POWERCUT_SLOW_MS", Long.toString(slowSync.toMillis()));
     }
 
     /// Takes back what the dead nodes had not fsynced.

@@ -22,7 +22,7 @@ class PowerCutTest {
 
     @BeforeAll
     static void start() throws IOException, InterruptedException {
-        power = new PowerCut(dir);
+        power = new PowerCut(dir, Duration.ZERO);
         cluster = LocalCluster.start(dir, power.environment());
     }
 

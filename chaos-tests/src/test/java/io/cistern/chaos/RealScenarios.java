@@ -11,12 +11,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +28,12 @@ import org.jspecify.annotations.Nullable;
 final class RealScenarios implements AutoCloseable {
     private static final Duration PROGRESS = Duration.ofSeconds(30);
     private static final Duration DEATH = Duration.ofSeconds(90);
+    private static final int FEW_CLIENTS = 3;
+    private static final int LOST_ANSWERS = 40;
+
+    /// Between a node's wish to sync its log and the sync: what is acknowledged too early is lost.
+    private static final Duration SLOW_SYNC = Duration.ofMillis(40);
+
     private static final List<String> NAMES = List.of("n0", "n1", "n2");
 
     private final Path root;
@@ -74,6 +82,7 @@ final class RealScenarios implements AutoCloseable {
         all.put("disk-wiped-leader-killed", () -> underLoad(this::diskWiped));
         all.put("pool-full", this::poolFull);
         all.put("power-cut", this::powerCut);
+        all.put("all-front-ends", this::allFrontEnds);
     }
 
     /// In the order in which they are run.
@@ -101,7 +110,7 @@ final class RealScenarios implements AutoCloseable {
         dir = Files.createDirectory(root.resolve("c" + clusters++));
         NodeFaults made = new NodeFaults(dir);
         faults = made;
-        PowerCut cut = power ? new PowerCut(dir) : null;
+        PowerCut cut = power ? new PowerCut(dir, SLOW_SYNC) : null;
         powerCut = cut;
         Map<String, String> environment = cut == null ? made.environment() : cut.environment();
         LocalCluster running = LocalCluster.startApart(dir, environment, diskSize);
@@ -167,7 +176,11 @@ final class RealScenarios implements AutoCloseable {
         int struck;
         Outcome outcome;
         try (HistoryLoad load =
-                new HistoryLoad(socket, volume, () -> running.driver().pid(), random.nextLong())) {
+                new HistoryLoad(
+                        () -> Nbd.connect(socket, volume),
+                        () -> running.driver().pid(),
+                        HistoryLoad.CLIENTS,
+                        random.nextLong())) {
             load.awaitProgress(PROGRESS);
             struck = strikes.strike(volume, load);
             running.awaitHealth("OK");
@@ -519,7 +532,10 @@ final class RealScenarios implements AutoCloseable {
         Outcome outcome;
         try (HistoryLoad load =
                         new HistoryLoad(
-                                socket, volume, () -> running.driver().pid(), random.nextLong());
+                                () -> Nbd.connect(socket, volume),
+                                () -> running.driver().pid(),
+                                HistoryLoad.CLIENTS,
+                                random.nextLong());
                 RemoteCluster other = RemoteCluster.connect(running.client(), "other")) {
             load.awaitProgress(PROGRESS);
             TimeUnit.SECONDS.sleep(3);
@@ -543,6 +559,80 @@ final class RealScenarios implements AutoCloseable {
         return outcome;
     }
 
+    /// Loads over NBD, iSCSI and NFS at a time, while leaders die, and then all nodes.
+    private Outcome allFrontEnds() throws Exception {
+        LocalCluster running = cluster();
+        String nbd = "chaos" + volumes++;
+        String iscsi = "chaos" + volumes++;
+        String share = "chaos" + volumes++;
+        running.cistern("volume", "create", nbd, "8MiB");
+        running.cistern("volume", "create", iscsi, "8MiB");
+        running.cistern("iscsi", "export", iscsi);
+        running.cistern("share", "create", share, "--allow", "127.0.0.0/8:no_root_squash");
+        Path socket = running.attach(nbd);
+        Path bridged = dir.resolve(iscsi + ".sock");
+        List<String> bridge =
+                List.of(
+                        "qemu-nbd",
+                        "--format=raw",
+                        "--cache=none",
+                        "--persistent",
+                        "--shared=" + 2 * FEW_CLIENTS,
+                        "--export-name=" + iscsi,
+                        "--socket=" + bridged,
+                        "iscsi://" + running.portal(0) + "/iqn.2026-11.io.cistern:" + iscsi + "/0");
+        Outcome outcome;
+        try (Programs.Running initiator = Programs.start(dir, bridge);
+                HistoryLoad overNbd =
+                        few(() -> Nbd.connect(socket, nbd), () -> running.driver().pid());
+                HistoryLoad overIscsi =
+                        few(() -> Blocks.withoutTrims(Nbd.connect(bridged, iscsi)), () -> 0);
+                HistoryLoad overNfs = few(() -> running.openFile(share, "file"), () -> 0)) {
+            List<HistoryLoad> loads = List.of(overNbd, overIscsi, overNfs);
+            awaitProgress(loads);
+            for (int i = 0; i < 2; i++) {
+                String leader = running.leaderOf(i == 0 ? iscsi : nbd);
+                running.kill(leader);
+                running.leaderOf(nbd, leader);
+                overNbd.awaitProgress(PROGRESS);
+                running.startNodes();
+                awaitProgress(loads);
+            }
+            running.killAll();
+            running.startNodes();
+            awaitProgress(loads);
+            running.awaitHealth("OK");
+            assertThat(initiator.alive()).as("the initiator").isTrue();
+            long operations = 0;
+            Duration stall = Duration.ZERO;
+            List<String> wrong = new ArrayList<>();
+            for (HistoryLoad load : loads) {
+                load.stop();
+                wrong.addAll(load.check(load.access(), Op.NEVER));
+                operations += load.operations();
+                stall = stall.compareTo(load.worstStall()) < 0 ? load.worstStall() : stall;
+            }
+            assertThat(wrong).isEmpty();
+            outcome = new Outcome(5, operations, stall);
+        }
+        running.cistern("verify", nbd);
+        running.cistern("verify", iscsi);
+        running.cistern("detach", nbd);
+        running.cistern("volume", "delete", nbd);
+        running.cistern("iscsi", "unexport", iscsi);
+        running.cistern("volume", "delete", iscsi);
+        running.cistern("share", "delete", share);
+        return outcome;
+    }
+
+    private HistoryLoad few(Blocks.Way way, LongSupplier life) {
+        return new HistoryLoad(way, life, FEW_CLIENTS, random.nextLong());
+    }
+
+    private static void awaitProgress(List<HistoryLoad> loads) {
+        loads.forEach(load -> load.awaitProgress(PROGRESS));
+    }
+
     // ---- several holders
 
     private Outcome countersAndSnapshots() throws Exception {
@@ -553,9 +643,14 @@ final class RealScenarios implements AutoCloseable {
         running.cistern("volume", "create", second, "8MiB");
         Outcome outcome;
         try (SharedLoad load = new SharedLoad(running.client(), first, second)) {
+            int lost = 0;
             for (int i = 0; i < 2; i++) {
-                TimeUnit.SECONDS.sleep(4);
+                // What was carried out, and is sent again since nobody heard of it, must count
+                // once.
                 String leader = running.leaderOf(first);
+                faults().loseAnswers(leader, running.wirePort(leader), 23, LOST_ANSWERS);
+                await().atMost(DEATH).until(() -> faults().struck(leader) >= LOST_ANSWERS);
+                lost += faults().end(leader);
                 running.kill(leader);
                 running.leaderOf(first, leader);
                 TimeUnit.SECONDS.sleep(2);
@@ -565,7 +660,7 @@ final class RealScenarios implements AutoCloseable {
             TimeUnit.SECONDS.sleep(2);
             load.stop();
             assertThat(load.check()).isEmpty();
-            outcome = new Outcome(2, load.operations(), load.worstStall());
+            outcome = new Outcome(2 + lost, load.operations(), load.worstStall());
             load.deleteSnapshots();
         }
         running.cistern("verify", first);

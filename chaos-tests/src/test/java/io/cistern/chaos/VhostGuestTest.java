@@ -4,13 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.cistern.vmdisk.AttachmentView;
+import io.cistern.vmdisk.NbdMetrics;
 import io.cistern.vmdisk.QemuMonitor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.Assertions;
@@ -211,6 +214,66 @@ class VhostGuestTest {
             assertThat(guest.diskErrors()).isEmpty();
         }
         cluster.cistern("detach", "halted");
+    }
+
+    /// One guest with a disk over each transport; its driver is killed `-Dcistern.kills` times,
+    /// each time amid requests, while every block of both disks is written and read back again and
+    /// again.
+    @Test
+    @EnabledIfSystemProperty(named = "cistern.kills", matches = "[1-9][0-9]*")
+    void theDriverIsKilledManyTimesUnderAGuestsLoad(@TempDir Path guestDir) throws Exception {
+        int kills = Integer.getInteger("cistern.kills");
+        cluster.cistern("volume", "create", "killed-nbd", "8MiB");
+        cluster.cistern("volume", "create", "killed-vhost", "8MiB");
+        Path nbd = cluster.attach("killed-nbd", "killed-nbd");
+        Path vhost = cluster.attach("killed-vhost", "killed-vhost", "--transport", "vhost-user");
+        List<String> disks = new ArrayList<>(Guest.nbd("killed-nbd", nbd));
+        Guest.vhostUser(vhost).forEach(word -> disks.add(word.replace("id=vda", "id=vdb")));
+        try (Guest guest = Guest.boot(guestDir, disks)) {
+            for (String disk : List.of("vda", "vdb")) {
+                guest.run(Fio.inGuestUntilStopped(disk, 8, 150), QUICK).succeeded();
+            }
+            Random random = new Random();
+            for (int i = 0; i < kills; i++) {
+                long requests = 1 + random.nextInt(100);
+                await().atMost(Duration.ofMinutes(1))
+                        .pollInterval(Duration.ofMillis(20))
+                        .ignoreExceptions()
+                        .until(() -> served() >= requests);
+                cluster.killDriver();
+            }
+            guest.run("touch /run/stop", QUICK).succeeded();
+            for (String disk : List.of("vda", "vdb")) {
+                String passes =
+                        guest.run(
+                                        "until [ -e /run/passes-"
+                                                + disk
+                                                + " ]; do sleep 1; done; cat /run/load-"
+                                                + disk
+                                                + "; cat /run/passes-"
+                                                + disk,
+                                        Fio.LIMIT)
+                                .succeeded()
+                                .output();
+                System.out.println(kills + " kills, " + disk + ": " + passes.strip());
+                assertThat(passes).endsWith("whole passes, none failed\n");
+            }
+            assertThat(guest.diskErrors()).isEmpty();
+        }
+        cluster.cistern("detach", "killed-nbd");
+        cluster.cistern("detach", "killed-vhost");
+    }
+
+    /// Requests of the less busy of the driver's two disks in its present life.
+    private static long served() {
+        return cluster.driver().list().stream()
+                .filter(view -> view.volume().startsWith("killed-"))
+                .mapToLong(view -> {
+                    NbdMetrics.Snapshot of = view.metrics();
+                    return of == null ? 0 : of.reads() + of.writes();
+                })
+                .min()
+                .orElse(0);
     }
 
     private static void loseTheMajority(String volume) throws InterruptedException {

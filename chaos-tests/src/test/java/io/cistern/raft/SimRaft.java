@@ -25,6 +25,7 @@ public final class SimRaft implements RaftGroups {
         final Map<String, SimRaft> running = new HashMap<>();
         private final List<String> violations = new ArrayList<>();
         private long elections;
+        long overdue;
 
         public Shared(Sim sim, SimNet net) {
             this.sim = sim;
@@ -45,6 +46,11 @@ public final class SimRaft implements RaftGroups {
 
         public long elections() {
             return elections;
+        }
+
+        /// Batches that got into the log in a later term than they were proposed in.
+        public long overdue() {
+            return overdue;
         }
 
         public @Nullable SimJournal journal(String peer) {
@@ -135,6 +141,22 @@ public final class SimRaft implements RaftGroups {
     /// Ids of the voters, as `group` knows them.
     public static List<String> voters(RaftGroup group) {
         return ((SimReplica) group).voters();
+    }
+
+    /// Makes `group` ask for votes at once, whatever it has heard.
+    public static void elect(RaftGroup group) {
+        ((SimReplica) group).elect();
+    }
+
+    /// Runs `task` as `group` next appends a command as the leader, before it is sent to others.
+    public static void onAppend(RaftGroup group, Runnable task) {
+        ((SimReplica) group).onAppend = task;
+    }
+
+    /// Some of the commands that reach `group` in the next `nanos` do not get into its log before
+    /// it has lost leadership and got it back.
+    public static void holdCommands(RaftGroup group, long nanos) {
+        ((SimReplica) group).holdCommands(nanos);
     }
 
     void closed(GroupId id, SimReplica replica) {

@@ -31,6 +31,7 @@ final class SimReplica implements RaftGroup {
     private static final int MAX_ENTRIES = 8;
     private static final int MAX_IN_FLIGHT = 2;
     private static final int LEASE_ATTEMPTS = 3;
+    private static final long MOST_HELD_NANOS = 2_000_000_000;
 
     private enum Role {
         FOLLOWER,
@@ -84,6 +85,13 @@ final class SimReplica implements RaftGroup {
     private final Map<Long, Batch> inFlight = new TreeMap<>();
     private long nextCall;
     private long commands;
+
+    @Nullable Runnable onAppend;
+
+    /// Until then some commands are held; to the next election, or for as long as they may be.
+    private long holdUntil;
+
+    private final List<Runnable> held = new ArrayList<>();
     private final Map<Long, CompletableFuture<Void>> memberChanges = new HashMap<>();
 
     SimReplica(SimRaft raft, GroupId id, Peer self, SimJournal journal, StateMachine target) {
@@ -256,7 +264,7 @@ final class SimReplica implements RaftGroup {
                 || (lastTerm == journal.lastTerm() && last >= journal.last());
     }
 
-    private void elect() {
+    void elect() {
         if (!voter() || installing) {
             return;
         }
@@ -318,6 +326,13 @@ final class SimReplica implements RaftGroup {
         append(new Entry(journal.term, new byte[0], null, null, 0));
         heartbeats(journal.term);
         watchMajority(journal.term);
+        held.forEach(command -> run(sim.between(0, 250_000_000), command));
+        held.clear();
+        holdUntil = 0;
+    }
+
+    void holdCommands(long nanos) {
+        holdUntil = sim.now() + nanos;
     }
 
     private void stepDown(long term, @Nullable Peer newLeader) {
@@ -373,6 +388,11 @@ final class SimReplica implements RaftGroup {
 
     private void append(Entry entry) {
         journal.entries.add(entry);
+        Runnable strike = onAppend;
+        if (strike != null && !entry.first()) {
+            onAppend = null;
+            strike.run();
+        }
         if (entry.members() != null) {
             membersMoved();
         }
@@ -773,16 +793,33 @@ final class SimReplica implements RaftGroup {
         Batch batch = new Batch(++nextCall, proposals, machine.nanoTime());
         inFlight.put(batch.callId, batch);
         byte[] entry = Objects.requireNonNull(batch.encode());
-        run(
-                sim.chance(0.01) ? sim.between(0, 300_000_000) : sim.between(1_000, 50_000),
+        long proposedIn = journal.term;
+        Runnable submit =
                 () -> {
                     if (role == Role.LEADER) {
+                        if (journal.term != proposedIn) {
+                            raft.shared.overdue++;
+                        }
                         RaftEntry.stampCommitted(entry, applied);
                         append(new Entry(journal.term, entry, null, incarnation, batch.callId));
                     } else if (inFlight.remove(batch.callId) != null) {
                         batch.fail(notLeader());
                     }
-                });
+                };
+        if (sim.now() < holdUntil && sim.chance(0.5)) {
+            held.add(submit);
+            run(
+                    MOST_HELD_NANOS,
+                    () -> {
+                        if (held.remove(submit)) {
+                            submit.run();
+                        }
+                    });
+        } else {
+            run(
+                    sim.chance(0.01) ? sim.between(0, 300_000_000) : sim.between(1_000, 50_000),
+                    submit);
+        }
         pumpLater();
     }
 

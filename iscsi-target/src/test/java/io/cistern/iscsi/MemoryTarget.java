@@ -37,6 +37,9 @@ final class MemoryTarget implements ScsiTarget {
     /// Everything that was asked of [Nexus#manage].
     final List<TaskManagement> managed = new CopyOnWriteArrayList<>();
 
+    /// What [Nexus#gone] says of every nexus.
+    volatile CompletableFuture<Void> gone = CompletableFuture.completedFuture(null);
+
     MemoryTarget(MemoryBlockDevice device) {
         this.device = device;
     }
@@ -100,6 +103,11 @@ final class MemoryTarget implements ScsiTarget {
 
         /// Opcodes in the order in which they came.
         final List<Integer> executed = new CopyOnWriteArrayList<>();
+
+        @Override
+        public CompletableFuture<Void> gone() {
+            return gone;
+        }
 
         private MemoryNexus(NexusId id, NexusEvents events) {
             this.id = id;

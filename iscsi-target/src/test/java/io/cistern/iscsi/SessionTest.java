@@ -253,6 +253,20 @@ class SessionTest {
         assertThat(served.target.nexuses).isEmpty();
     }
 
+    /// A reservation that ends with the session, for one, takes a while to release.
+    @Test
+    void aLogoutIsAnsweredWhenNothingOfTheSessionBindsOthers() throws IOException {
+        try (RawInitiator initiator = RawInitiator.login(served)) {
+            served.target.gone = new CompletableFuture<>();
+            initiator.send(new LogoutRequest(false, 0, 52, 0, initiator.cmdSn++, 0));
+            initiator.send(initiator.command(RawInitiator.testUnitReady()));
+            assertThat(initiator.quiet(100)).isTrue();
+            served.target.gone.complete(null);
+            assertThat(initiator.receive(LogoutResponse.class).itt()).isEqualTo(52);
+            initiator.expectEnd();
+        }
+    }
+
     @Test
     void sessionsAreListedWithTheirTraffic() throws IOException {
         try (RawInitiator initiator = RawInitiator.login(served, "InitiatorAlias", "a host")) {
@@ -418,6 +432,11 @@ class SessionTest {
             unknown[0] = 0x1d;
             initiator.sendBytes(unknown);
             assertThat(initiator.receive(Reject.class).reason()).isEqualTo(Reject.NOT_SUPPORTED);
+            // data with a command that does not write
+            initiator.send(
+                    initiator.request(
+                            true, true, false, BLOCK, RawInitiator.cdb(0x88, 0, 1), new byte[4]));
+            assertThat(initiator.receive(Reject.class).reason()).isEqualTo(Reject.INVALID_FIELD);
             gate();
             ScsiRequest read = initiator.read(0, 1, BLOCK);
             initiator.send(read);
@@ -474,6 +493,19 @@ class SessionTest {
             CompletableFuture<Void> gate = gate();
             ScsiRequest read = initiator.read(0, 1, BLOCK);
             initiator.send(read);
+            TaskManagementRequest ofAnotherLun =
+                    new TaskManagementRequest(
+                            true,
+                            1,
+                            0x0001_0000_0000_0000L,
+                            initiator.nextItt++,
+                            read.itt(),
+                            initiator.cmdSn,
+                            0,
+                            read.cmdSn(),
+                            0);
+            initiator.send(ofAnotherLun);
+            assertThat(initiator.receive(TaskManagementResponse.class).response()).isEqualTo(1);
             assertThat(manage(initiator, 1, read)).isZero();
             served.target.device().gate(null);
             gate.complete(null);

@@ -6,6 +6,7 @@ import io.cistern.nas.rpc.RpcProgram;
 import io.cistern.nas.v3.Nfs3;
 import io.cistern.nas.v4.Nfs4;
 import io.cistern.nas.xdr.XdrWriter;
+import org.jspecify.annotations.Nullable;
 
 /// The NFS program: versions 3 and 4.
 final class NfsProgram implements RpcProgram {
@@ -36,7 +37,13 @@ final class NfsProgram implements RpcProgram {
 
     @Override
     public boolean call(RpcCall call, XdrWriter result) {
-        return call.version() == 3 ? v3.call(call, result) : v4.call(call, result);
+        Rest rest = begin(call, result);
+        return rest == null || rest.run(result);
+    }
+
+    @Override
+    public @Nullable Rest begin(RpcCall call, XdrWriter result) {
+        return call.version() == 3 ? v3.begin(call, result) : v4.begin(call, result);
     }
 
     @Override

@@ -55,13 +55,21 @@ final class MemoryShares implements ShareCatalog {
         return List.copyOf(entries);
     }
 
+    private static void mayBlock() {
+        if (Thread.currentThread().getName().startsWith("nfs-io")) {
+            throw new AssertionError("blocks an event loop");
+        }
+    }
+
     @Override
     public void refresh() {
+        mayBlock();
         onRefresh.run();
     }
 
     @Override
     public FileSystem open(ShareEntry share) {
+        mayBlock();
         MemoryFileSystem next = files.computeIfPresent(share.id(), (id, fs) -> fs.reopen());
         if (next == null) {
             throw new IllegalArgumentException(share.name());

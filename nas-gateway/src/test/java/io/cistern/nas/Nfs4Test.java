@@ -151,6 +151,11 @@ class Nfs4Test {
         assertThat(a.status(removal)).isEqualTo(2);
     }
 
+    private static Op down(Opened file, int access, int deny) {
+        return stateOp(
+                OPEN_DOWNGRADE, file.stateid(), o -> o.writeInt(0).writeInt(access).writeInt(deny));
+    }
+
     @Test
     void shareReservationsHoldBetweenClientsAndAreUpgradedByOneOwner() {
         Opened f = a.open("share", "o", "f", 1, 2, true);
@@ -167,12 +172,11 @@ class Nfs4Test {
             assertThat(a.status(putfh(f.handle()), read(f.stateid(), 0, 1)))
                     .as("OLD_STATEID")
                     .isEqualTo(10_024);
-            Op down =
-                    stateOp(
-                            OPEN_DOWNGRADE,
-                            both.stateid(),
-                            o -> o.writeInt(0).writeInt(1).writeInt(0));
-            assertThat(a.status(putfh(f.handle()), down)).isZero();
+            assertThat(a.status(putfh(f.handle()), down(both, 1, 0)))
+                    .as("INVAL: never read without denying")
+                    .isEqualTo(22);
+            Opened plain = a.open("share", "o", "f", 1, 0, false);
+            assertThat(a.status(putfh(f.handle()), down(plain, 1, 0))).isZero();
             assertThat(b.status(writer)).isZero();
         }
     }

@@ -111,6 +111,10 @@ class V4TestClient extends RpcTestClient {
         return new Op(code, o -> {});
     }
 
+    byte[] session() {
+        return session;
+    }
+
     int lastStatus() {
         return lastStatus;
     }

@@ -34,23 +34,31 @@ final class LogRetention {
     ///
     /// @param superfluous index up to which the log is not needed here
     /// @param wantedBytes of log to keep
-    synchronized void trim(RaftLog raftLog, long superfluous, long wantedBytes) throws IOException {
+    /// @param purged gives the blocks back
+    synchronized void trim(RaftLog raftLog, long superfluous, long wantedBytes, PurgedFiles purged)
+            throws IOException {
         if (superfluous < 0 || raftLog.getNextIndex() <= superfluous) {
             // In the second case a state has been installed that Ratis' log is yet to be told of.
             // Purging would move where it goes on, but not where its files do.
             return;
         }
         long index = superfluous;
+        List<LogInspector.Segment> segments = LogInspector.segments(directory);
         if (wantedBytes > 0) {
-            FileStore files = Files.getFileStore(directory);
-            long keep = allowed(wantedBytes, files.getUsableSpace(), files.getTotalSpace());
-            index = Math.min(superfluous, beyond(LogInspector.segments(directory), keep));
+            FileStore disk = Files.getFileStore(directory);
+            long keep = allowed(wantedBytes, disk.getUsableSpace(), disk.getTotalSpace());
+            index = Math.min(superfluous, beyond(segments, keep));
             if (keep < wantedBytes) {
                 log.debug("{}: space is short, keeping {} bytes", directory, keep);
             }
         }
         if (index >= Math.max(raftLog.getStartIndex(), 0)) {
-            raftLog.purge(index);
+            for (LogInspector.Segment segment : segments) {
+                if (segment.end() <= index) {
+                    purged.keep(segment.path());
+                }
+            }
+            raftLog.purge(index).whenComplete((reached, failed) -> purged.dispose());
         }
     }
 

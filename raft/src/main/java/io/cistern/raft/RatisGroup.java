@@ -67,6 +67,7 @@ final class RatisGroup implements RaftGroup {
     private volatile List<Peer> members;
     private volatile @Nullable RaftServer server;
     private volatile RaftServer.@Nullable Division division;
+    private volatile @Nullable PurgedFiles purged;
     private volatile boolean closed;
 
     /// When the committed index was last noted, by the configured clock. Guarded by this.
@@ -125,6 +126,7 @@ final class RatisGroup implements RaftGroup {
     /// Begins to take part. Blocks while the log is read.
     void start(RaftServer started) throws IOException {
         server = started;
+        purged = PurgedFiles.open(store.directory(), control);
         started.start();
         RaftServer.Division mine = division();
         division = mine;
@@ -287,6 +289,10 @@ final class RatisGroup implements RaftGroup {
         try (LogWorker _ = mine == null ? null : LogWorker.wakeAtClose(mine)) {
             closeServer();
         }
+        PurgedFiles names = purged;
+        if (names != null) {
+            names.close();
+        }
         if (mine != null) {
             noteCommitted(mine);
         }
@@ -377,11 +383,13 @@ final class RatisGroup implements RaftGroup {
 
     private void trimNow() {
         RaftServer.Division mine = division;
-        if (mine == null || closed) {
+        PurgedFiles names = purged;
+        if (mine == null || names == null || closed) {
             return;
         }
         try {
-            retention.trim(mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes());
+            retention.trim(
+                    mine.getRaftLog(), adapter.superfluous(), target.retainedLogBytes(), names);
         } catch (IOException | RuntimeException e) {
             // The replica may be closing; else it is tried again.
             log.debug("the log of group {} on {} was not trimmed", id, self.id(), e);

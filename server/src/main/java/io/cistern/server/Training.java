@@ -3,12 +3,16 @@ package io.cistern.server;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.FileTrees;
+import io.cistern.server.api.RestAdmin;
+import io.cistern.server.api.RestClient;
+import io.cistern.server.config.Addresses;
 import io.cistern.server.config.ConfigFile;
 import io.cistern.server.config.ServerConfig;
 import io.cistern.server.config.ServerConfig.LogConfig;
 import io.cistern.server.local.LocalCluster;
 import io.cistern.server.local.LocalHome;
 import io.cistern.storage.Command.AttachMode;
+import io.cistern.storage.Command.Limits;
 import io.cistern.vmdisk.ClusterVolumeOpener;
 import io.cistern.vmdisk.DriverDaemon;
 import io.cistern.vmdisk.NbdLimits;
@@ -24,6 +28,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadLocalRandom;
 
 /// Runs nodes and driver under load for some seconds, so that the build can record what they load
@@ -39,6 +45,8 @@ public final class Training {
     private static final long GUEST_BYTES = 32L << 20;
     private static final long VOLUME_BYTES = 128L << 20;
     private static final long BUFFER_BYTES = 64L << 20;
+    private static final int CLONES = 32;
+    private static final int CLONES_AT_A_TIME = 8;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private Training() {}
@@ -73,13 +81,16 @@ public final class Training {
             try (RemoteCluster cluster = RemoteCluster.connect(client, "training")) {
                 create(cluster, VolumeSpec.of("training", VOLUME_BYTES));
                 create(cluster, VolumeSpec.of(GUEST, GUEST_BYTES));
-                drive(directory.resolve("d"), cluster, seconds);
+                RestAdmin admin = admin(configs.getFirst().api());
+                drive(directory.resolve("d"), cluster, admin, seconds);
+                administer(admin, seconds / 8.0);
                 share(configs.getFirst(), cluster, seconds);
             }
         }
     }
 
-    private static void drive(Path home, RemoteCluster cluster, int seconds) throws IOException {
+    private static void drive(Path home, RemoteCluster cluster, RestAdmin admin, int seconds)
+            throws IOException {
         Files.createDirectory(home);
         try (DriverDaemon driver =
                 DriverDaemon.start(
@@ -106,6 +117,42 @@ public final class Training {
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 16), seconds / 16.0);
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 8.0);
             }
+            fleet(driver, admin);
+        }
+    }
+
+    /// What makes a fleet: clones by the API, attached over both transports.
+    private static void fleet(DriverDaemon driver, RestAdmin admin) {
+        SnapshotName golden = new SnapshotName("training", "s");
+        try (ExecutorService some =
+                Executors.newFixedThreadPool(CLONES_AT_A_TIME, Thread.ofVirtual().factory())) {
+            for (int i = 0; i < CLONES; i++) {
+                String name = "training-" + i;
+                some.execute(() -> {
+                    admin.cloneVolume(golden, name, Limits.NONE);
+                    for (Transport transport : Transport.values()) {
+                        driver.attach(name, AttachMode.EXCLUSIVE, transport, null);
+                        driver.detach(name, null, false);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Snapshots and clones, over the API as the command line asks for them.
+    private static RestAdmin admin(ServerConfig.ApiConfig api) {
+        String url = "http://" + Addresses.format(api.listen());
+        return new RestAdmin(new RestClient(List.of(url), api.token()));
+    }
+
+    private static void administer(RestAdmin admin, double seconds) {
+        SnapshotName name = new SnapshotName("training", "again");
+        long end = System.nanoTime() + (long) (seconds * 1e9);
+        while (System.nanoTime() - end < 0) {
+            admin.createSnapshots(List.of(name));
+            admin.cloneVolume(name, "training-clone", Limits.NONE);
+            admin.deleteVolume("training-clone");
+            admin.deleteSnapshot(name);
         }
     }
 
@@ -122,6 +169,8 @@ public final class Training {
             load.run(new TrainingLoad.Kind(true, false, 1 << 20, 8), seconds / 8.0);
             load.run(new TrainingLoad.Kind(true, true, 4 << 10, 32), seconds / 4.0);
             load.run(new TrainingLoad.Kind(false, true, 4 << 10, 32), seconds / 8.0);
+            load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 16.0);
+            load.run(new TrainingLoad.Kind(false, false, 1 << 20, 8), seconds / 16.0);
             load.run(new TrainingLoad.Kind(true, true, 4 << 10, 1), seconds / 8.0);
             load.names(seconds / 8.0);
         }

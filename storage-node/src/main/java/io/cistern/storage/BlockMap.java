@@ -32,6 +32,7 @@ final class BlockMap {
 
     // Under the store's lock.
     private volatile List<Long> freed = new ArrayList<>();
+    private final BitSet held = new BitSet();
     private volatile long heldSlots;
 
     /// Rows changed since the last checkpoint, and those a checkpoint is writing.
@@ -203,7 +204,7 @@ final class BlockMap {
 
     long allocate(Branch branch) {
         long slot = area.allocate();
-        hold(branch);
+        hold(branch, slot);
         return slot;
     }
 
@@ -211,15 +212,16 @@ final class BlockMap {
     long tryAllocate(Branch branch) {
         long slot = area.tryAllocate();
         if (slot != Slots.NONE) {
-            hold(branch);
+            hold(branch, slot);
         }
         return slot;
     }
 
     /// Counts a slot that a row of `branch` refers to.
     @SuppressWarnings("NonAtomicVolatileUpdate") // one writer at a time
-    void hold(Branch branch) {
+    void hold(Branch branch, long slot) {
         branch.slots++;
+        held.set(Math.toIntExact(slot));
         heldSlots++;
     }
 
@@ -243,18 +245,10 @@ final class BlockMap {
         return freed.size();
     }
 
-    /// Every slot held. Reads the whole map.
+    /// Every slot held, those waiting to be freed included. Known without the rows, which may have
+    /// become unreadable. Under the store's lock.
     BitSet slots() {
-        BitSet slots = new BitSet();
-        try (RowScan scan = new RowScan(this, RowKey.FIRST, true, true)) {
-            while (scan.next()) {
-                if (scan.row().hasSlot()) {
-                    slots.set(Math.toIntExact(scan.row().slot()));
-                }
-            }
-        }
-        freed.forEach(slot -> slots.set(Math.toIntExact(slot)));
-        return slots;
+        return (BitSet) held.clone();
     }
 
     // ---- checkpoint
@@ -278,6 +272,7 @@ final class BlockMap {
         // In this order nobody sees a slot both held and free.
         heldSlots -= frozen.freed.size();
         for (long slot : frozen.freed) {
+            held.clear(Math.toIntExact(slot));
             area.release(slot);
         }
     }

@@ -49,7 +49,7 @@ final class Copies {
         this.files = contents.files;
         this.table = contents.table;
         this.reader = contents.reader;
-        this.importer = new Importer(map, table, state.lock);
+        this.importer = new Importer(map, table, state);
         this.checkpoints = checkpoints;
     }
 
@@ -112,6 +112,7 @@ final class Copies {
     void begin() {
         state.lock.lock();
         try {
+            state.checkOpen();
             state.importing = true;
             map.invalidateAll();
         } finally {
@@ -165,6 +166,7 @@ final class Copies {
                 });
         state.lock.lock();
         try {
+            state.checkOpen();
             files.change(() -> {
                 gone.forEach(key -> files.store(key, FileLayer.DELETED));
                 wanted.forEach(files::store);
@@ -195,6 +197,7 @@ final class Copies {
         LogPosition at = copy.position();
         state.lock.lock();
         try {
+            state.checkOpen();
             importer.install(copy);
             state.applied = at;
             state.latestIndex = at.index();

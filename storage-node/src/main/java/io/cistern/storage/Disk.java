@@ -6,6 +6,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
+import io.cistern.raft.LogPosition;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -20,6 +21,7 @@ import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongConsumer;
 import java.util.function.LongPredicate;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
 import org.slf4j.Logger;
@@ -43,6 +45,7 @@ public final class Disk implements AutoCloseable {
     private final DiskThreads threads;
     private final @Nullable Housekeeping housekeeping;
     private final Path marks;
+    private final AllowedSources sources;
     private final AtomicBoolean checking = new AtomicBoolean();
 
     // Guarded by this.
@@ -65,6 +68,7 @@ public final class Disk implements AutoCloseable {
         this.superblock = found.superblock();
         this.locked = found.locked();
         this.marks = config.directory().resolve(DiskFiles.MARKS);
+        this.sources = new AllowedSources(marks);
         cache =
                 Caffeine.newBuilder()
                         .maximumWeight(config.cacheBytes())
@@ -191,30 +195,76 @@ public final class Disk implements AutoCloseable {
     // ---- groups
 
     private void load() {
-        for (long group : storedGroups()) {
-            BitSet slots = new BitSet();
+        TreeSet<Long> stored = storedGroups();
+        TreeSet<Long> groups = markedGroups();
+        groups.addAll(stored);
+        for (long group : groups) {
+            BlockMap map = newMap(group);
             try {
-                loaded.put(group, StoreParts.load(group, newMap(group), claim(slots)));
+                if (stored.contains(group)) {
+                    StoreParts parts = StoreParts.load(group, map, area::markUsed);
+                    requireReached(group, parts.header.position());
+                    loaded.put(group, parts);
+                } else {
+                    requireReached(group, LogPosition.START);
+                }
             } catch (CisternException e) {
                 LOG.error("disk {}: group {} is damaged", config.directory(), group, e);
-                damaged.put(group, new Damage(e, slots));
+                damaged.put(group, new Damage(e, map.slots(), false));
             }
+        }
+        if (!damaged.isEmpty()) {
+            long withheld = area.withhold();
+            LOG.error(
+                    "disk {}: which slots {} hold is not known: {} that seem free are withheld until"
+                            + " they have been rebuilt",
+                    config.directory(),
+                    damaged.keySet(),
+                    withheld);
         }
     }
 
-    /// Marks slots as used and remembers them.
-    private LongPredicate claim(BitSet slots) {
-        return slot -> {
-            boolean fresh = area.markUsed(slot);
-            if (fresh) {
-                slots.set(Math.toIntExact(slot));
+    /// @throws CisternException CORRUPT: the map has lost checkpoints
+    private void requireReached(long group, LogPosition reached) {
+        LogPosition marked;
+        try {
+            marked = Mark.read(marks.resolve("" + group));
+        } catch (IOException e) {
+            throw StoreParts.corrupt(group, "has a mark that cannot be read (" + e + ")");
+        }
+        if (marked.index() > reached.index()) {
+            throw StoreParts.corrupt(
+                    group,
+                    "stands at " + reached.index() + " but was checkpointed at " + marked.index());
+        }
+    }
+
+    /// Groups that have a mark: all that were ever opened here and not dropped.
+    ///
+    /// @throws CisternException IO
+    private TreeSet<Long> markedGroups() {
+        TreeSet<Long> groups = new TreeSet<>();
+        if (!Files.isDirectory(marks)) {
+            return groups;
+        }
+        try (Stream<Path> files = Files.list(marks)) {
+            for (Path file : files.toList()) {
+                String name = file.getFileName().toString();
+                if (name.matches("[0-9]{1,18}")) {
+                    groups.add(Long.parseLong(name));
+                }
             }
-            return fresh;
-        };
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "cannot list " + marks + ": " + e, e);
+        }
+        return groups;
     }
 
     /// Why a group cannot be opened, and the slots it is known to hold.
-    private record Damage(CisternException why, BitSet slots) {}
+    ///
+    /// @param all it holds no others. Else any slot may be its own that no other group names: such
+    ///   slots are withheld, since the rows that name them may be all there is of somebody's data
+    private record Damage(CisternException why, BitSet slots, boolean all) {}
 
     private BlockMap newMap(long group) {
         return new BlockMap(db, group, area, cache);
@@ -251,16 +301,6 @@ public final class Disk implements AutoCloseable {
             parts = StoreParts.empty(group, newMap(group));
         }
         Mark mark = mark(group);
-        long reached = parts.header.position().index();
-        if (mark.position().index() > reached) {
-            close(mark);
-            String what =
-                    "stands at " + reached + " but was checkpointed at " + mark.position().index();
-            loaded.remove(group);
-            Damage lost = new Damage(StoreParts.corrupt(group, what), parts.slots());
-            damaged.put(group, lost);
-            throw lost.why;
-        }
         loaded.remove(group);
         changes++;
         GroupStore store = new GroupStore(this, group, parts, mark);
@@ -308,7 +348,7 @@ public final class Disk implements AutoCloseable {
                 loaded.put(group, StoreParts.load(group, newMap(group), keep));
             }
         } catch (CisternException e) {
-            damaged.put(group, new Damage(e, held));
+            damaged.put(group, new Damage(e, held, true));
             return;
         }
         held.andNot(stored);
@@ -344,6 +384,7 @@ public final class Disk implements AutoCloseable {
         }
         db.dropGroup(group, () -> probe.at(Probe.Step.GROUP_HALF_DROPPED));
         try {
+            sources.forget(group);
             Files.deleteIfExists(marks.resolve("" + group));
             DurableFiles.sync(marks);
         } catch (IOException e) {
@@ -351,6 +392,35 @@ public final class Disk implements AutoCloseable {
             throw new IllegalStateException(e);
         }
         slots.stream().forEach(area::release);
+        if (damaged.values().stream().allMatch(Damage::all)) {
+            area.releaseWithheld();
+        }
+    }
+
+    // ---- copies
+
+    /// Notes from which nodes alone a group may be copied here. Durable on return.
+    ///
+    /// @throws CisternException IO
+    public void allowSources(long group, List<String> nodes) {
+        sources.allow(group, nodes);
+    }
+
+    /// See [#allowSources]; empty where any will do.
+    ///
+    /// @throws CisternException CORRUPT, IO
+    public List<String> allowedSources(long group) {
+        return sources.allowed(group);
+    }
+
+    /// Lets a group be copied from any node.
+    public void allowAllSources(long group) {
+        try {
+            sources.forget(group);
+        } catch (IOException e) {
+            config.halt().halt("sources of group " + group + " on " + config.directory(), e);
+            throw new IllegalStateException(e);
+        }
     }
 
     // ---- books
@@ -381,13 +451,8 @@ public final class Disk implements AutoCloseable {
     /// known without reading them: those that wait to be opened.
     synchronized boolean closedSlots(BitSet slots) {
         damaged.values().forEach(damage -> slots.or(damage.slots));
+        slots.or(area.withheld());
         return loaded.isEmpty() && !closing;
-    }
-
-    /// Gives back a slot that no row names.
-    void releaseLeaked(long slot) {
-        LOG.warn("disk {}: slot {} belonged to nobody: freed", config.directory(), slot);
-        area.release(slot);
     }
 
     /// What was written here since it was opened.

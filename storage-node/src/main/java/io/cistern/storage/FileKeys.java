@@ -54,6 +54,10 @@ final class FileKeys {
         return ~ByteBuffer.wrap(contentKey).getInt(contentKey.length - EPOCH);
     }
 
+    static long branch(byte[] contentKey) {
+        return ByteBuffer.wrap(contentKey).getLong(HEAD - 8);
+    }
+
     /// The key within its branch.
     static byte[] key(byte[] contentKey) {
         return Arrays.copyOfRange(contentKey, HEAD, contentKey.length - EPOCH);

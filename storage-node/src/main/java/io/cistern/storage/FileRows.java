@@ -1,5 +1,8 @@
 package io.cistern.storage;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.cistern.block.fs.WouldBlockException;
 import io.cistern.storage.Branch.Point;
 import java.util.Arrays;
 import java.util.Map;
@@ -20,6 +23,12 @@ import org.rocksdb.WriteBatch;
 final class FileRows {
     private static final int OPTIMISTIC = 4;
 
+    /// What the cache of rows may take.
+    private static final long CACHE_BYTES = 4L << 20;
+
+    /// What an entry takes beside its key and value.
+    private static final int ENTRY_BYTES = 160;
+
     private final MapDb db;
     private final long group;
     private volatile Layers layers = new Layers(new FileLayer(), null);
@@ -29,7 +38,45 @@ final class FileRows {
 
     private final ReentrantReadWriteLock changing = new ReentrantReadWriteLock();
 
+    /// Rows of the map that readers have asked for.
+    private final Cache<CachedKey, CachedRow> cache =
+            Caffeine.newBuilder()
+                    .maximumWeight(CACHE_BYTES)
+                    .weigher((CachedKey k, CachedRow row) -> k.key.length + row.weight())
+                    .executor(Runnable::run)
+                    .build();
+
     record Layers(FileLayer dirty, @Nullable FileLayer frozen) {}
+
+    /// A content row of a branch.
+    private record CachedKey(long branch, byte[] key) {
+        @Override
+        public boolean equals(@Nullable Object o) {
+            return o instanceof CachedKey k && k.branch == branch && Arrays.equals(k.key, key);
+        }
+
+        @Override
+        public int hashCode() {
+            return Arrays.hashCode(key) * 31 + Long.hashCode(branch);
+        }
+    }
+
+    /// The newest stored row up to an epoch, or that there is none. Each is equal to itself only.
+    private static final class CachedRow {
+        final int epoch;
+        final boolean known;
+        final byte @Nullable [] stored;
+
+        CachedRow(int epoch, boolean known, byte @Nullable [] stored) {
+            this.epoch = epoch;
+            this.known = known;
+            this.stored = stored;
+        }
+
+        int weight() {
+            return ENTRY_BYTES + (stored == null ? 0 : stored.length);
+        }
+    }
 
     /// A row as it is stored.
     private record Version(byte[] full, byte[] stored) {}
@@ -81,12 +128,48 @@ final class FileRows {
         }
     }
 
+    /// As [#still], where no change is under way.
+    ///
+    /// @throws WouldBlockException
+    <T> T stillAtOnce(Supplier<T> task) {
+        for (int i = 0; i < OPTIMISTIC; i++) {
+            long before = version;
+            if ((before & 1) != 0) {
+                continue;
+            }
+            try {
+                T result = task.get();
+                if (version == before) {
+                    return result;
+                }
+            } catch (WouldBlockException e) {
+                throw e;
+            } catch (RuntimeException e) {
+                if (version == before) {
+                    throw e;
+                }
+            }
+        }
+        throw WouldBlockException.INSTANCE;
+    }
+
     /// The value of a content row; null where there is none.
     byte @Nullable [] get(Branch branch, int epoch, byte[] key) {
+        return get(branch, epoch, key, false);
+    }
+
+    /// As [#get(Branch, int, byte[])], from memory.
+    ///
+    /// @throws WouldBlockException
+    byte @Nullable [] getAtOnce(Branch branch, int epoch, byte[] key) {
+        return get(branch, epoch, key, true);
+    }
+
+    private byte @Nullable [] get(Branch branch, int epoch, byte[] key, boolean atOnce) {
         Branch at = branch;
         int from = epoch;
         while (true) {
-            byte[] found = own(at.id, from, key);
+            byte[] found = cached(at.id, from, key, atOnce);
             if (found != null) {
                 return FileKeys.isTombstone(found) ? null : FileKeys.value(found);
             }
@@ -97,6 +180,31 @@ final class FileRows {
             at = next.branch();
             from = next.epoch();
         }
+    }
+
+    /// As [#own], by way of the cache.
+    ///
+    /// Who fills it leaves a mark before it looks: a change that comes in between takes the mark
+    /// away, see [#store], and then what was found is not kept.
+    private byte @Nullable [] cached(long branch, int epoch, byte[] key, boolean atOnce) {
+        byte[] full = FileKeys.content(group, branch, key, epoch);
+        byte[] exact = changed(full);
+        if (exact != null && exact != FileLayer.DELETED) {
+            return exact;
+        }
+        CachedKey cachedKey = new CachedKey(branch, key);
+        CachedRow row = cache.getIfPresent(cachedKey);
+        if (row != null && row.known && row.epoch == epoch) {
+            return row.stored;
+        }
+        if (atOnce) {
+            throw WouldBlockException.INSTANCE;
+        }
+        CachedRow mark = new CachedRow(epoch, false, null);
+        cache.put(cachedKey, mark);
+        byte[] found = own(branch, epoch, key);
+        cache.asMap().replace(cachedKey, mark, new CachedRow(epoch, true, found));
+        return found;
     }
 
     /// The newest stored row of a branch up to an epoch.
@@ -130,6 +238,17 @@ final class FileRows {
     byte @Nullable [] get(long volume, byte[] key) {
         byte[] found = exact(FileKeys.own(group, volume, key));
         return found == null ? null : FileKeys.value(found);
+    }
+
+    /// As [#get(long, byte[])], from memory.
+    ///
+    /// @throws WouldBlockException
+    byte @Nullable [] getAtOnce(long volume, byte[] key) {
+        byte[] found = changed(FileKeys.own(group, volume, key));
+        if (found == null) {
+            throw WouldBlockException.INSTANCE;
+        }
+        return found == FileLayer.DELETED ? null : FileKeys.value(found);
     }
 
     /// What is stored under a key; null where nothing is.
@@ -230,6 +349,9 @@ final class FileRows {
     /// Puts a row as it is stored.
     void store(byte[] key, byte[] stored) {
         layers.dirty.put(key, stored);
+        if (Keys.kind(key) == FileKeys.CONTENT) {
+            cache.invalidate(new CachedKey(FileKeys.branch(key), FileKeys.key(key)));
+        }
     }
 
     int dirtyRows() {

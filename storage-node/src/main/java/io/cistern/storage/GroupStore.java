@@ -248,6 +248,9 @@ final class GroupStore implements Store {
                                 + state.latestIndex);
             }
             CompletableFuture<LogPosition> running = checkpointer.running();
+            if (running == null && state.closed) {
+                return CompletableFuture.failedFuture(state.isClosed());
+            }
             return running == null ? begin() : running;
         } finally {
             lock.unlock();
@@ -272,6 +275,8 @@ final class GroupStore implements Store {
     }
 
     private CompletableFuture<LogPosition> begin(Runnable written) {
+        // After it is closed another store may stand in its place, with rows of its own.
+        state.checkOpen();
         policy.begun();
         collector.checkpointBegun();
         return checkpointer.begin(state.header(table), written);
@@ -530,10 +535,6 @@ final class GroupStore implements Store {
                     state.entryEnded.awaitUninterruptibly();
                 }
                 state.checkReadable();
-                if (state.closed) {
-                    throw new CisternException(
-                            ErrorCode.UNAVAILABLE, "group " + group + " is being closed");
-                }
                 if (checkpointer.running() != null) {
                     continue;
                 }

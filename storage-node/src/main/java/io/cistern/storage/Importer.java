@@ -13,12 +13,14 @@ import java.util.concurrent.locks.ReentrantLock;
 final class Importer {
     private final BlockMap map;
     private final Table table;
+    private final StoreState state;
     private final ReentrantLock storeLock;
 
-    Importer(BlockMap map, Table table, ReentrantLock storeLock) {
+    Importer(BlockMap map, Table table, StoreState state) {
         this.map = map;
         this.table = table;
-        this.storeLock = storeLock;
+        this.state = state;
+        this.storeLock = state.lock;
     }
 
     /// @param checkpoint makes freed slots usable
@@ -90,6 +92,7 @@ final class Importer {
         storeLock.lock();
         lock.lock();
         try {
+            state.checkOpen();
             Row row = map.get(key);
             Branch branch = table.branches.get(key.branch());
             map.delete(key);
@@ -110,6 +113,7 @@ final class Importer {
             storeLock.lock();
             lock.lock();
             try {
+                state.checkOpen();
                 Branch branch = table.branches.computeIfAbsent(key.branch(), Branch::new);
                 long slot = row.valid() == 0 ? Slots.NONE : map.tryAllocate(branch);
                 if (slot != Slots.NONE || row.valid() == 0) {

@@ -31,6 +31,18 @@ final class Mark implements AutoCloseable {
         this.channel = channel;
     }
 
+    /// The newest position in a file that is readable; START if there is none, or no file.
+    static LogPosition read(Path path) throws IOException {
+        if (!Files.exists(path)) {
+            return LogPosition.START;
+        }
+        try (Mark mark = new Mark(FileChannel.open(path, StandardOpenOption.READ))) {
+            mark.readCopy(0);
+            mark.readCopy(1);
+            return mark.position;
+        }
+    }
+
     static Mark open(Path path) throws IOException {
         boolean fresh = !Files.exists(path);
         Mark mark =

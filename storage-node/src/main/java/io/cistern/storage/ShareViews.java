@@ -6,6 +6,7 @@ import io.cistern.block.fs.ByteString;
 import io.cistern.block.fs.FileError;
 import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileResults.SnapshotView;
+import io.cistern.block.fs.WouldBlockException;
 import io.cistern.block.fs.engine.BlockReads;
 import io.cistern.block.fs.engine.RowKeys;
 import io.cistern.block.fs.engine.Rows;
@@ -28,6 +29,7 @@ final class ShareViews implements Views {
     private final BlockReader reader;
     private final StoreState state;
 
+    private final AtOnce atOnce = new AtOnce();
     private volatile @Nullable Snapshots known;
 
     /// Snapshots of one version of the volume's record.
@@ -111,6 +113,59 @@ final class ShareViews implements Views {
     @Override
     public <T> T still(Supplier<T> task) {
         return rows.still(task);
+    }
+
+    @Override
+    public Views atOnce() {
+        return atOnce;
+    }
+
+    /// What is in memory.
+    private final class AtOnce implements Views {
+        @Override
+        public Rows rows(long snapshot) {
+            View view = view(snapshot);
+            Branch branch = reader.branch(view);
+            return new Rows() {
+                @Override
+                public byte @Nullable [] get(byte[] key) {
+                    return RowKeys.isContent(key)
+                            ? rows.getAtOnce(branch, view.epoch(), key)
+                            : rows.getAtOnce(volume, key);
+                }
+
+                @Override
+                public RowCursor scan(byte[] prefix, byte @Nullable [] after) {
+                    throw WouldBlockException.INSTANCE;
+                }
+            };
+        }
+
+        @Override
+        public BlockReads blocks(long snapshot) {
+            View view = view(snapshot);
+            return (offset, dst) -> {
+                state.checkReadable();
+                if (!reader.tryRead(view, offset, dst)) {
+                    throw WouldBlockException.INSTANCE;
+                }
+            };
+        }
+
+        @Override
+        public List<SnapshotView> snapshots() {
+            return ShareViews.this.snapshots();
+        }
+
+        @Override
+        public <T> T still(Supplier<T> task) {
+            return rows.stillAtOnce(task);
+        }
+
+        @Override
+        public Views atOnce() {
+            return this;
+        }
     }
 
     /// A share's rows at an epoch of a branch.

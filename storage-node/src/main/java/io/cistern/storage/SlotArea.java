@@ -48,6 +48,9 @@ final class SlotArea implements AutoCloseable {
     /// Slots that were taken, given back or added since [#watch]; null where nobody watches.
     private @Nullable BitSet touched;
 
+    /// Used by nobody, and not to be given out; see [#withhold].
+    private BitSet withheld = new BitSet();
+
     private static final class Extent {
         final DataFile file;
         volatile boolean dirty;
@@ -137,7 +140,14 @@ final class SlotArea implements AutoCloseable {
     /// whose log needs it could not be started any more. Halts where none can be had.
     synchronized long allocate() {
         if (free == 0 && !grow() && !growBeyond()) {
-            IOException cause = new IOException("no free slot in " + directory);
+            String kept =
+                    withheld.isEmpty()
+                            ? ""
+                            : "; "
+                                    + withheld.cardinality()
+                                    + " are withheld, since a damaged replica may hold them: give the"
+                                    + " file system or the disk more space until it has been rebuilt";
+            IOException cause = new IOException("no free slot in " + directory + kept);
             halt.halt("disk full: space was not reserved before it was used", cause);
             throw new IllegalStateException(cause);
         }
@@ -180,6 +190,34 @@ final class SlotArea implements AutoCloseable {
         }
         used[(int) (slot >>> 6)] &= ~bit;
         free++;
+    }
+
+    /// Takes every slot there is that is free, for one whose holder is not known. What is added
+    /// from now on is free all the same.
+    ///
+    /// @return how many
+    synchronized long withhold() {
+        long taken = free;
+        for (int slot = 0; slot < total; slot++) {
+            if ((used[slot >>> 6] & 1L << slot) == 0) {
+                withheld.set(slot);
+                touch(slot);
+                used[slot >>> 6] |= 1L << slot;
+            }
+        }
+        free = 0;
+        return taken;
+    }
+
+    /// Gives back what was [#withhold]-en.
+    synchronized void releaseWithheld() {
+        BitSet slots = withheld;
+        withheld = new BitSet();
+        slots.stream().forEach(this::release);
+    }
+
+    synchronized BitSet withheld() {
+        return (BitSet) withheld.clone();
     }
 
     /// True where fewer than `slots` are free or can be added within the cap.
@@ -403,14 +441,37 @@ final class SlotArea implements AutoCloseable {
     ///
     /// @param used one bit per slot that is given out
     /// @param touched those that changed hands since [#watch]
-    /// @param total slots there are
-    record Books(BitSet used, BitSet touched, long total) {}
+    record Books(BitSet used, BitSet touched) {}
+
+    synchronized Books books() {
+        BitSet watched = touched == null ? new BitSet() : (BitSet) touched.clone();
+        return new Books(BitSet.valueOf(used), watched);
+    }
+
+    /// Puts right what was found out since [#watch], as one step: of the slots that have changed
+    /// hands since, nothing is known any more, and they are left as they are.
+    ///
+    /// @param leaked used by nobody: given back
+    /// @param unmarked used, and not known to be: marked
+    /// @return those that were put right
+    synchronized BitSet settle(BitSet leaked, BitSet unmarked) {
+        BitSet watched = touched == null ? new BitSet() : (BitSet) touched.clone();
+        BitSet settled = new BitSet();
+        leaked.stream()
+                .filter(slot -> !watched.get(slot))
+                .forEach(slot -> {
+                    release(slot);
+                    settled.set(slot);
+                });
+        unmarked.stream()
+                .filter(slot -> !watched.get(slot) && markUsed(slot))
+                .forEach(settled::set);
+        return settled;
+    }
 
     /// Ends what [#watch] began.
-    synchronized Books unwatch() {
-        BitSet watched = touched == null ? new BitSet() : touched;
+    synchronized void unwatch() {
         touched = null;
-        return new Books(BitSet.valueOf(used), watched, total);
     }
 
     @Override

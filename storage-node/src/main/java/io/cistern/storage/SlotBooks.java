@@ -9,6 +9,8 @@ import java.util.TreeMap;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// Compares which slots a disk has given out with those that the rows of its groups name: of all
 /// branches and epochs, so of every volume, snapshot and clone.
@@ -17,8 +19,11 @@ import org.rocksdb.RocksIterator;
 /// that is taken or given back between the first and the last of them says nothing; the area notes
 /// which those are. Of all others it is certain: who holds one, holds it at that checkpoint, since
 /// a slot is taken and a row made of it under the store's lock, and what was given up is given back
-/// when the checkpoint has ended. What was found is looked for a second time, with new checkpoints.
+/// when the checkpoint has ended. What was found is looked for a second time, with new checkpoints,
+/// and put right in one step with the question whether it has changed hands meanwhile.
 final class SlotBooks {
+    private static final Logger LOG = LoggerFactory.getLogger(SlotBooks.class);
+
     /// Rows read between two rests.
     private static final int ROWS_PER_REST = 16 << 10;
 
@@ -46,6 +51,14 @@ final class SlotBooks {
     private record Named(BitSet slots, List<Long> twice) {}
 
     BooksReport check() {
+        try {
+            return compared();
+        } finally {
+            area.unwatch();
+        }
+    }
+
+    private BooksReport compared() {
         Look first = look();
         if (!first.complete || clean(first)) {
             return new BooksReport(first.complete, first.slots, 0, 0, List.of());
@@ -57,11 +70,24 @@ final class SlotBooks {
         first.leaked.and(second.leaked);
         first.unmarked.and(second.unmarked);
         first.shared.keySet().retainAll(second.shared.keySet());
-        first.leaked.stream().forEach(disk::releaseLeaked);
-        long marked = first.unmarked.stream().filter(area::markUsed).count();
+        BitSet settled = area.settle(first.leaked, first.unmarked);
+        BitSet changed = (BitSet) first.unmarked.clone();
+        changed.andNot(settled);
+        first.leaked.and(settled);
+        first.unmarked.and(settled);
+        first.leaked.stream()
+                .forEach(slot -> LOG.warn("{}: slot {} belonged to nobody: freed", area, slot));
         List<BooksReport.Shared> shared = new ArrayList<>();
         first.shared.forEach((slot, groups) -> shared.add(new BooksReport.Shared(slot, groups)));
-        return new BooksReport(true, second.slots, first.leaked.cardinality(), marked, shared);
+        // A slot that somebody uses and that was free to take, and was taken just now, is used
+        // twice:
+        // the next comparison finds that.
+        return new BooksReport(
+                changed.isEmpty(),
+                second.slots,
+                first.leaked.cardinality(),
+                first.unmarked.cardinality(),
+                shared);
     }
 
     private static boolean clean(Look look) {
@@ -91,7 +117,7 @@ final class SlotBooks {
             all.or(named.slots);
             byGroup.put(store.group(), named.slots);
         }
-        SlotArea.Books books = area.unwatch();
+        SlotArea.Books books = area.books();
         complete &= changes == disk.changes();
         suspects.forEach((slot, groups) -> {
             if (!books.touched().get(Math.toIntExact(slot))) {

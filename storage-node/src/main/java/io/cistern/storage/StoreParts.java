@@ -94,7 +94,7 @@ final class StoreParts {
                         map.group(),
                         "names slot " + row.slot() + " twice, or one that does not exist");
             }
-            map.hold(branch);
+            map.hold(branch, row.slot());
         }
     }
 

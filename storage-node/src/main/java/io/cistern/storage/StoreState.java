@@ -37,6 +37,19 @@ final class StoreState {
         readableFrom = header.readableFrom();
     }
 
+    /// @throws CisternException UNAVAILABLE: nothing may be changed any more. Call with the lock
+    ///   held
+    void checkOpen() {
+        if (closed) {
+            throw isClosed();
+        }
+    }
+
+    CisternException isClosed() {
+        return new CisternException(
+                ErrorCode.UNAVAILABLE, "the replica of group " + group + " has been closed");
+    }
+
     /// True where no entry is half applied.
     boolean betweenEntries() {
         return latestIndex == applied.index();

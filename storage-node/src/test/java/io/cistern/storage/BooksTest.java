@@ -9,6 +9,7 @@ import io.cistern.storage.Command.Limits;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -147,6 +148,33 @@ class BooksTest {
                 });
         assertThat(report.clean()).isTrue();
         assertThat(check().clean()).isTrue();
+    }
+
+    /// What was found is put right in one step with the question whether it has changed hands: a
+    /// slot that was free to take, and has been taken, given back or marked since, is left alone.
+    @Test
+    void slotsThatHaveChangedHandsSinceTheLookAreLeftAlone() {
+        SlotArea area = Tamper.area(rig.store);
+        long taken = Tamper.unmark(rig.store);
+        area.watch();
+        BitSet unmarked = new BitSet();
+        unmarked.set((int) taken);
+        while (area.allocate() != taken) {
+            // until somebody else has the slot, too
+        }
+        area.release(taken);
+        assertThat(area.settle(new BitSet(), unmarked).isEmpty())
+                .as("taken and given back")
+                .isTrue();
+        area.watch();
+        assertThat(area.settle(new BitSet(), unmarked).get((int) taken)).isTrue();
+        BitSet leaked = new BitSet();
+        long leak = area.allocate();
+        leaked.set((int) leak);
+        assertThat(area.settle(leaked, new BitSet()).isEmpty()).as("just taken").isTrue();
+        area.watch();
+        assertThat(area.settle(leaked, new BitSet()).get((int) leak)).isTrue();
+        area.unwatch();
     }
 
     /// Slots that come and go while the books are compared are nobody's leak.

@@ -3,6 +3,7 @@ package io.cistern.storage;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.rocksdb.RocksDBException;
@@ -90,6 +91,30 @@ public final class Tamper {
                 && java.util.Arrays.equals(row, 9, 9 + name.length, name, 0, name.length);
     }
 
+    /// Every slot that the store holds.
+    static BitSet held(Store store) {
+        return map(store).slots();
+    }
+
+    static RowKey firstRow(Store store) {
+        try (RowScan scan = new RowScan(map(store), RowKey.FIRST, true, true)) {
+            if (!scan.next()) {
+                throw new AssertionError("no row");
+            }
+            return scan.key();
+        }
+    }
+
+    /// Makes a row one that cannot be understood.
+    static void spoilRow(Store store) throws RocksDBException {
+        BlockMap map = map(store);
+        try (WriteBatch batch = new WriteBatch()) {
+            batch.put(Keys.row(map.group(), firstRow(store)), new byte[] {9});
+            map.db().write(batch);
+        }
+        map.db().flush();
+    }
+
     /// Takes slots that no row will name.
     public static void leak(Store store, int slots) {
         for (int i = 0; i < slots; i++) {
@@ -98,8 +123,16 @@ public final class Tamper {
     }
 
     /// Gives back the slot of a row that goes on naming it.
-    public static void unmark(Store store) {
-        map(store).area().release(firstSlot(map(store)));
+    ///
+    /// @return the slot
+    public static long unmark(Store store) {
+        long slot = firstSlot(map(store));
+        map(store).area().release(slot);
+        return slot;
+    }
+
+    static SlotArea area(Store store) {
+        return map(store).area();
     }
 
     /// Makes two rows name one slot.

@@ -319,10 +319,35 @@ class DriverDaemonTest {
     }
 
     @Test
+    void aDamagedOrLostListIsReadFromItsCopyAndMended() throws IOException {
+        Path socket =
+                Path.of(daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null).socket());
+        daemon.close();
+        Path file = home.resolve(AttachmentStore.FILE);
+        Path copy = home.resolve(AttachmentStore.COPY);
+        String flipped = Files.readString(file).replaceFirst("EXCLUSIVE", "READ_ONLY");
+        for (Path damaged : List.of(file, copy)) {
+            Files.writeString(damaged, flipped);
+            daemon = open();
+            assertThat(daemon.list())
+                    .singleElement()
+                    .satisfies(v -> assertThat(v.state()).isEqualTo("open"));
+            write(socket, 4);
+            daemon.close();
+            assertThat(copy).hasSameBinaryContentAs(file);
+            assertThat(file).content().contains("EXCLUSIVE");
+        }
+        Files.delete(file);
+        daemon = open();
+        assertThat(daemon.list()).hasSize(1);
+    }
+
+    @Test
     void damagedAndNewerListsAreToldApart() throws IOException {
         daemon.attach("v1", AttachMode.EXCLUSIVE, Transport.NBD, null);
         daemon.close();
         Path file = home.resolve(AttachmentStore.FILE);
+        Path copy = home.resolve(AttachmentStore.COPY);
         String good = Files.readString(file);
         for (String bad :
                 List.of(
@@ -336,6 +361,7 @@ class DriverDaemonTest {
                                 .replaceFirst("\"incoming\" : false", "\"incoming\" : true"),
                         good.replaceAll(" *\"checksum\".*\n", ""))) {
             Files.writeString(file, bad);
+            Files.writeString(copy, bad);
             fails(ErrorCode.CORRUPT, "damaged", this::open);
         }
         Files.writeString(file, good.replace("\"version\" : 3", "\"version\" : 4"));

@@ -111,6 +111,11 @@ public interface FileSystem extends AutoCloseable {
     /// True where this owner may only read.
     boolean readOnly();
 
+    /// The same share, of the same owner, for threads that may not wait, such as event loops. Reads
+    /// of what is in memory are complete when they return; all other requests throw
+    /// [WouldBlockException] and have no effect. To be closed with the share.
+    FileSystem atOnce();
+
     // ---- names
 
     /// The file of that name. `.` is the directory itself, `..` what it is in (the root's is the
@@ -206,6 +211,16 @@ public interface FileSystem extends AutoCloseable {
 
     /// @param length up to [#MAX_IO_BYTES]; fewer bytes come where the file ends, and only there
     CompletableFuture<Data> read(Credentials who, FileId file, long offset, int length);
+
+    /// As [#read(Credentials, FileId, long, int)] of `into.remaining()` bytes. Where they are at
+    /// hand at once, the result's bytes are `into` itself; else they come in a buffer of their own.
+    /// `into` is not touched any more when the method has returned.
+    ///
+    /// @param into at its beginning
+    default CompletableFuture<Data> read(
+            Credentials who, FileId file, long offset, ByteBuffer into) {
+        return read(who, file, offset, into.remaining());
+    }
 
     /// Durable on a majority when complete. Writes in flight at once to the same bytes are in no
     /// particular order. More than 64 KiB may take effect in parts.

@@ -2,6 +2,7 @@ package io.cistern.chaos.sim;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 
@@ -47,7 +48,24 @@ public record Fault(long at, Kind kind, int node, long nanos) {
         WIPE,
         TRANSFER,
         SNAPSHOT,
-        DELETE_SNAPSHOT
+        DELETE_SNAPSHOT,
+        /// Connections of clients break as answers are on their way.
+        LOST_ANSWERS,
+        /// Connections of clients break as requests are on their way, which arrive long after.
+        LATE_REQUESTS,
+        /// A node's next answer to a client is lost and its process killed.
+        KILL_FOR_ANSWER,
+        /// As a node appends an entry as the leader it is cut off from the other nodes and half of
+        /// the clients.
+        CUT_ON_APPEND,
+        /// A node and half of the clients on one side, the others on the other.
+        SPLIT,
+        /// The same, and a node on the other side is elected at once, though it has just heard of a
+        /// leader: as when a leader's word to take over comes late.
+        FORCED_ELECTION,
+        /// Commands of a leader stay on their way to its log until it has lost leadership and got
+        /// it back.
+        HELD_COMMANDS
     }
 
     /// What a kind of run is made of.
@@ -79,7 +97,32 @@ public record Fault(long at, Kind kind, int node, long nanos) {
                 Kind.ISOLATE,
                 Kind.FREEZE),
         FULL(Kind.KILL, Kind.POWER, Kind.DELETE_SNAPSHOT, Kind.ISOLATE),
-        EVERYTHING(Kind.values());
+        /// Each kind but those that aim at a moment.
+        EVERYTHING(EnumSet.range(Kind.KILL, Kind.DELETE_SNAPSHOT).toArray(Kind[]::new)),
+        /// Requests are sent again, and arrive late.
+        REPEATS(
+                Kind.LOST_ANSWERS,
+                Kind.LOST_ANSWERS,
+                Kind.LATE_REQUESTS,
+                Kind.LATE_REQUESTS,
+                Kind.KILL_FOR_ANSWER,
+                Kind.TRANSFER,
+                Kind.SPLIT),
+        /// Leadership changes at bad moments.
+        HANDOVERS(
+                Kind.SPLIT,
+                Kind.FORCED_ELECTION,
+                Kind.FORCED_ELECTION,
+                Kind.HELD_COMMANDS,
+                Kind.HELD_COMMANDS,
+                Kind.CUT_ON_APPEND,
+                Kind.KILL_FOR_ANSWER,
+                Kind.LOST_ANSWERS);
+
+        /// Whether it aims at what clients are told, so that there should be many of them.
+        boolean aimed() {
+            return this == REPEATS || this == HANDOVERS;
+        }
 
         private final List<Kind> kinds;
 
@@ -100,6 +143,9 @@ public record Fault(long at, Kind kind, int node, long nanos) {
                                 || kind == Kind.MISDIRECTED_WRITES;
                 // What decays unseen does so on one node only: of the others' blocks one is good.
                 int node = decays ? victim : random.nextInt(5) < 2 ? -1 : random.nextInt(3);
+                if (kind.compareTo(Kind.KILL_FOR_ANSWER) >= 0) {
+                    node = -1;
+                }
                 long length =
                         random.nextInt(4) == 0
                                 ? 2_000_000_000L + random.nextInt(2_000_000_000)

@@ -97,6 +97,10 @@ public final class Seeds {
         Plan plan = Plan.of(seed, scenario);
         Result result = run(plan);
         sums.computeIfAbsent(plan.scenario(), s -> new Sum()).add(result);
+        if (result.stallNanos() > Long.getLong("chaos.stall", Long.MAX_VALUE)) {
+            System.out.println(seed + " was slow:");
+            result.log().forEach(line -> System.out.println("  " + line));
+        }
         if (!result.clean()) {
             failures.add(report(Boolean.getBoolean("chaos.whole") ? plan : shrink(plan)));
         }

@@ -11,6 +11,7 @@ import io.cistern.raft.SimRaft;
 import io.cistern.storage.Disk;
 import io.cistern.storage.SimDisk;
 import io.cistern.storage.Store;
+import io.cistern.storage.VolumeState;
 import io.cistern.storage.group.GroupCluster;
 import io.cistern.storage.group.GroupHost;
 import io.cistern.storage.group.GroupTuning;
@@ -19,7 +20,9 @@ import io.cistern.storage.group.SimNode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
@@ -116,6 +119,7 @@ public final class SimCluster implements AutoCloseable {
     private List<Peer> voters;
     private boolean rebuilding;
     private int rebuilt;
+    private final Map<Grant, Long> grants = new HashMap<>();
     private Runnable onStart = () -> {};
 
     public SimCluster(Sim sim, SimNet net, Path root, Options options) {
@@ -167,6 +171,10 @@ public final class SimCluster implements AutoCloseable {
 
     public long elections() {
         return raft.elections();
+    }
+
+    public long overdue() {
+        return raft.overdue();
     }
 
     /// Called after a node's process has started.
@@ -349,6 +357,7 @@ public final class SimCluster implements AutoCloseable {
                 sim.harness(),
                 sim.between(20_000_000, 60_000_000),
                 () -> {
+                    nodes.forEach(this::lookAtAttachments);
                     for (Node node : nodes) {
                         Machine machine = node.machine;
                         if (machine != null && node.process != null && !machine.frozen()) {
@@ -357,6 +366,34 @@ public final class SimCluster implements AutoCloseable {
                     }
                     housekeeping();
                 });
+    }
+
+    private record Grant(long volume, long nonceHigh, long nonceLow) {}
+
+    /// An attach takes effect once, however often and late it arrives.
+    private void lookAtAttachments(Node node) {
+        Store store = node.store();
+        if (store == null || store.importing()) {
+            return;
+        }
+        for (VolumeState volume : store.volumes()) {
+            for (VolumeState.Attachment a : volume.attachments()) {
+                Grant grant = new Grant(volume.volume(), a.nonceHigh(), a.nonceLow());
+                Long id = grants.putIfAbsent(grant, a.id());
+                if (id != null && id != a.id()) {
+                    violations.add(
+                            "an attach of "
+                                    + a.holder()
+                                    + " to v"
+                                    + volume.volume()
+                                    + " took effect as "
+                                    + id
+                                    + " and again as "
+                                    + a.id());
+                    grants.put(grant, a.id());
+                }
+            }
+        }
     }
 
     // ---- rebuilding

@@ -23,15 +23,26 @@ public final class SimNet {
     private static final long RESET_NANOS = 2_000_000;
     private static final long FIRST_RESEND_NANOS = 200_000_000;
     private static final long MOST_RESEND_NANOS = 3_200_000_000L;
+    private static final long LEAST_LATE_NANOS = 20_000_000;
+    private static final long MOST_LATE_NANOS = 4_000_000_000L;
 
     private final Sim sim;
     private final Set<String> cuts = new HashSet<>();
     private final Map<String, Service> services = new HashMap<>();
+
+    /// By host: what happens instead of its next answer to a client.
+    private final Map<String, Runnable> insteadOfAnswer = new HashMap<>();
+
+    /// The newest connection of each client to each host.
+    private final Map<String, Channel> clients = new HashMap<>();
+
     private long leastDelay = 30_000;
     private long mostDelay = 400_000;
     private double loss;
     private double resets = 0.005;
     private double doubled;
+    private double lostAnswers;
+    private double lateRequests;
     private long sent;
     private long lost;
 
@@ -67,7 +78,40 @@ public final class SimNet {
     public void calm() {
         weather(30_000, 400_000, 0, 0);
         resets = 0;
+        lostAnswers = 0;
+        lateRequests = 0;
+        insteadOfAnswer.clear();
         cuts.clear();
+    }
+
+    /// From now on connections of clients break with this probability as an answer is on its way.
+    public void loseAnswers(double probability) {
+        lostAnswers = probability;
+    }
+
+    /// From now on connections of clients break with this probability as a request is on its way.
+    /// It arrives all the same, up to seconds later, if the process is still there.
+    public void delayRequests(double probability) {
+        lateRequests = probability;
+    }
+
+    /// The next answer of `host` to a client is lost, and `happens` then.
+    public void insteadOfAnswer(String host, Runnable happens) {
+        insteadOfAnswer.put(host, happens);
+    }
+
+    /// Cuts a client off from a host, and breaks its connection.
+    public void part(String client, String host) {
+        cut(client, host);
+        cut(host, client);
+        Channel channel = clients.get(client + ">" + host);
+        if (channel != null) {
+            sim.after(channel.caller, RESET_NANOS, channel::reset);
+        }
+    }
+
+    private static boolean client(String host) {
+        return !host.startsWith("n");
     }
 
     public void cut(String from, String to) {
@@ -124,7 +168,11 @@ public final class SimNet {
 
     /// A connection from a process at `from` to `to`.
     public RpcChannel connect(String from, Machine caller, String to) {
-        return new Channel(from, caller, to);
+        Channel channel = new Channel(from, caller, to);
+        if (client(from)) {
+            clients.put(from + ">" + to, channel);
+        }
+        return channel;
     }
 
     private final class Channel implements RpcChannel {
@@ -153,10 +201,27 @@ public final class SimNet {
             if (!from.equals(to) && sim.chance(resets)) {
                 lost++;
                 sim.after(caller, RESET_NANOS, this::reset);
+            } else if (client(from) && lateRequests > 0 && sim.chance(lateRequests)) {
+                late(opcode, request);
             } else {
                 there(opcode, request, answer, FIRST_RESEND_NANOS);
             }
             return answer;
+        }
+
+        /// The caller gives the connection up, and what it had sent arrives long after.
+        private void late(int opcode, byte[] request) {
+            Service then = services.get(to);
+            sim.after(caller, RESET_NANOS, this::reset);
+            sim.after(
+                    sim.harness(),
+                    sim.between(LEAST_LATE_NANOS, MOST_LATE_NANOS),
+                    () -> {
+                        if (then != null && then == services.get(to) && !then.machine.dead()) {
+                            CompletableFuture<ByteBuf> unheard = new CompletableFuture<>();
+                            sim.after(then.machine, 0, () -> serve(then, opcode, request, unheard));
+                        }
+                    });
         }
 
         /// Through a cut nothing arrives, but it is sent again until the cut is mended.
@@ -251,6 +316,15 @@ public final class SimNet {
 
         private void back(Runnable arrives) {
             sent++;
+            Runnable instead = client(from) ? insteadOfAnswer.remove(to) : null;
+            if (instead != null) {
+                sim.after(sim.harness(), 0, instead);
+            }
+            if (instead != null || (client(from) && lostAnswers > 0 && sim.chance(lostAnswers))) {
+                lost++;
+                sim.after(caller, RESET_NANOS, this::reset);
+                return;
+            }
             back(arrives, FIRST_RESEND_NANOS);
         }
 

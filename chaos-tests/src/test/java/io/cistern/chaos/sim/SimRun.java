@@ -1,5 +1,6 @@
 package io.cistern.chaos.sim;
 
+import io.cistern.block.CisternException;
 import io.cistern.chaos.check.Checks;
 import io.cistern.chaos.check.Checks.Books;
 import io.cistern.chaos.check.Checks.Cut;
@@ -11,6 +12,7 @@ import io.cistern.storage.SimDisk;
 import io.cistern.storage.Store;
 import io.cistern.storage.View;
 import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.GroupHost;
 import io.cistern.storage.group.ReplicaCheck;
 import io.cistern.storage.group.SimNode;
 import io.cistern.storage.group.Verifier;
@@ -23,6 +25,7 @@ import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
+import java.util.function.Function;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +33,9 @@ import org.jspecify.annotations.Nullable;
 public final class SimRun {
     /// Once faults have stopped, so long at most until everything goes on.
     public static final long PROGRESS_NANOS = 30_000_000_000L;
+
+    /// How often a leader is asked in the end.
+    private static final int ASKED = 3;
 
     private static final long FAULTS_NANOS = 6_000_000_000L;
 
@@ -114,18 +120,22 @@ public final class SimRun {
                         shape.nextBoolean() ? 300_000 : 8_000_000,
                         shape.nextBoolean() ? 4 : 200,
                         0.04 * shape.nextDouble());
+        boolean aimed = plan.scenario.aimed();
         AttachMode mode = shape.nextBoolean() ? AttachMode.EXCLUSIVE : AttachMode.SHARED;
         SimCluster cluster = new SimCluster(sim, new SimNet(sim), root, options);
         Workload workload =
                 new Workload(
                         sim,
                         cluster,
-                        new Workload.Plan(
-                                2 + shape.nextInt(3),
-                                mode,
-                                shape.nextInt(3) == 0,
-                                plan.operations,
-                                full));
+                        aimed
+                                ? new Workload.Plan(4, mode, false, plan.operations, false, true)
+                                : new Workload.Plan(
+                                        2 + shape.nextInt(3),
+                                        mode,
+                                        shape.nextInt(3) == 0,
+                                        plan.operations,
+                                        full,
+                                        false));
         try {
             return run(sim, cluster, workload);
         } catch (RuntimeException | AssertionError e) {
@@ -168,7 +178,14 @@ public final class SimRun {
                             + " ms after the faults stopped: "
                             + state(cluster));
         }
-        long stall = Math.max(workload.worstStall(), 0);
+        long stall = workload.worstStall();
+        cluster.event(
+                "%d elections, %d batches overdue; slowest answer since the end of faults: %d ms, %s"
+                        .formatted(
+                                cluster.elections(),
+                                cluster.overdue(),
+                                stall / 1_000_000,
+                                workload.slowest()));
         if (settled) {
             finish(sim, cluster, workload);
         }
@@ -279,63 +296,60 @@ public final class SimRun {
         return new Leader(machine, process);
     }
 
+    /// What the node that leads says; asked again where another one is about to.
+    ///
+    /// @return null, which is wrong, where there is no answer
+    private <T> @Nullable T ask(
+            Sim sim,
+            SimCluster cluster,
+            String what,
+            Function<GroupHost, CompletableFuture<T>> question) {
+        for (int left = ASKED; ; left--) {
+            sim.run(PROGRESS_NANOS, () -> cluster.leader() != null);
+            Leader leader = leader(cluster);
+            if (leader == null) {
+                return null;
+            }
+            List<CompletableFuture<T>> answer = new ArrayList<>();
+            sim.after(leader.machine, 0, () -> answer.add(question.apply(leader.process.host())));
+            if (!sim.run(PROGRESS_NANOS, () -> answer.stream().anyMatch(Future::isDone))) {
+                wrong.add(what + " does not end");
+                return null;
+            }
+            if (!answer.getFirst().isCompletedExceptionally()) {
+                return answer.getFirst().join();
+            }
+            Throwable failure = answer.getFirst().exceptionNow();
+            if (left == 1 || !CisternException.of(failure).code().retryable()) {
+                wrong.add(what + " failed: " + failure);
+                return null;
+            }
+        }
+    }
+
     /// The cluster's own comparison finds nothing.
     private void verify(Sim sim, SimCluster cluster) {
-        Leader leader = leader(cluster);
-        if (leader == null) {
-            return;
-        }
-        List<CompletableFuture<Verifier.Report>> reports = new ArrayList<>();
-        sim.after(
-                leader.machine,
-                0,
-                () -> {
-                    for (int volume = 1; volume <= 2; volume++) {
-                        reports.add(leader.process.host().verify(SimCluster.GROUP, volume));
-                    }
-                });
-        boolean done =
-                sim.run(
-                        PROGRESS_NANOS,
-                        () ->
-                                reports.size() == 2
-                                        && reports.stream().allMatch(CompletableFuture::isDone));
-        if (!done) {
-            wrong.add("verify does not end");
-            return;
-        }
-        for (CompletableFuture<Verifier.Report> report : reports) {
-            if (report.isCompletedExceptionally()) {
-                wrong.add("verify failed: " + report.exceptionNow());
-            } else if (!report.join().differences().isEmpty()) {
-                wrong.add("verify found " + report.join().differences());
+        for (int volume = 1; volume <= 2; volume++) {
+            int of = volume;
+            Verifier.Report report =
+                    ask(sim, cluster, "verify", host -> host.verify(SimCluster.GROUP, of));
+            if (report != null && !report.differences().isEmpty()) {
+                wrong.add("verify found " + report.differences());
             }
         }
     }
 
     /// Nor does the comparison of all replicas as of one entry of the log.
     private void compareCuts(Sim sim, SimCluster cluster) {
-        Leader leader = leader(cluster);
-        if (leader == null) {
-            return;
-        }
-        List<CompletableFuture<ReplicaCheck.Report>> reports = new ArrayList<>();
-        sim.after(
-                leader.machine,
-                0,
-                () -> reports.add(leader.process.host().check(SimCluster.GROUP, false)));
-        if (!sim.run(
-                PROGRESS_NANOS,
-                () -> !reports.isEmpty() && reports.stream().allMatch(Future::isDone))) {
-            wrong.add("the comparison as of one entry does not end");
-            return;
-        }
-        CompletableFuture<ReplicaCheck.Report> report = reports.getFirst();
-        if (report.isCompletedExceptionally()) {
-            wrong.add("the comparison as of one entry failed: " + report.exceptionNow());
-        } else {
-            report.join().differences().forEach(d -> wrong.add("compared as of one entry: " + d));
-            report.join().missing().forEach(m -> wrong.add("not compared: " + m));
+        ReplicaCheck.Report report =
+                ask(
+                        sim,
+                        cluster,
+                        "the comparison as of one entry",
+                        host -> host.check(SimCluster.GROUP, false));
+        if (report != null) {
+            report.differences().forEach(d -> wrong.add("compared as of one entry: " + d));
+            report.missing().forEach(m -> wrong.add("not compared: " + m));
         }
     }
 

@@ -39,6 +39,9 @@ public final class Workload {
     private static final int COUNTER_BLOCK = 48;
     private static final int DEPENDENT_BLOCK = 80;
 
+    /// Of a client that looks on.
+    private static final int READS = 100;
+
     private static final Duration REQUEST = Duration.ofSeconds(40);
     private static final Duration ATTEMPT = Duration.ofMillis(700);
 
@@ -47,7 +50,14 @@ public final class Workload {
     /// @param local clients are in the nodes' own processes
     /// @param operations per client
     /// @param fill writes spread over all of the volume instead of the few blocks
-    public record Plan(int clients, AttachMode mode, boolean local, int operations, boolean fill) {}
+    /// @param restless who was fenced off comes back soon; beside its operations each client reads
+    public record Plan(
+            int clients,
+            AttachMode mode,
+            boolean local,
+            int operations,
+            boolean fill,
+            boolean restless) {}
 
     /// One use of a volume from its attaching to its end.
     private static final class Tenure {
@@ -84,6 +94,7 @@ public final class Workload {
     private long noSpace;
     private long healedAt = Op.NEVER;
     private long worstStall;
+    private String slowest = "";
     private boolean stopping;
 
     public Workload(Sim sim, SimCluster cluster, Plan plan) {
@@ -218,6 +229,9 @@ public final class Workload {
                     for (int i = 0; i < depth; i++) {
                         next(client, machine, device, tenure, budget);
                     }
+                    if (plan.restless) {
+                        look(machine, device, tenure, READS);
+                    }
                     takeOverAgain(client, machine, device, tenure, budget);
                 });
     }
@@ -242,7 +256,9 @@ public final class Workload {
                 .thenAccept(reason ->
                         sim.after(
                                 machine,
-                                sim.between(500_000_000, 3_000_000_000L),
+                                plan.restless
+                                        ? sim.between(50_000_000, 600_000_000)
+                                        : sim.between(500_000_000, 3_000_000_000L),
                                 () -> {
                                     int left = budget[0];
                                     budget[0] = 0;
@@ -289,13 +305,38 @@ public final class Workload {
                 });
     }
 
+    /// Reads only, so that it goes on where writes wait for a leader.
+    private void look(Machine machine, VolumeDevice device, Tenure tenure, int left) {
+        sim.after(
+                machine,
+                sim.between(1_000_000, 60_000_000),
+                () -> {
+                    if (stopping || left <= 0) {
+                        return;
+                    }
+                    operations++;
+                    read(device, tenure, hot(), BLOCK * (1 + sim.random().nextInt(3)))
+                            .whenComplete((done, failure) -> {
+                                if (failure == null
+                                        || CisternException.of(failure).code()
+                                                != ErrorCode.FENCED) {
+                                    look(machine, device, tenure, left - 1);
+                                }
+                            });
+                });
+    }
+
+    private long hot() {
+        return (long) HOT[sim.random().nextInt(HOT.length)] * BLOCK;
+    }
+
     private CompletableFuture<?> step(VolumeDevice device, Tenure tenure) {
         int dice = sim.random().nextInt(100);
         if (plan.fill && dice < 50) {
             long block = 16L * sim.random().nextInt(10) + sim.random().nextInt(2);
             return write(device, tenure, block * BLOCK, 2 * BLOCK);
         }
-        long at = (long) HOT[sim.random().nextInt(HOT.length)] * BLOCK;
+        long at = hot();
         if (dice < 30) {
             return write(device, tenure, at, BLOCK * (1 + sim.random().nextInt(3)));
         }
@@ -577,7 +618,11 @@ public final class Workload {
         void end() {
             open.remove(this);
             if (healedAt != Op.NEVER) {
-                worstStall = Math.max(worstStall, sim.now() - Math.max(from, healedAt));
+                long stall = sim.now() - Math.max(from, healedAt);
+                if (stall > worstStall) {
+                    worstStall = stall;
+                    slowest = toString();
+                }
             }
         }
 
@@ -773,6 +818,11 @@ public final class Workload {
 
     public long worstStall() {
         return worstStall;
+    }
+
+    /// The operation that took [#worstStall].
+    public String slowest() {
+        return slowest;
     }
 
     Sim sim() {

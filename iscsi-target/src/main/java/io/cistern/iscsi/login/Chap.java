@@ -104,6 +104,9 @@ final class Chap {
         if (proven == null) {
             throw refuse("the CHAP response of user '" + Values.shorten(user) + "' is wrong");
         }
+        if (sameBothWays(proven)) {
+            throw refuse("the secrets of both directions are the same: change one of them");
+        }
         Map<String, String> answer = mutual(keys, proven);
         state = State.DONE;
         return answer;
@@ -128,6 +131,16 @@ final class Chap {
         return proven;
     }
 
+    /// RFC 7143 12.1.3: a response that the target itself would have given proves nothing, whether
+    /// the target is asked to prove itself or not.
+    private static boolean sameBothWays(AccessRules rules) {
+        Credentials chap = rules.chap();
+        Credentials mutual = rules.mutual();
+        return chap != null
+                && mutual != null
+                && MessageDigest.isEqual(mutual.secret(), chap.secret());
+    }
+
     /// Proves the target to the initiator, if that was asked for.
     private Map<String, String> mutual(Map<String, String> keys, AccessRules proven)
             throws LoginRefusedException {
@@ -140,12 +153,8 @@ final class Chap {
             throw refuse("one of CHAP_I and CHAP_C is missing");
         }
         Credentials mutual = proven.mutual();
-        Credentials chap = proven.chap();
-        if (mutual == null || chap == null) {
+        if (mutual == null) {
             throw refuse("mutual CHAP is asked for, and the target has no secret for it");
-        }
-        if (MessageDigest.isEqual(mutual.secret(), chap.secret())) {
-            throw refuse("the secrets of both directions are the same: change one of them");
         }
         int number = (int) Values.number(theirId, 0, 0xff);
         byte[] asked = Values.binary(theirChallenge, MAX_BYTES);

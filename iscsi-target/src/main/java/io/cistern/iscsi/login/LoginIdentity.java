@@ -28,7 +28,8 @@ public record LoginIdentity(
     static LoginIdentity take(
             LoginEnvironment environment, LoginRequest request, Map<String, String> keys)
             throws LoginRefusedException {
-        String initiator = name("InitiatorName", keys.remove("InitiatorName"));
+        String initiator =
+                name("InitiatorName", keys.remove("InitiatorName"), LoginStatus.INITIATOR_ERROR);
         String alias = keys.getOrDefault("InitiatorAlias", "");
         String type = keys.remove("SessionType");
         String wanted = keys.remove("TargetName");
@@ -48,7 +49,7 @@ public record LoginIdentity(
                             .toList();
             return new LoginIdentity(initiator, alias, "", null, all);
         }
-        String target = name("TargetName", wanted);
+        String target = name("TargetName", wanted, LoginStatus.NOT_FOUND);
         TargetEntry entry = environment.catalog().find(target);
         if (entry == null) {
             throw new LoginRefusedException(LoginStatus.NOT_FOUND, "there is no target " + target);
@@ -84,15 +85,16 @@ public record LoginIdentity(
                 || entry.access().initiators().contains(initiator);
     }
 
-    private static String name(String key, @Nullable String value) throws LoginRefusedException {
+    /// @param otherwise what a value is told that is no name
+    private static String name(String key, @Nullable String value, LoginStatus otherwise)
+            throws LoginRefusedException {
         if (value == null || value.isEmpty()) {
             throw new LoginRefusedException(LoginStatus.MISSING_PARAMETER, key + " is missing");
         }
         try {
             return IscsiName.normalise(value);
         } catch (IllegalArgumentException e) {
-            throw new LoginRefusedException(
-                    LoginStatus.INITIATOR_ERROR, key + ": " + e.getMessage());
+            throw new LoginRefusedException(otherwise, key + ": " + e.getMessage());
         }
     }
 

@@ -4,18 +4,27 @@ import java.net.InetAddress;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
-/// Slows down guessing: after three failed authentications in a row an address has to wait before
-/// it may try again, twice as long after each further one. Any thread.
+/// Slows down guessing: after three failed authentications in a row, the next attempts of an
+/// address are judged one after the other with a pause before each, longer after each further
+/// failure. They are held back and not refused, so that who has the right secret gets in (ADR 79).
+/// Any thread.
 public final class LoginThrottle {
     private static final int FREE_FAILURES = 3;
-    private static final long FIRST_WAIT_NANOS = 500_000_000L;
-    private static final int MAX_DOUBLINGS = 7;
+    private static final long FIRST_PAUSE_NANOS = 500_000_000L;
+    private static final int MAX_DOUBLINGS = 3;
+    private static final long MAX_WAIT_NANOS = 10_000_000_000L;
     private static final long FORGET_NANOS = 600_000_000_000L;
     private static final int MAX_ADDRESSES = 4_096;
 
-    private record Failures(int count, long last) {}
+    /// @param last when the last one failed
+    /// @param next before when no further attempt is judged
+    private record Failures(int count, long last, long next) {
+        long pause() {
+            int doublings = Math.min(count - FREE_FAILURES, MAX_DOUBLINGS);
+            return doublings < 0 ? 0 : FIRST_PAUSE_NANOS << doublings;
+        }
+    }
 
     private final LongSupplier nanoClock;
 
@@ -27,22 +36,35 @@ public final class LoginThrottle {
         this.nanoClock = nanoClock;
     }
 
-    /// How long the address must wait before it may authenticate, in milliseconds; 0: not at all.
-    public synchronized long waitMillis(InetAddress address) {
+    /// Gives an attempt of the address its turn.
+    ///
+    /// @return how long it is to be held back, in milliseconds; -1: too many wait already
+    public synchronized long admit(InetAddress address) {
         Failures known = failures.get(address);
-        if (known == null || known.count < FREE_FAILURES) {
+        long now = nanoClock.getAsLong();
+        if (known == null || now - known.last > FORGET_NANOS || known.pause() == 0) {
             return 0;
         }
-        int doublings = Math.min(known.count - FREE_FAILURES, MAX_DOUBLINGS);
-        long left = known.last + (FIRST_WAIT_NANOS << doublings) - nanoClock.getAsLong();
-        return left <= 0 ? 0 : left / 1_000_000 + 1;
+        long wait = Math.max(0, known.next - now);
+        if (wait > MAX_WAIT_NANOS) {
+            return -1;
+        }
+        failures.put(address, new Failures(known.count, known.last, now + wait + known.pause()));
+        return (wait + 999_999) / 1_000_000;
     }
 
     public synchronized void failed(InetAddress address) {
         long now = nanoClock.getAsLong();
-        @Nullable Failures known = failures.remove(address);
-        int before = known == null || now - known.last > FORGET_NANOS ? 0 : known.count;
-        failures.put(address, new Failures(before + 1, now));
+        Failures known = failures.remove(address);
+        Failures before =
+                known == null || now - known.last > FORGET_NANOS
+                        ? new Failures(0, now, now)
+                        : known;
+        Failures after = new Failures(before.count + 1, now, now);
+        long next = now + after.pause();
+        // Attempts that were admitted before have their turn before.
+        long later = before.next - next > 0 ? before.next : next;
+        failures.put(address, new Failures(after.count, now, later));
         if (failures.size() > MAX_ADDRESSES) {
             Map.Entry<InetAddress, Failures> oldest = failures.entrySet().iterator().next();
             failures.remove(oldest.getKey());

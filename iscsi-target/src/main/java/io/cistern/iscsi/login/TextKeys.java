@@ -17,8 +17,10 @@ public final class TextKeys {
     /// in hexadecimal (12.1.3) need 2,050.
     public static final int MAX_VALUE_BYTES = 2_050;
 
-    /// More pairs than all known keys together; a longer text is an attack or a mistake.
-    static final int MAX_PAIRS = 128;
+    /// More pairs than all known keys together; a longer text is an attack or a mistake. So many
+    /// keys of the longest name that are not understood fit, answered, into the 8,192 bytes of one
+    /// login response.
+    static final int MAX_PAIRS = 96;
 
     private TextKeys() {}
 

@@ -13,6 +13,10 @@ record CopyList(
         int identifier, boolean keepsResult, List<LuNexus> targets, List<Segment> segments) {
     static final int MAX_TARGETS = 4;
     static final int MAX_SEGMENTS = 16;
+
+    /// As many as a segment descriptor can say.
+    static final int MAX_SEGMENT_BLOCKS = 0xffff;
+
     static final int TARGET_BYTES = 32;
     static final int SEGMENT_BYTES = 28;
 

@@ -10,7 +10,9 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,6 +34,12 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
 
     /// Initiator ports remembered, to tell a nexus that was lost from one that is new.
     private static final int MAX_REMEMBERED = 1024;
+
+    /// Pause before a release that failed is tried again.
+    private static final long RELEASE_PAUSE_MS = 1_000;
+
+    private static final CompletableFuture<Void> NOTHING_TO_RELEASE =
+            CompletableFuture.completedFuture(null);
 
     private static final Logger log = LoggerFactory.getLogger(LogicalUnit.class);
 
@@ -65,6 +73,10 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
     private final TaskSet taskSet = new TaskSet(MAX_TASKS);
     private final Dispatcher dispatcher = new Dispatcher(this);
     private final Map<NexusId, LuNexus> nexuses = new ConcurrentHashMap<>();
+
+    /// SPC-2 reservations that are being released, by who held them.
+    private final Map<NexusId, CompletableFuture<Void>> releasing = new ConcurrentHashMap<>();
+
     private final LinkedHashSet<NexusId> remembered = new LinkedHashSet<>();
     private final List<AutoCloseable> subscriptions = new ArrayList<>();
     private volatile CopyDomain copyDomain = new CopyDomain();
@@ -225,11 +237,18 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         releaseReserve(nexus.id());
     }
 
-    /// Releases an SPC-2 reservation if that nexus holds it.
+    /// Releases an SPC-2 reservation if that nexus holds it, however long that takes.
     void releaseReserve(NexusId holder) {
         if (!holder.equals(shared.view().state().reservedBy())) {
             return;
         }
+        CompletableFuture<Void> released = new CompletableFuture<>();
+        if (releasing.putIfAbsent(holder, released) == null) {
+            release(holder, released, true);
+        }
+    }
+
+    private void release(NexusId holder, CompletableFuture<Void> released, boolean first) {
         shared.update(
                         state -> {
                             if (!holder.equals(state.reservedBy())) {
@@ -240,14 +259,26 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
                             return draft.build();
                         })
                 .whenComplete((view, failure) -> {
-                    if (failure != null) {
+                    if (failure == null || closed) {
+                        releasing.remove(holder, released);
+                        released.complete(null);
+                        return;
+                    }
+                    if (first) {
                         log.warn(
-                                "The reservation of {} on {} could not be released: {}",
+                                "The reservation of {} on {} could not be released yet: {}",
                                 holder.initiatorName(),
                                 config.targetName(),
                                 CisternException.of(failure).getMessage());
                     }
+                    CompletableFuture.delayedExecutor(RELEASE_PAUSE_MS, TimeUnit.MILLISECONDS)
+                            .execute(() -> release(holder, released, false));
                 });
+    }
+
+    /// Completes when a reservation that the nexus held, if it is being released, is.
+    CompletableFuture<Void> released(NexusId holder) {
+        return releasing.getOrDefault(holder, NOTHING_TO_RELEASE);
     }
 
     /// A record that cannot be read is left alone: requests fail as long as it is the newest.
@@ -267,7 +298,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
 
     /// A port that cannot be reached has lost its nexuses.
     private void portsChanged() {
-        attentionForAll(Condition.ASYMMETRIC_ACCESS_CHANGED);
+        nexuses.values().forEach(LuNexus::portsChanged);
         NexusId holder = shared.view().state().reservedBy();
         if (holder == null) {
             return;

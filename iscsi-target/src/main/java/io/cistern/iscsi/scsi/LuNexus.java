@@ -19,6 +19,7 @@ final class LuNexus implements Nexus {
     private final CopyResults copyResults = new CopyResults();
     private final Map<ScsiCommand, Task> tasks = new ConcurrentHashMap<>();
     private final AtomicInteger taskCount = new AtomicInteger();
+    private volatile boolean asksForPorts;
     private volatile boolean closed;
 
     LuNexus(LogicalUnit unit, NexusId id, ScsiTarget.NexusEvents events) {
@@ -45,6 +46,18 @@ final class LuNexus implements Nexus {
 
     CopyResults copyResults() {
         return copyResults;
+    }
+
+    /// The initiator looks at the states of the target ports: from now on it is told of changes.
+    void asksForPorts() {
+        asksForPorts = true;
+    }
+
+    /// Tells an initiator that has looked at the states of the target ports that they changed.
+    void portsChanged() {
+        if (asksForPorts) {
+            attentions.add(Condition.ASYMMETRIC_ACCESS_CHANGED);
+        }
     }
 
     Collection<Task> tasks() {
@@ -112,6 +125,11 @@ final class LuNexus implements Nexus {
         closed = true;
         abort(tasks.values());
         unit.lost(this);
+    }
+
+    @Override
+    public CompletableFuture<Void> gone() {
+        return unit.released(id);
     }
 
     @Nullable Task find(@Nullable ScsiCommand command) {

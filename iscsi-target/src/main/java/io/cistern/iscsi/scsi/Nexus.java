@@ -32,6 +32,12 @@ public interface Nexus extends AutoCloseable {
     @Override
     void close();
 
+    /// Completes when nothing that ends with the nexus binds other nexuses any more, after
+    /// [#close].
+    default CompletableFuture<Void> gone() {
+        return CompletableFuture.completedFuture(null);
+    }
+
     interface Completion {
         void completed(ScsiResult result);
     }

@@ -152,6 +152,13 @@ final class Opcodes {
                         Access.WRITE,
                         new StartStopUnit(),
                         Trait.FRESH));
+        rows.add(
+                Opcode.of(
+                        "SEND DIAGNOSTIC",
+                        "1d 14 00 0000 00",
+                        Access.WRITE,
+                        new SendDiagnostic(),
+                        Trait.FRESH));
         rows.add(Opcode.of("LOG SENSE", "4d 00 ff ff 00 ffff ffff 00", Access.ANY, new LogSense()));
         rows.add(
                 Opcode.action(

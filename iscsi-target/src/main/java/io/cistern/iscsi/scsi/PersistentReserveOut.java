@@ -116,9 +116,12 @@ final class PersistentReserveOut implements Operation {
             if (length != list.limit() - at) {
                 throw Refusal.of(Condition.PARAMETER_LIST_LENGTH_ERROR);
             }
+            List<NexusId> known = new ArrayList<>(request.state().registrations().keySet());
+            request.unit().nexuses().forEach(nexus -> known.add(nexus.id()));
             while (at < list.limit()) {
                 int bytes = TransportId.length(list, at);
-                initiatorPorts.add(TransportId.decode(list, at, own.targetPortGroup()));
+                initiatorPorts.addAll(
+                        TransportId.decodeAll(list, at, own.targetPortGroup(), known));
                 at += bytes;
             }
         }

@@ -73,7 +73,7 @@ final class ReceiveCopyResults implements Operation.Immediate {
         out.putShort((short) CopyList.MAX_TARGETS);
         out.putShort((short) CopyList.MAX_SEGMENTS);
         out.putInt(CopyList.MAX_DESCRIPTOR_BYTES);
-        out.putInt(0xffff * unit.blockBytes());
+        out.putInt(CopyList.MAX_SEGMENT_BLOCKS * unit.blockBytes());
         out.putInt(0); // no inline data
         out.putInt(0); // nor held data
         out.putInt(0).putShort((short) 0); // nor streams

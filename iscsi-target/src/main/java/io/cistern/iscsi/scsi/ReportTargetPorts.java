@@ -5,6 +5,7 @@ import java.util.List;
 
 /// REPORT TARGET PORT GROUPS (SPC-4 6.37): a group of one port for each node. States change by
 /// themselves, with the leadership of the volume's group; SET TARGET PORT GROUPS is not supported.
+/// A nexus that has asked is told of later changes by a unit attention condition (ADR 78).
 final class ReportTargetPorts implements Operation.Immediate {
     private static final int EXTENDED = 1;
 
@@ -15,6 +16,7 @@ final class ReportTargetPorts implements Operation.Immediate {
         if (format > EXTENDED) {
             throw Refusal.cdb(1, 7);
         }
+        request.nexus().asksForPorts(); // before looking: no change may be missed
         List<PortStates.Port> ports = request.unit().ports().ports();
         ByteBuffer out = ByteBuffer.allocate(8 + 12 * ports.size());
         out.putInt(0);

@@ -22,10 +22,17 @@ final class Reserve implements Operation {
     @Override
     public CompletableFuture<ScsiResult> execute(Request request) {
         NexusId nexus = request.nexusId();
-        return request.update(state -> reserve ? reserved(state, nexus) : released(state, nexus))
+        // What this port held in a former session must not be released after it is reserved anew.
+        return request.unit()
+                .released(nexus)
+                .thenCompose(before ->
+                        request.update(
+                                state -> reserve ? reserved(state, nexus) : released(state, nexus)))
                 .thenApply(view -> {
                     if (request.nexus().closed()) {
-                        request.unit().releaseReserve(nexus);
+                        // Not while a release runs that may have looked before this reserved.
+                        LogicalUnit unit = request.unit();
+                        unit.released(nexus).thenRun(() -> unit.releaseReserve(nexus));
                     }
                     return ScsiResult.good();
                 });

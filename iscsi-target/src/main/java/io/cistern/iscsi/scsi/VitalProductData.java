@@ -7,7 +7,14 @@ import java.nio.charset.StandardCharsets;
 /// The vital product data pages (SPC-4 7.8, SBC-3 6.6).
 final class VitalProductData {
     private static final byte[] PAGES = {
-        0x00, (byte) 0x80, (byte) 0x83, (byte) 0x86, (byte) 0xb0, (byte) 0xb1, (byte) 0xb2
+        0x00,
+        (byte) 0x80,
+        (byte) 0x83,
+        (byte) 0x86,
+        (byte) 0x8f,
+        (byte) 0xb0,
+        (byte) 0xb1,
+        (byte) 0xb2
     };
 
     /// Largest page: seven names.
@@ -24,6 +31,7 @@ final class VitalProductData {
             case 0x80 -> out.put(ascii(unit.identity().serial()));
             case 0x83 -> designators(out, unit, nexus.targetPortGroup());
             case 0x86 -> extended(out);
+            case 0x8f -> CopyCapabilities.page(out, unit);
             case 0xb0 -> blockLimits(out, unit);
             case 0xb1 -> characteristics(out);
             case 0xb2 -> provisioning(out);

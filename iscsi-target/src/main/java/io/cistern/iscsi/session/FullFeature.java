@@ -16,6 +16,7 @@ import io.cistern.iscsi.pdu.TaskManagementRequest;
 import io.cistern.iscsi.pdu.TextRequest;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /// The full feature phase of a session (RFC 7143 section 4.2): takes commands in their order and
@@ -30,6 +31,9 @@ final class FullFeature implements Phase {
     /// Pause before the initiator should connect again, told in seconds.
     private static final int TIME2WAIT_S = 2;
 
+    /// How long the answer to a logout waits for what ends with the session to have ended.
+    private static final long LOGOUT_PATIENCE_MS = 5_000;
+
     private static final int NO_CID = 0;
 
     private final Connection connection;
@@ -43,6 +47,9 @@ final class FullFeature implements Phase {
     private final Pings pings;
     private long logoutDeadline;
     private boolean logoutAsked;
+
+    /// The session has ended at the initiator's wish; nothing more is taken from it.
+    private boolean loggedOut;
 
     /// @param tasks null for a discovery session
     FullFeature(Connection connection, Session session, @Nullable TaskSet tasks) {
@@ -79,6 +86,10 @@ final class FullFeature implements Phase {
 
     @Override
     public void received(Pdu pdu) {
+        if (loggedOut) {
+            pdu.release();
+            return;
+        }
         switch (pdu) {
             case ScsiRequest p -> sequence(p, p.flags().immediate(), p.cmdSn());
             case NopOut p -> sequence(p, p.immediate(), p.cmdSn());
@@ -153,7 +164,8 @@ final class FullFeature implements Phase {
             reason = Reject.NOT_SUPPORTED;
         } else if (request.itt() == Pdu.NO_TAG
                 || request.flags().attribute() > 4
-                || !request.flags().write() && !request.flags().last()) {
+                || !request.flags().write()
+                        && (!request.flags().last() || request.data().isReadable())) {
             reason = Reject.INVALID_FIELD;
         } else if (tasks.find(request.itt()) != null) {
             reason = Reject.TASK_IN_PROGRESS;
@@ -228,19 +240,38 @@ final class FullFeature implements Phase {
             reject(request.immediate(), Reject.INVALID_FIELD, request);
             return;
         }
-        boolean ends = response == LogoutResponse.CLOSED;
-        if (ends && tasks != null) {
-            // What is under way ends with the session, unanswered (RFC 7143 11.14).
-            tasks.close();
+        if (response != LogoutResponse.CLOSED) {
+            out.send(new LogoutResponse(response, request.itt(), out.next(), 0, 0));
+            return;
         }
-        out.send(new LogoutResponse(response, request.itt(), out.next(), 0, 0));
-        if (ends) {
+        loggedOut = true;
+        if (tasks == null) {
+            loggedOut(request);
+            return;
+        }
+        // What is under way ends with the session, unanswered (RFC 7143 11.14). Once the initiator
+        // is told, nothing that ended with the session keeps others out.
+        tasks.close();
+        tasks.nexus()
+                .gone()
+                .copy()
+                .completeOnTimeout(null, LOGOUT_PATIENCE_MS, TimeUnit.MILLISECONDS)
+                .whenComplete((gone, never) -> connection.execute(() -> loggedOut(request)));
+    }
+
+    private void loggedOut(LogoutRequest request) {
+        if (!connection.isClosed()) {
+            int closed = LogoutResponse.CLOSED;
+            out.send(new LogoutResponse(closed, request.itt(), out.next(), 0, 0));
             connection.closeAfterFlush("logout");
         }
     }
 
     @Override
     public void malformed(Malformed malformed) {
+        if (loggedOut) {
+            return;
+        }
         switch (malformed.kind()) {
             case UNKNOWN_OPCODE -> reject(Reject.NOT_SUPPORTED);
             case BAD_HEADER -> {

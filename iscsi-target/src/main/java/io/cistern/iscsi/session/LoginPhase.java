@@ -16,6 +16,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,8 +28,11 @@ final class LoginPhase implements Phase {
     private final Connection connection;
     private final Shared shared;
     private final LoginNegotiation negotiation;
-    private final long deadline;
+    private long deadline;
     private boolean begun;
+
+    /// The first request, while it is held back.
+    private @Nullable LoginRequest held;
 
     LoginPhase(Connection connection, Shared shared) {
         this.connection = connection;
@@ -44,6 +48,50 @@ final class LoginPhase implements Phase {
             outOfPlace();
             return;
         }
+        if (held != null) {
+            request.release();
+            connection.close("a login request before the one before was answered");
+        } else if (begun) {
+            answer(request);
+        } else {
+            begin(request);
+        }
+    }
+
+    /// The first request: attempts of an address that has failed to authenticate are held back.
+    private void begin(LoginRequest request) {
+        begun = true;
+        // The login's number is the first command's too: a login request is immediate.
+        connection.out().window(new CommandWindow(request.cmdSn()));
+        InetAddress address = address();
+        long wait = address == null ? 0 : shared.throttle().admit(address);
+        if (wait == 0) {
+            answer(request);
+        } else if (wait < 0) {
+            refuse(
+                    request,
+                    new LoginRefusedException(
+                            LoginStatus.SERVICE_UNAVAILABLE, "too many failed logins from there"));
+            request.release();
+        } else {
+            held = request;
+            deadline += TimeUnit.MILLISECONDS.toNanos(wait);
+            connection
+                    .channel()
+                    .eventLoop()
+                    .schedule(this::answerHeld, wait, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void answerHeld() {
+        LoginRequest request = held;
+        held = null;
+        if (request != null) {
+            answer(request);
+        }
+    }
+
+    private void answer(LoginRequest request) {
         try {
             login(request);
         } catch (LoginRefusedException e) {
@@ -78,12 +126,6 @@ final class LoginPhase implements Phase {
     }
 
     private void login(LoginRequest request) throws LoginRefusedException {
-        if (!begun) {
-            begun = true;
-            // The login's number is the first command's too: a login request is immediate.
-            connection.out().window(new CommandWindow(request.cmdSn()));
-            checkThrottle();
-        }
         LoginNegotiation.Step step = negotiation.feed(request);
         int tsih = request.tsih();
         Session session = null;
@@ -121,16 +163,6 @@ final class LoginPhase implements Phase {
                 connection.peer(),
                 login.discovery() ? "discovery" : login.targetName());
         return session;
-    }
-
-    private void checkThrottle() throws LoginRefusedException {
-        InetAddress address = address();
-        long wait = address == null ? 0 : shared.throttle().waitMillis(address);
-        if (wait > 0) {
-            throw new LoginRefusedException(
-                    LoginStatus.SERVICE_UNAVAILABLE,
-                    "too many failed logins from there; " + wait + " ms to wait");
-        }
     }
 
     private void refuse(LoginRequest request, LoginRefusedException refusal) {
@@ -185,6 +217,9 @@ final class LoginPhase implements Phase {
 
     @Override
     public void closed() {
-        // Nothing is held.
+        if (held != null) {
+            held.release();
+            held = null;
+        }
     }
 }

@@ -1,11 +1,19 @@
 package io.cistern.iscsi.session;
 
+import java.util.concurrent.atomic.AtomicBoolean;
+
 /// A session's budget within its portal's: bytes are taken from both or from neither.
 final class Memory {
     private final MemoryBudget session;
     private final MemoryBudget portal;
+    private final Runnable cameFree;
+    private final AtomicBoolean awaiting = new AtomicBoolean();
 
-    Memory(long sessionBytes, MemoryBudget portal) {
+    /// @param cameFree called from any thread, once after each time that [#takeOrAwait] was false,
+    ///   when the portal has memory again. What the session itself gives back, its own event loop
+    ///   sees.
+    Memory(long sessionBytes, MemoryBudget portal, Runnable cameFree) {
+        this.cameFree = cameFree;
         this.session = new MemoryBudget(sessionBytes);
         this.portal = portal;
     }
@@ -40,10 +48,18 @@ final class Memory {
         }
     }
 
-    /// Calls `retry` once when the portal has memory again; as [MemoryBudget#await]. What the
-    /// session itself gives back, its own event loop sees.
-    void awaitPortal(Runnable retry) {
-        portal.await(retry);
+    /// False where there is no memory now.
+    boolean takeOrAwait(long bytes) {
+        if (tryTake(bytes)) {
+            return true;
+        }
+        if (awaiting.compareAndSet(false, true)) {
+            portal.await(() -> {
+                awaiting.set(false);
+                cameFree.run();
+            });
+        }
+        return tryTake(bytes); // it may have come free before the call
     }
 
     long freeUnasked() {

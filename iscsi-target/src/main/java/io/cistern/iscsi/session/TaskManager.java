@@ -130,6 +130,9 @@ final class TaskManager {
 
     private void one(TaskManagementRequest request, TaskManagement function) {
         Task task = tasks.find(request.referencedTag());
+        if (task != null && task.request().lun() != request.lun()) {
+            task = null; // a task is told by its LUN and its tag (SAM-5 4.7.4)
+        }
         boolean abort = function == TaskManagement.ABORT_TASK;
         if (task == null) {
             respond(request, abort ? abortMissing(request) : TaskManagementResponse.COMPLETE);

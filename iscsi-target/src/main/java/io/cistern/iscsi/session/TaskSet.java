@@ -2,23 +2,18 @@ package io.cistern.iscsi.session;
 
 import io.cistern.iscsi.login.Parameters;
 import io.cistern.iscsi.pdu.DataOut;
-import io.cistern.iscsi.pdu.Pdu;
-import io.cistern.iscsi.pdu.ReadyToTransfer;
 import io.cistern.iscsi.pdu.ScsiRequest;
 import io.cistern.iscsi.scsi.Nexus;
 import io.cistern.iscsi.scsi.ScsiCommand;
 import io.cistern.iscsi.scsi.ScsiResult;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -30,8 +25,7 @@ final class TaskSet {
     private final Connection connection;
     private final Nexus nexus;
     private final int maxTransferBytes;
-    private final Parameters parameters;
-    private final Memory writeMemory;
+    private final WriteCollector writes;
     private final Memory readMemory;
     private final ResponseSender responses;
     private final SessionStats stats;
@@ -39,16 +33,10 @@ final class TaskSet {
     private final Map<Integer, Task> byTag = new HashMap<>();
     private final DeliveryQueue deliveries = new DeliveryQueue(this::reserveRead, this::execute);
 
-    /// Writes that wait for memory before they ask for their data.
-    private final Deque<Task> ungranted = new ArrayDeque<>();
-
     private final LoopQueue completions;
-    private final AtomicBoolean awaitingWrites = new AtomicBoolean();
-    private final AtomicBoolean awaitingReads = new AtomicBoolean();
 
     private int windowTasks;
     private int immediateTasks;
-    private int nextTtt;
     private boolean closed;
     private Runnable onEnd = () -> {};
     private Runnable onChange = () -> {};
@@ -57,13 +45,15 @@ final class TaskSet {
         this.connection = connection;
         this.nexus = nexus;
         this.maxTransferBytes = maxTransferBytes;
-        this.parameters = session.login().parameters();
+        Parameters parameters = session.login().parameters();
         this.stats = session.stats();
         Shared shared = connection.shared();
         var memory = shared.config().limits().memory();
-        this.writeMemory = new Memory(memory.sessionWrites(), shared.writes());
-        this.readMemory = new Memory(memory.sessionReads(), shared.reads());
         this.completions = new LoopQueue(connection::execute);
+        Memory writeMemory =
+                new Memory(memory.sessionWrites(), shared.writes(), this::memoryCameFree);
+        this.writes = new WriteCollector(connection, parameters, writeMemory, new Writes());
+        this.readMemory = new Memory(memory.sessionReads(), shared.reads(), this::memoryCameFree);
         this.responses = new ResponseSender(connection, parameters);
     }
 
@@ -97,8 +87,7 @@ final class TaskSet {
 
     /// How many more commands could bring unasked data.
     int room(int most) {
-        int each = parameters.unsolicitedBytes();
-        return each == 0 ? most : (int) Math.clamp(writeMemory.freeUnasked() / each, 0, most);
+        return writes.room(most);
     }
 
     // ---- arrival -------------------------------------------------------------------------------
@@ -129,7 +118,7 @@ final class TaskSet {
         }
         task.wanted = nexus.dataOutLength(task.command());
         deliveries.arrived(task);
-        gather(task);
+        writes.collect(task);
     }
 
     private static ScsiCommand.Attribute attribute(ScsiRequest request) {
@@ -141,121 +130,42 @@ final class TaskSet {
         };
     }
 
-    private void gather(Task task) {
-        ByteBuf data = task.request().data();
-        boolean last = task.request().flags().last();
-        if (!task.writes() || task.expected() == 0 && !data.isReadable() && last) {
-            data.release();
-            deliveries.ready(task);
-            return;
-        }
-        int wanted = (int) Math.min(task.wanted, task.expected());
-        long unasked =
-                last ? data.readableBytes() : Math.min(parameters.firstBurst(), task.expected());
-        boolean whole = last && data.readableBytes() >= wanted;
-        long all = Math.max(wanted, unasked);
-        WriteGather gather =
-                new WriteGather(parameters, connection.channel().alloc(), task.expected(), wanted);
-        boolean granted = !whole && writeMemory.tryTake(all);
-        if (!granted && unasked > 0 && !writeMemory.tryTakeUnasked(unasked)) {
-            data.release();
-            answer(task, ScsiResult.status(ScsiResult.TASK_SET_FULL));
-            return;
-        }
-        task.writeReserved = granted ? all : unasked;
-        task.gather = gather;
-        gather.immediate(data, last);
-        if (granted) {
-            gather.grant();
-        }
-        advance(task, gather);
-    }
-
     /// A Data-Out PDU.
     ///
     /// @return false where its target transfer tag belongs to nothing
     boolean dataOut(DataOut pdu) {
         Task task = byTag.get(pdu.itt());
-        if (task == null || task.gather == null || task.state != Task.State.GATHERING) {
-            // Of a task that was aborted or has been answered.
-            return true;
-        }
-        boolean known =
-                task.gather.data(
-                        pdu.ttt(),
-                        pdu.dataSn(),
-                        Integer.toUnsignedLong(pdu.bufferOffset()),
-                        pdu.data(),
-                        pdu.last());
-        if (known) {
-            advance(task, task.gather);
-        }
-        return known;
+        return task == null || writes.data(task, pdu); // none: it was aborted or has been answered
     }
 
     /// A Data-Out PDU was lost to a wrong digest.
     void dataLost(int itt, int ttt, boolean last) {
         Task task = byTag.get(itt);
-        if (task != null && task.gather != null && task.state == Task.State.GATHERING) {
-            task.gather.lost(ttt, last);
-            advance(task, task.gather);
+        if (task != null) {
+            writes.lost(task, ttt, last);
         }
     }
 
-    /// Does what the gathering of a write allows now.
-    private void advance(Task task, WriteGather gather) {
-        if (gather.ended()) {
-            byte[] failure = gather.failure();
-            if (task.doomed) {
-                discard(task);
-            } else if (failure != null) {
-                answer(task, ScsiResult.checkCondition(failure));
-            } else {
-                task.dataOut = gather.take();
-                task.gather = null;
-                deliveries.ready(task);
-            }
+    /// What becomes of writes whose data is collected.
+    private final class Writes implements WriteCollector.Outcome {
+        @Override
+        public void ready(Task task) {
+            deliveries.ready(task);
+        }
+
+        @Override
+        public void answer(Task task, ScsiResult result) {
+            TaskSet.this.answer(task, result);
+        }
+
+        @Override
+        public void discard(Task task) {
+            end(task);
+        }
+
+        @Override
+        public void changed() {
             onChange.run();
-            return;
-        }
-        if (gather.needsGrant()) {
-            long more = gatherMore(task);
-            if (!takeOrAwait(writeMemory, more, awaitingWrites)) {
-                ungranted.add(task);
-                return;
-            }
-            task.writeReserved += more;
-            gather.grant();
-        }
-        ask(task, gather);
-    }
-
-    private static long gatherMore(Task task) {
-        return Math.max(0, Math.min(task.wanted, task.expected()) - task.writeReserved);
-    }
-
-    private void ask(Task task, WriteGather gather) {
-        if (task.doomed) {
-            return;
-        }
-        while (true) {
-            int ttt = nextTtt == Pdu.NO_TAG ? 0 : nextTtt;
-            WriteGather.Wanted part = gather.ask(ttt);
-            if (part == null) {
-                return;
-            }
-            nextTtt = ttt + 1;
-            connection
-                    .out()
-                    .send(
-                            new ReadyToTransfer(
-                                    task.request().lun(),
-                                    task.itt(),
-                                    ttt,
-                                    connection.out().peek(),
-                                    task.dataSn++,
-                                    part.offset(),
-                                    part.length()));
         }
     }
 
@@ -271,7 +181,7 @@ final class TaskSet {
         if (bytes == 0) {
             return true;
         }
-        if (!takeOrAwait(readMemory, bytes, awaitingReads)) {
+        if (!readMemory.takeOrAwait(bytes)) {
             return false;
         }
         task.readReserved = bytes;
@@ -345,13 +255,12 @@ final class TaskSet {
             windowTasks--;
         }
         task.releaseData();
-        writeMemory.give(task.writeReserved);
-        task.writeReserved = 0;
+        writes.release(task);
         readMemory.give(task.readReserved);
         task.readReserved = 0;
         stats.inFlight(byTag.size());
         onEnd.run();
-        if (!ungranted.isEmpty() || !deliveries.isEmpty()) {
+        if (writes.waiting() || !deliveries.isEmpty()) {
             retry();
         }
     }
@@ -361,30 +270,12 @@ final class TaskSet {
         if (closed) {
             return;
         }
-        int tries = ungranted.size();
-        for (int i = 0; i < tries; i++) {
-            Task task = ungranted.poll();
-            if (task != null && task.state == Task.State.GATHERING && task.gather != null) {
-                advance(task, task.gather);
-            }
-        }
+        writes.retry();
         deliveries.retry();
     }
 
-    /// False where there is no memory now; [#retry] follows once there may be.
-    private boolean takeOrAwait(Memory memory, long bytes, AtomicBoolean awaiting) {
-        if (memory.tryTake(bytes)) {
-            return true;
-        }
-        if (awaiting.compareAndSet(false, true)) {
-            memory.awaitPortal(() -> portalHasMemory(awaiting));
-        }
-        return memory.tryTake(bytes);
-    }
-
     /// Any thread.
-    private void portalHasMemory(AtomicBoolean awaiting) {
-        awaiting.set(false);
+    private void memoryCameFree() {
         later(this::retry);
     }
 

@@ -198,6 +198,17 @@ class LoginNegotiationTest {
                                 "TargetName",
                                 TARGET + "x"));
         negotiation = null;
+        refused(
+                LoginStatus.NOT_FOUND,
+                () ->
+                        feed(
+                                OPERATIONAL,
+                                FULL,
+                                "InitiatorName",
+                                INITIATOR,
+                                "TargetName",
+                                "no name at all"));
+        negotiation = null;
         refused(LoginStatus.INITIATOR_ERROR, () -> first(SECURITY, 2));
         negotiation = null;
         refused(LoginStatus.INITIATOR_ERROR, () -> first(OPERATIONAL, OPERATIONAL));
@@ -245,6 +256,22 @@ class LoginNegotiationTest {
                         0,
                         Unpooled.EMPTY_BUFFER);
         refused(LoginStatus.UNSUPPORTED_VERSION, () -> negotiation().feed(late));
+    }
+
+    /// RFC 7143 13.12: 8,192 bytes, until another length is declared.
+    @Test
+    void theAnswerToTheStrangestTextFitsOneResponse() throws LoginRefusedException {
+        String[] keys = new String[2 * (TextKeys.MAX_PAIRS - 2)];
+        for (int i = 0; i < keys.length; i += 2) {
+            keys[i] = "X" + "y".repeat(TextKeys.MAX_KEY_CHARS - 5) + (1000 + i);
+            keys[i + 1] = "1";
+        }
+        Map<String, String> answers = first(OPERATIONAL, 0, keys).keys();
+        assertThat(answers).hasSizeGreaterThan(TextKeys.MAX_PAIRS);
+        assertThat(answers).containsEntry(keys[0], "NotUnderstood");
+        ByteBuf text = TextKeys.format(answers, io.netty.buffer.ByteBufAllocator.DEFAULT);
+        assertThat(text.readableBytes()).isLessThanOrEqualTo(8_192 - 223);
+        text.release();
     }
 
     @Test
@@ -418,6 +445,21 @@ class LoginNegotiationTest {
     }
 
     @Test
+    void aSecretThatIsTheSameInBothDirectionsProvesNothing() {
+        askForChap(new Credentials("target", SECRET.clone()));
+        refused(
+                LoginStatus.AUTHENTICATION_FAILURE,
+                () ->
+                        feed(
+                                SECURITY,
+                                OPERATIONAL,
+                                "CHAP_N",
+                                "alice",
+                                "CHAP_R",
+                                Values.hex(response(challenge("7"), SECRET))));
+    }
+
+    @Test
     void ourOwnChallengeSentBackIsRefused() {
         askForChap(new Credentials("target", OTHER));
         refused(
@@ -452,22 +494,30 @@ class LoginNegotiationTest {
     }
 
     @Test
-    void failedLoginsFromAnAddressHaveToWaitLongerAndLonger() throws Exception {
-        long[] now = {0};
+    void attemptsOfAnAddressThatFailedAreHeldBackOneAfterTheOther() throws Exception {
+        long[] now = {Long.MAX_VALUE - 1_000_000_000L};
         LoginThrottle throttle = new LoginThrottle(() -> now[0]);
         java.net.InetAddress address = java.net.InetAddress.getByName("192.0.2.1");
         throttle.failed(address);
         throttle.failed(address);
-        assertThat(throttle.waitMillis(address)).isZero();
+        assertThat(throttle.admit(address)).isZero();
         throttle.failed(address);
-        assertThat(throttle.waitMillis(address)).isBetween(400L, 600L);
+        assertThat(throttle.admit(address)).isEqualTo(500);
+        assertThat(throttle.admit(address)).isEqualTo(1_000);
+        now[0] += 500_000_000L;
         throttle.failed(address);
-        assertThat(throttle.waitMillis(address)).isBetween(900L, 1_100L);
-        now[0] += 2_000_000_000L;
-        assertThat(throttle.waitMillis(address)).isZero();
+        assertThat(throttle.admit(address)).isEqualTo(1_000);
+        now[0] += 60_000_000_000L;
+        assertThat(throttle.admit(address)).isZero();
+        for (int i = 0; i < 10; i++) {
+            throttle.failed(address);
+        }
+        assertThat(throttle.admit(address)).as("never longer").isEqualTo(4_000);
+        assertThat(throttle.admit(address)).isEqualTo(8_000);
+        assertThat(throttle.admit(address)).as("too many wait").isEqualTo(-1);
         throttle.succeeded(address);
         throttle.failed(address);
-        assertThat(throttle.waitMillis(address)).isZero();
+        assertThat(throttle.admit(address)).isZero();
         for (int i = 0; i < 5_000; i++) {
             throttle.failed(
                     java.net.InetAddress.getByAddress(

@@ -263,6 +263,8 @@ class BlockCommandsTest {
         a.send("35 00 00000000 00 0000 00").good();
         a.send("91 02 0000000000000000 00000001 00 00").good();
         a.send("34 00 00000000 03 0001 00").good();
+        a.send("1d 04 00 0000 00").good();
+        a.send("1d 20 00 0000 00").fails(Condition.INVALID_FIELD_IN_CDB);
         a.send("1b 00 0000 01 00").good();
         a.send("1b 00 0000 00 00").fails(Condition.INVALID_FIELD_IN_CDB);
         assertThat(a.send("37 00 0d 00000000 0020 00").good().data()).hasSize(4);

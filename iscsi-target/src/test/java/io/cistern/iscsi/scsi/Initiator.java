@@ -128,7 +128,10 @@ final class Initiator implements ScsiTarget.NexusEvents {
 
     /// Takes all pending unit attention conditions.
     void drain() {
-        while (ready().status() != ScsiResult.GOOD) {}
+        Answer answer = ready();
+        for (int i = 0; i < UnitAttentions.LIMIT && answer.status() != ScsiResult.GOOD; i++) {
+            answer = ready();
+        }
     }
 
     Answer ready() {

@@ -114,6 +114,18 @@ class InquiryTest {
     }
 
     @Test
+    void whoNeverAskedForPortStatesIsNotInterruptedByThem() {
+        Initiator other = nodes.login("unaware", 1);
+        a.send("a3 0a 00000000 00000100 00 00").good();
+        nodes.ports.set(
+                new PortStates.Port(1, PortStates.AccessState.NON_OPTIMIZED),
+                new PortStates.Port(2, PortStates.AccessState.OPTIMIZED));
+        other.read(0, 1).good();
+        assertThat(a.attention()).contains(0x2a06);
+        assertThat(a.attention()).isEmpty();
+    }
+
+    @Test
     void portGroupsFollowTheStates() {
         ByteBuffer groups = a.send("a3 0a 00000000 00000100 00 00").good().buffer();
         assertThat(groups.getInt(0)).isEqualTo(24);

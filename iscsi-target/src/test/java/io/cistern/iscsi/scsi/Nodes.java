@@ -40,7 +40,7 @@ final class Nodes implements AutoCloseable {
         second = unit(secondDevice, blockBytes, 2);
     }
 
-    LogicalUnit unit(MemoryGuardedDevice device, int blockBytes, int tag) {
+    LogicalUnit unit(io.cistern.block.GuardedDevice device, int blockBytes, int tag) {
         ThinSpace space =
                 new ThinSpace() {
                     @Override

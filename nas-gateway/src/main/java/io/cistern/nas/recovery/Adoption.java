@@ -43,6 +43,7 @@ public final class Adoption {
         if (id.boot() == state.boot()) {
             throw new NfsException(Status4.BADSESSION, "no such session");
         }
+        call.mayWait();
         boolean pending =
                 shares.adoptFor(
                         call,

@@ -92,8 +92,8 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
                 known.add(client);
             }
         }
-        state().shareOpened(id, known);
-        if (state().inGrace(id)) {
+        state().takeovers().shareOpened(id, known);
+        if (state().takeovers().inGrace(id)) {
             LOG.info(
                     "share {}: of {} clients some may reclaim", share.entry().name(), known.size());
         } else {
@@ -132,7 +132,7 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
                 CompletableFuture<Void> running = writing.get(key);
                 other = running != null;
                 if (running == null) {
-                    KnownClient known = state().toRecord(client, id, kinds);
+                    KnownClient known = state().takeovers().toRecord(client, id, kinds);
                     if (known == null) {
                         return;
                     }
@@ -158,7 +158,7 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
         change(files, known)
                 .whenComplete((nothing, e) -> {
                     if (e != null) {
-                        state().recordFailed(client, key.share);
+                        state().takeovers().recordFailed(client, key.share);
                     }
                     synchronized (writing) {
                         writing.remove(key, written);
@@ -184,11 +184,13 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     /// then; does not block.
     public void tidy() {
         shares.forEach((share, files) -> {
-            for (Client client : state().recordedIn(share)) {
+            for (Client client : state().takeovers().recordedIn(share)) {
                 RecordKey key = new RecordKey(client.id(), share);
                 synchronized (writing) {
                     KnownClient known =
-                            writing.containsKey(key) ? null : state().toForget(client, share);
+                            writing.containsKey(key)
+                                    ? null
+                                    : state().takeovers().toForget(client, share);
                     if (known != null) {
                         write(key, client, known, files);
                     }
@@ -342,7 +344,7 @@ public final class Recovery implements NfsState.Listener, Shares.Listener {
     @Override
     public void releasing(OpenShare share) {
         long id = share.entry().id();
-        for (ByteString owner : state().shareReleased(id)) {
+        for (ByteString owner : state().takeovers().shareReleased(id)) {
             await(share.files().changeState(List.of(new StateChange(clientKey(owner), null))));
         }
         shares.remove(id, share.files());

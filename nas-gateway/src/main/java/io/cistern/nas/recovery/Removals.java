@@ -157,7 +157,7 @@ public final class Removals implements OpenFiles {
 
     /// A client that has not noticed that its delegations are no more may still act on them.
     private void refuseWhileDelegated(Access access, @Nullable Call call) {
-        if (state.unreclaimed(access.share().entry().id(), Kinds.DELEGATIONS)
+        if (state.takeovers().unreclaimed(access.share().entry().id(), Kinds.DELEGATIONS)
                 && (call == null || !madeBefore(access, call))) {
             throw new NfsException(NfsStatus.DELAY, "clients are reclaiming what they had");
         }

@@ -1,6 +1,7 @@
 package io.cistern.nas.rpc;
 
 import io.cistern.nas.rpc.RpcException.Answer;
+import io.cistern.nas.rpc.RpcProgram.Rest;
 import io.cistern.nas.xdr.XdrException;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
@@ -23,20 +24,29 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// One client's connection: takes calls, has them carried out in parallel, sends the replies as
-/// they come. Where too many calls or too many bytes are under way, or the client does not read its
-/// replies, it stops reading from the socket until that is over.
+/// One client's connection: takes calls, begins them, has what is left of them carried out in
+/// parallel, sends the replies as they come. Where too many calls or too many bytes are under way,
+/// or the client does not read its replies, it stops reading from the socket until that is over.
 ///
 /// Its fields belong to the event loop.
 final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPeer.Transport {
     private static final Logger LOG = LoggerFactory.getLogger(RpcConnection.class);
     private static final int LAST_FRAGMENT = 1 << 31;
 
+    /// The record's header and that of a reply with a result.
+    private static final int HEAD_BYTES = 4 + RpcHeader.SUCCESS_BYTES;
+
     /// Calls to the client that it has not answered.
     private static final int MAX_CALLBACKS = 64;
 
     /// Longest reply to one of them that is looked at.
     private static final int MAX_CALLBACK_BYTES = 64 << 10;
+
+    /// A result up to that is copied behind its header.
+    private static final int MAX_COPIED_BYTES = 4_096;
+
+    /// Bytes written after which the client gets them, whatever comes next.
+    private static final int FLUSH_BYTES = 256 << 10;
 
     private final RpcServer server;
     private final RecordDecoder decoder;
@@ -47,7 +57,10 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     private @Nullable RpcPeer peer;
     private int inFlight;
     private long heldBytes;
+    private boolean reading;
     private boolean flushing;
+    private int unflushed;
+    private boolean draining;
     private boolean paused;
     private volatile boolean tls;
 
@@ -151,6 +164,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
         ByteBuf record = (ByteBuf) message;
+        reading = true;
         server.stats().receivedBytes.add(record.readableBytes());
         if (!callbacks.isEmpty() && isReply(record)) {
             start(record); // at once: calls that wait may wait for it
@@ -158,6 +172,14 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         }
         waiting.addLast(record);
         drain();
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext ctx) {
+        reading = false;
+        if (unflushed > 0) {
+            flush();
+        }
     }
 
     private static boolean isReply(ByteBuf record) {
@@ -224,8 +246,16 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     private void drain() {
-        while (!waiting.isEmpty() && mayStart() && channel().isActive() && serverHasRoom()) {
-            start(waiting.removeFirst());
+        if (draining) {
+            return; // what this call is about is looked at before the other ends
+        }
+        draining = true;
+        try {
+            while (!waiting.isEmpty() && mayStart() && channel().isActive() && serverHasRoom()) {
+                start(waiting.removeFirst());
+            }
+        } finally {
+            draining = false;
         }
         boolean pause = !waiting.isEmpty() || !mayStart();
         if (pause != paused) {
@@ -300,7 +330,7 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         if (from == null) {
             throw new IllegalStateException("not connected yet");
         }
-        return new RpcCall(xid, program, version, procedure, credential, from, record);
+        return new RpcCall(xid, program, version, procedure, credential, from, record, true);
     }
 
     private void startTls(int xid, int procedure, ByteBuf record) {
@@ -343,14 +373,47 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
             mismatch(call, program);
             return;
         }
+        First first = new First(program, call);
+        ByteBuf answer = run(program, call, first);
+        Rest rest = first.rest;
+        if (rest != null) {
+            handOver(program, call, rest);
+            return;
+        }
+        call.record().release();
+        if (answer != null) {
+            send(answer);
+        }
+    }
+
+    /// What of a call is carried out on the event loop.
+    private static final class First implements Rest {
+        private final RpcProgram program;
+        private final RpcCall call;
+        @Nullable Rest rest;
+
+        First(RpcProgram program, RpcCall call) {
+            this.program = program;
+            this.call = call;
+        }
+
+        @Override
+        public boolean run(XdrWriter result) {
+            rest = program.begin(call, result);
+            return rest == null;
+        }
+    }
+
+    private void handOver(RpcProgram program, RpcCall call, Rest rest) {
         int bytes = call.record().readableBytes();
         inFlight++;
         heldBytes += bytes;
         server.took(bytes);
         try {
-            server.executor().execute(() -> carryOut(program, call, bytes));
+            server.executor().execute(() -> carryOut(program, call, rest, bytes));
         } catch (RejectedExecutionException e) {
-            call.record().release(); // the server is stopping
+            rest.abandon(); // the server is stopping
+            call.record().release();
             inFlight--;
             heldBytes -= bytes;
             server.gave(bytes);
@@ -372,10 +435,10 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     /// On a virtual thread.
-    private void carryOut(RpcProgram program, RpcCall call, int bytes) {
+    private void carryOut(RpcProgram program, RpcCall call, Rest rest, int bytes) {
         ByteBuf answer = null;
-        try (XdrWriter result = new XdrWriter(channel().alloc())) {
-            answer = run(program, call, result);
+        try {
+            answer = run(program, call, rest);
         } finally {
             call.record().release();
             server.gave(bytes);
@@ -384,10 +447,10 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
         }
     }
 
-    private @Nullable ByteBuf run(RpcProgram program, RpcCall call, XdrWriter result) {
+    private @Nullable ByteBuf run(RpcProgram program, RpcCall call, Rest rest) {
         Answer answer;
-        try {
-            if (!program.call(call, result)) {
+        try (XdrWriter result = new XdrWriter(channel().alloc(), HEAD_BYTES)) {
+            if (!rest.run(result)) {
                 return null;
             }
             return frame(call.xid(), result.take());
@@ -433,10 +496,16 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     private ByteBuf frame(int xid, ByteBuf result) {
-        ByteBuf head = newFrame(32);
+        if (result.readerIndex() == HEAD_BYTES && !(result instanceof CompositeByteBuf)) {
+            int end = result.writerIndex();
+            result.setIndex(0, 0).writeInt(end - 4 | LAST_FRAGMENT);
+            RpcHeader.success(result, xid);
+            return result.writerIndex(end);
+        }
+        ByteBuf head = newFrame(HEAD_BYTES);
         RpcHeader.success(head, xid);
         head.setInt(0, (head.readableBytes() - 4 + result.readableBytes()) | LAST_FRAGMENT);
-        if (result.readableBytes() <= 4_096) {
+        if (result.readableBytes() <= MAX_COPIED_BYTES) {
             head.writeBytes(result);
             result.release();
             return head;
@@ -477,14 +546,22 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
                     heldBytes -= bytes;
                     drain();
                 });
-        if (!flushing) {
+        unflushed += bytes;
+        if (unflushed >= FLUSH_BYTES) {
+            flush();
+        } else if (!reading && !flushing) {
             flushing = true;
             channel()
                     .eventLoop()
                     .execute(() -> {
                         flushing = false;
-                        channel().flush();
+                        flush();
                     });
         }
+    }
+
+    private void flush() {
+        unflushed = 0;
+        channel().flush();
     }
 }

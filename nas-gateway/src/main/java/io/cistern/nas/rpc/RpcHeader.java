@@ -11,6 +11,10 @@ final class RpcHeader {
     static final int CALL = 0;
     static final int REPLY = 1;
     static final int RPC_VERSION = 2;
+
+    /// What [#success] writes.
+    static final int SUCCESS_BYTES = 24;
+
     private static final int MAX_AUTH_BYTES = 400;
     private static final byte[] STARTTLS = "STARTTLS".getBytes(StandardCharsets.US_ASCII);
 

@@ -2,12 +2,18 @@ package io.cistern.nas.share;
 
 import static io.cistern.nas.share.Futures.await;
 
+import io.cistern.block.fs.Attributes;
 import io.cistern.block.fs.Call;
 import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
+import java.util.concurrent.CompletableFuture;
 
 /// A file of a share together with what the caller may do there.
 ///
@@ -23,6 +29,37 @@ public record Access(OpenShare share, FileId file, Credentials who, boolean read
             throw new NfsException(NfsStatus.ROFS, "read only for this client");
         }
         return this;
+    }
+
+    /// What was read. Its bytes belong to the receiver.
+    ///
+    /// @param file attributes not older than the bytes
+    public record Bytes(ByteBuf data, boolean end, Attributes file) {}
+
+    /// Reads, where the bytes are at hand without a copy.
+    ///
+    /// @param offset not negative
+    /// @param length at most [FileSystem#MAX_IO_BYTES]
+    public Bytes read(long offset, int length, ByteBufAllocator allocator) {
+        CompletableFuture<Data> read;
+        ByteBuf buffer = allocator.directBuffer(length);
+        try {
+            ByteBuffer into = buffer.nioBuffer(0, length);
+            read = files().read(who, file, offset, into);
+            if (read.isDone() && await(read).bytes() == into) {
+                buffer.writerIndex(into.remaining());
+                // The rest of the buffer would be held until the bytes are sent.
+                boolean spare = into.remaining() < length / 2;
+                return bytes(spare ? buffer.copy() : buffer.retain(), await(read));
+            }
+        } finally {
+            buffer.release(); // not held while others are waited for
+        }
+        return bytes(Unpooled.wrappedBuffer(await(read).bytes()), await(read));
+    }
+
+    private static Bytes bytes(ByteBuf data, Data found) {
+        return new Bytes(data, found.end(), found.file());
     }
 
     /// Writes, and waits until it is on stable storage.

@@ -16,4 +16,9 @@ public record OpenShare(ShareEntry entry, FileSystem files, long owned, AtomicLo
     OpenShare with(ShareEntry renewed) {
         return new OpenShare(renewed, files, owned, used);
     }
+
+    /// The same for a thread that may not wait.
+    OpenShare atOnce() {
+        return new OpenShare(entry, files.atOnce(), owned, used);
+    }
 }

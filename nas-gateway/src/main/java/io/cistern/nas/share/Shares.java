@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// The shares a server has opened, and who may use them. Any thread; opening blocks.
+/// The shares a server has opened, and who may use them. Any thread; opening blocks, which a call
+/// that is carried out at once does not.
 public final class Shares implements AutoCloseable {
     /// User and group of those who are nobody in particular.
     public static final int NOBODY = 65_534;
@@ -106,6 +107,7 @@ public final class Shares implements AutoCloseable {
         ClientRule rule = entry.ruleFor(call.peer().host());
         if (rule == null) {
             // It may just have been let in.
+            call.mayWait();
             catalog.refresh();
             ShareEntry now = find(entry.id());
             rule = now == null ? null : now.ruleFor(call.peer().host());
@@ -115,10 +117,10 @@ public final class Shares implements AutoCloseable {
                 || (rule.privilegedPort() && call.peer().port() >= 1024)) {
             throw new NfsException(NfsStatus.ACCESS, "no rule of the share lets this client in");
         }
-        OpenShare share = openShare(entry);
+        OpenShare share = openShare(entry, call);
         share.used().set(System.nanoTime());
         return new Access(
-                share,
+                call.atOnce() ? share.atOnce() : share,
                 file,
                 rule.allSquash() ? NOBODY_AT_ALL : identity(call.credential(), rule.rootSquash()),
                 rule.readOnly() || share.files().readOnly());
@@ -144,11 +146,16 @@ public final class Shares implements AutoCloseable {
         };
     }
 
-    private OpenShare openShare(ShareEntry entry) {
+    private OpenShare openShare(ShareEntry entry, RpcCall call) {
         OpenShare known = open.get(entry.id());
         if (known != null) {
             return known.entry().equals(entry) ? known : refresh(known, entry);
         }
+        call.mayWait();
+        return openShare(entry);
+    }
+
+    private OpenShare openShare(ShareEntry entry) {
         return open.computeIfAbsent(
                 entry.id(),
                 id -> {

@@ -1,6 +1,7 @@
 package io.cistern.nas.state;
 
 import io.cistern.block.fs.ByteString;
+import io.cistern.nas.share.NfsException;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -20,8 +21,11 @@ public final class Client {
     boolean removed;
     boolean reclaimComplete;
     int createSequence;
+
+    /// What the last CREATE_SESSION came to: one of the two.
     @Nullable CreatedSession lastCreated;
-    int lastCreateStatus;
+
+    @Nullable NfsException lastRefused;
     volatile long seenNanos;
     int nextSession = 1;
     int lockedRanges;
@@ -56,6 +60,11 @@ public final class Client {
         this.verifier = verifier;
         this.principal = principal;
         this.address = address;
+    }
+
+    /// Whether it has sessions or state.
+    boolean inUse() {
+        return !sessions.isEmpty() || !opens.isEmpty() || !delegations.isEmpty();
     }
 
     public long id() {

@@ -23,10 +23,12 @@ public final class Delegation implements HeldState {
     final ByteString handle;
     final CompletableFuture<Void> over = new CompletableFuture<>();
     Phase phase = Phase.HELD;
+    final long grantedNanos;
     long recalledNanos;
 
     /// @param handle the file's handle as the client was given it
-    Delegation(long serial, Client client, FileKey file, ByteString handle) {
+    Delegation(long serial, Client client, FileKey file, ByteString handle, long grantedNanos) {
+        this.grantedNanos = grantedNanos;
         this.serial = serial;
         this.client = client;
         this.file = file;

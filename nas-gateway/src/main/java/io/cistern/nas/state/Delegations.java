@@ -22,6 +22,10 @@ public final class Delegations {
 
     private static final int MAX_QUIET = 10_000;
 
+    /// A recall does not overtake the reply that gave the delegation, which goes its own way (RFC
+    /// 8881 section 2.10.6.3): so long after it the client knows what is recalled.
+    private static final long SETTLE_NANOS = 100_000_000L;
+
     private final Object mutex;
     private final StateTable states;
     private final StateLimits limits;
@@ -67,7 +71,8 @@ public final class Delegations {
                     return null;
                 }
             }
-            Delegation d = new Delegation(states.nextSerial(), client, key, handle);
+            Delegation d =
+                    new Delegation(states.nextSerial(), client, key, handle, nanoTime.getAsLong());
             states.enter(d);
             file.delegations.add(d);
             client.delegations.add(d);
@@ -103,7 +108,8 @@ public final class Delegations {
     ///
     /// @param delegation whose end is to be awaited
     /// @param first whether it has to be recalled: nobody has done so yet
-    public record Conflict(Delegation delegation, StateId id, boolean first) {}
+    /// @param settleNanos how long its client has yet to be given time to learn of it
+    public record Conflict(Delegation delegation, StateId id, boolean first, long settleNanos) {}
 
     /// Other clients' delegations of a file, from now on being recalled.
     ///
@@ -125,7 +131,8 @@ public final class Delegations {
                 if (first) {
                     recall(d);
                 }
-                found.add(new Conflict(d, states.idOf(d), first));
+                long settle = d.grantedNanos + SETTLE_NANOS - nanoTime.getAsLong();
+                found.add(new Conflict(d, states.idOf(d), first, Math.max(0, settle)));
             }
             return found;
         }

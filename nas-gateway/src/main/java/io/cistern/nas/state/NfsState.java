@@ -80,13 +80,17 @@ public final class NfsState {
                         nanoTime,
                         s -> listener.ended(s, Set.copyOf(s.client().recordedIn.keySet())),
                         this::removed);
-        this.takeovers = new Takeovers(boot, limits, nanoTime, clients, listener);
+        this.takeovers = new Takeovers(mutex, boot, limits, nanoTime, clients, listener);
         this.delegations = new Delegations(mutex, states, limits, nanoTime);
         this.states.clients(clients, delegations);
     }
 
     public Delegations delegations() {
         return delegations;
+    }
+
+    public Takeovers takeovers() {
+        return takeovers;
     }
 
     private void removed(Client client) {
@@ -201,94 +205,11 @@ public final class NfsState {
         }
     }
 
-    // ---- grace, and what is recorded of clients
-
-    /// See [Takeovers#shareOpened].
-    public void shareOpened(long share, List<KnownClient> known) {
-        synchronized (mutex) {
-            takeovers.shareOpened(share, known);
-        }
-    }
-
     /// Another server became the owner: what clients hold there is no longer ours to keep.
     public void shareLost(long share) {
         synchronized (mutex) {
             states.drop(share);
             takeovers.shareLost(share);
-        }
-    }
-
-    /// See [Takeovers#shareReleased].
-    public Set<ByteString> shareReleased(long share) {
-        synchronized (mutex) {
-            return takeovers.shareReleased(share);
-        }
-    }
-
-    public boolean inGrace(long share) {
-        synchronized (mutex) {
-            return takeovers.inGrace(share);
-        }
-    }
-
-    /// See [Takeovers#unreclaimed].
-    public boolean unreclaimed(long share, int kinds) {
-        synchronized (mutex) {
-            return takeovers.unreclaimed(share, kinds);
-        }
-    }
-
-    /// Refuses an open that may be in the way of what others have to reclaim, and every one before
-    /// this client has said that it has nothing (more) to reclaim.
-    ///
-    /// @throws NfsException GRACE
-    public void checkMayOpen(Client client, long share, int access, int deny) {
-        synchronized (mutex) {
-            takeovers.checkMayTake(client, share, Kinds.inTheWayOfOpen(access, deny));
-        }
-    }
-
-    /// Likewise of a lock.
-    ///
-    /// @throws NfsException GRACE
-    public void checkMayLock(Client client, long share) {
-        synchronized (mutex) {
-            takeovers.checkMayTake(client, share, Kinds.IN_THE_WAY_OF_LOCKS);
-        }
-    }
-
-    /// See [Takeovers#checkMayReclaim].
-    public void checkMayReclaim(Client client, long share, int kinds) {
-        synchronized (mutex) {
-            takeovers.checkMayReclaim(client, share, kinds);
-        }
-    }
-
-    /// See [Takeovers#toRecord].
-    public @Nullable KnownClient toRecord(Client client, long share, int kinds) {
-        synchronized (mutex) {
-            return takeovers.toRecord(client, share, kinds);
-        }
-    }
-
-    /// See [Takeovers#toForget].
-    public @Nullable KnownClient toForget(Client client, long share) {
-        synchronized (mutex) {
-            return takeovers.toForget(client, share);
-        }
-    }
-
-    /// What [#toRecord] or [#toForget] gave last could not be written, or nobody knows.
-    public void recordFailed(Client client, long share) {
-        synchronized (mutex) {
-            takeovers.recordFailed(client, share);
-        }
-    }
-
-    /// Clients that are recorded in a share.
-    public List<Client> recordedIn(long share) {
-        synchronized (mutex) {
-            return clients.clients().stream().filter(c -> c.recordedIn.containsKey(share)).toList();
         }
     }
 
@@ -327,6 +248,15 @@ public final class NfsState {
                 throw new NfsException(Status4.GRACE, "an open that denies it may be reclaimed");
             }
             return states.checkIo(id, client, file, write);
+        }
+    }
+
+    /// Refuses an OPEN that cuts a file off which somebody else keeps from being written.
+    ///
+    /// @throws NfsException SHARE_DENIED
+    public void checkMayShorten(Client client, FileKey file) {
+        synchronized (mutex) {
+            states.checkMayShorten(client, file);
         }
     }
 

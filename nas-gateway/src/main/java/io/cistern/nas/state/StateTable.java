@@ -101,10 +101,7 @@ final class StateTable {
             totalOpens++;
             rq.client.opens.add(mine);
         }
-        mine.access |= rq.access;
-        mine.deny |= rq.deny;
-        mine.accessSeen |= 1 << rq.access;
-        mine.denySeen |= 1 << rq.deny;
+        mine.ask(rq.access, rq.deny);
         mine.seqid = next(mine.seqid);
         return idOf(mine);
     }
@@ -143,21 +140,8 @@ final class StateTable {
     }
 
     StateId downgrade(OpenState open, int access, int deny) {
-        if ((open.accessSeen & 1 << access) == 0
-                || (deny != 0 && (open.denySeen & 1 << deny) == 0)
-                || (open.access & access) != access
-                || (open.deny & deny) != deny) {
-            throw new NfsException(NfsStatus.INVAL, "never opened like that");
-        }
-        open.access = access;
-        open.deny = deny;
-        for (int i = 0; i < 4; i++) {
-            if ((i & ~access) != 0) {
-                open.accessSeen &= ~(1 << i);
-            }
-            if ((i & ~deny) != 0) {
-                open.denySeen &= ~(1 << i);
-            }
+        if (!open.narrow(access, deny)) {
+            throw new NfsException(NfsStatus.INVAL, "no union of what was opened");
         }
         open.seqid = next(open.seqid);
         return idOf(open);
@@ -223,8 +207,12 @@ final class StateTable {
         if (id.special()) {
             throw bad("a special stateid");
         }
+        if (id.boot() != boot && client.restored && !client.reclaimComplete) {
+            // Obsolete in 4.1 but for this: the session did not tell it of the change of servers.
+            throw new NfsException(Status4.STALE_STATEID, "from the server before");
+        }
         if (id.boot() != boot) {
-            throw new NfsException(Status4.STALE_STATEID, "from an earlier life of the server");
+            throw bad("not from this server");
         }
         HeldState state = states.get(id.serial());
         if (state == null || state.client() != client) {
@@ -282,6 +270,15 @@ final class StateTable {
         return true;
     }
 
+    void checkMayShorten(Client client, FileKey key) {
+        FileState file = files.get(key);
+        for (OpenState open : file == null ? List.<OpenState>of() : List.copyOf(file.opens)) {
+            if (open.client != client && (open.deny & WRITE) != 0 && !gone(open.client)) {
+                throw new NfsException(Status4.SHARE_DENIED, "another open denies writing");
+            }
+        }
+    }
+
     private void refuseDenied(FileState file, int need) {
         for (OpenState open : List.copyOf(file.opens)) {
             if ((open.deny & need) != 0 && !open.closed && !gone(open.client)) {
@@ -300,7 +297,8 @@ final class StateTable {
     }
 
     void free(StateId id, Client client) {
-        if (states.get(id.serial()) instanceof Delegation d
+        if (id.boot() == boot
+                && states.get(id.serial()) instanceof Delegation d
                 && d.client == client
                 && d.phase == Delegation.Phase.REVOKED) {
             delegations().end(d);

@@ -12,11 +12,12 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// What is recorded of clients in the shares, for the servers after this one, and what clients may
-/// reclaim here that were recorded by servers before. Guarded by the mutex of [NfsState].
-final class Takeovers {
+/// reclaim here that were recorded by servers before. Any thread; nothing blocks.
+public final class Takeovers {
     /// A client is recorded as one that has state of a kind for that long after its last.
     private static final long UNUSED_NANOS = 5_000_000_000L;
 
+    private final Object mutex;
     private final int boot;
     private final StateLimits limits;
     private final LongSupplier nanoTime;
@@ -24,12 +25,15 @@ final class Takeovers {
     private final NfsState.Listener listener;
     private final Map<Long, Grace> graces = new HashMap<>();
 
+    /// @param mutex that of the [NfsState] it belongs to
     Takeovers(
+            Object mutex,
             int boot,
             StateLimits limits,
             LongSupplier nanoTime,
             ClientTable clients,
             NfsState.Listener listener) {
+        this.mutex = mutex;
         this.boot = boot;
         this.limits = limits;
         this.nanoTime = nanoTime;
@@ -82,18 +86,20 @@ final class Takeovers {
     /// share is here there is nothing to reclaim.
     ///
     /// @param known clients that had state before, or made changes
-    void shareOpened(long share, List<KnownClient> known) {
-        Map<ByteString, Integer> owners = new HashMap<>();
-        for (KnownClient k : known) {
-            if (restore(share, k)) {
-                owners.put(k.owner(), k.kinds());
+    public void shareOpened(long share, List<KnownClient> known) {
+        synchronized (mutex) {
+            Map<ByteString, Integer> owners = new HashMap<>();
+            for (KnownClient k : known) {
+                if (restore(share, k)) {
+                    owners.put(k.owner(), k.kinds());
+                }
             }
-        }
-        if (owners.isEmpty()) {
-            graces.remove(share);
-        } else {
-            long end = nanoTime.getAsLong() + limits.graceSeconds() * 1_000_000_000L;
-            graces.put(share, new Grace(owners, end));
+            if (owners.isEmpty()) {
+                graces.remove(share);
+            } else {
+                long end = nanoTime.getAsLong() + limits.graceSeconds() * 1_000_000_000L;
+                graces.put(share, new Grace(owners, end));
+            }
         }
     }
 
@@ -139,53 +145,74 @@ final class Takeovers {
     /// Nobody has anything open in a share that is given up.
     ///
     /// @return owners that are recorded there, who need not be any more
-    Set<ByteString> shareReleased(long share) {
-        Set<ByteString> owners = new HashSet<>();
-        for (Client client : clients.clients()) {
-            if (client.recordedIn.remove(share) != null) {
-                owners.add(client.owner());
-                client.sessions.values().forEach(s -> listener.ended(s, Set.of(share)));
+    public Set<ByteString> shareReleased(long share) {
+        synchronized (mutex) {
+            Set<ByteString> owners = new HashSet<>();
+            for (Client client : clients.clients()) {
+                if (client.recordedIn.remove(share) != null) {
+                    owners.add(client.owner());
+                    client.sessions.values().forEach(s -> listener.ended(s, Set.of(share)));
+                }
             }
+            return owners;
         }
-        return owners;
     }
 
     int inGrace() {
         return graces.size();
     }
 
-    boolean inGrace(long share) {
-        Grace grace = graces.get(share);
-        return grace != null && grace.active(nanoTime.getAsLong());
+    public boolean inGrace(long share) {
+        synchronized (mutex) {
+            Grace grace = graces.get(share);
+            return grace != null && grace.active(nanoTime.getAsLong());
+        }
     }
 
     /// Whether a client that has not said that it is done may have had state of one of the kinds.
-    boolean unreclaimed(long share, int kinds) {
-        Grace grace = graces.get(share);
-        return grace != null
-                && grace.active(nanoTime.getAsLong())
-                && (grace.unreclaimed() & kinds) != 0;
+    public boolean unreclaimed(long share, int kinds) {
+        synchronized (mutex) {
+            Grace grace = graces.get(share);
+            return grace != null
+                    && grace.active(nanoTime.getAsLong())
+                    && (grace.unreclaimed() & kinds) != 0;
+        }
     }
 
-    /// Refuses what may be in the way of what others have to reclaim, and everything before this
-    /// client has said that it has nothing (more) to reclaim.
+    /// Refuses an open that may be in the way of what others have to reclaim, and every one before
+    /// this client has said that it has nothing (more) to reclaim.
     ///
     /// @throws NfsException GRACE
-    void checkMayTake(Client client, long share, int kinds) {
-        if (!client.reclaimComplete || unreclaimed(share, kinds)) {
-            throw new NfsException(Status4.GRACE, "reclaiming is not over");
+    public void checkMayOpen(Client client, long share, int access, int deny) {
+        checkMayTake(client, share, Kinds.inTheWayOfOpen(access, deny));
+    }
+
+    /// Likewise of a lock.
+    ///
+    /// @throws NfsException GRACE
+    public void checkMayLock(Client client, long share) {
+        checkMayTake(client, share, Kinds.IN_THE_WAY_OF_LOCKS);
+    }
+
+    private void checkMayTake(Client client, long share, int kinds) {
+        synchronized (mutex) {
+            if (!client.reclaimComplete || unreclaimed(share, kinds)) {
+                throw new NfsException(Status4.GRACE, "reclaiming is not over");
+            }
         }
     }
 
     /// @param kinds of state of which it had one, if it had what it wants to reclaim
     /// @throws NfsException NO_GRACE, RECLAIM_BAD
-    void checkMayReclaim(Client client, long share, int kinds) {
-        Grace grace = graces.get(share);
-        if (client.reclaimComplete || grace == null || !inGrace(share)) {
-            throw new NfsException(Status4.NO_GRACE, "not the time to reclaim");
-        }
-        if ((grace.kindsOf(client.owner()) & kinds) == 0) {
-            throw new NfsException(Status4.RECLAIM_BAD, "it had nothing");
+    public void checkMayReclaim(Client client, long share, int kinds) {
+        synchronized (mutex) {
+            Grace grace = graces.get(share);
+            if (client.reclaimComplete || grace == null || !inGrace(share)) {
+                throw new NfsException(Status4.NO_GRACE, "not the time to reclaim");
+            }
+            if ((grace.kindsOf(client.owner()) & kinds) == 0) {
+                throw new NfsException(Status4.RECLAIM_BAD, "it had nothing");
+            }
         }
     }
 
@@ -193,34 +220,45 @@ final class Takeovers {
     ///
     /// @param kinds [Kinds] of state that it is to have; NONE where it only makes changes
     /// @return null: nothing new
-    @Nullable KnownClient toRecord(Client client, long share, int kinds) {
-        Client.Recorded known = client.recordedIn.get(share);
-        int had = known == null ? Kinds.NONE : known.kinds();
-        client.recordedIn.put(share, recorded(client.version, had | kinds));
-        return known != null && known.version() == client.version && (had | kinds) == had
-                ? null
-                : known(client, had | kinds);
+    public @Nullable KnownClient toRecord(Client client, long share, int kinds) {
+        synchronized (mutex) {
+            Client.Recorded known = client.recordedIn.get(share);
+            int had = known == null ? Kinds.NONE : known.kinds();
+            client.recordedIn.put(share, recorded(client.version, had | kinds));
+            return known != null && known.version() == client.version && (had | kinds) == had
+                    ? null
+                    : known(client, had | kinds);
+        }
     }
 
     /// What is to be recorded of a client that has had no state of some kind for a while, so that
     /// the share's next owner does not wait for it.
     ///
     /// @return null: nothing to be changed
-    @Nullable KnownClient toForget(Client client, long share) {
-        Client.Recorded known = client.recordedIn.get(share);
-        if (known == null || client.removed || !client.reclaimComplete) {
-            return null;
+    public @Nullable KnownClient toForget(Client client, long share) {
+        synchronized (mutex) {
+            Client.Recorded known = client.recordedIn.get(share);
+            if (known == null || client.removed || !client.reclaimComplete) {
+                return null;
+            }
+            int used = Kinds.of(client, known.kinds());
+            if (used == known.kinds()) {
+                client.recordedIn.put(share, recorded(known.version(), used));
+                return null;
+            }
+            if (nanoTime.getAsLong() - known.usedNanos() < UNUSED_NANOS) {
+                return null;
+            }
+            client.recordedIn.put(share, recorded(client.version, used));
+            return known(client, used);
         }
-        int used = Kinds.of(client, known.kinds());
-        if (used == known.kinds()) {
-            client.recordedIn.put(share, recorded(known.version(), used));
-            return null;
+    }
+
+    /// Clients that are recorded in a share.
+    public List<Client> recordedIn(long share) {
+        synchronized (mutex) {
+            return clients.clients().stream().filter(c -> c.recordedIn.containsKey(share)).toList();
         }
-        if (nanoTime.getAsLong() - known.usedNanos() < UNUSED_NANOS) {
-            return null;
-        }
-        client.recordedIn.put(share, recorded(client.version, used));
-        return known(client, used);
     }
 
     private KnownClient known(Client client, int kinds) {
@@ -243,7 +281,9 @@ final class Takeovers {
 
     /// What [#toRecord] or [#toForget] gave last could not be written, or nobody knows: it is
     /// recorded anew before anything else is given.
-    void recordFailed(Client client, long share) {
-        client.recordedIn.computeIfPresent(share, (id, r) -> recorded(0, r.kinds()));
+    public void recordFailed(Client client, long share) {
+        synchronized (mutex) {
+            client.recordedIn.computeIfPresent(share, (id, r) -> recorded(0, r.kinds()));
+        }
     }
 }

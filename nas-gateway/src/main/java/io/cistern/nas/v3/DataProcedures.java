@@ -3,7 +3,6 @@ package io.cistern.nas.v3;
 import static io.cistern.nas.share.Futures.await;
 
 import io.cistern.block.fs.Attributes;
-import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.share.Access;
@@ -30,11 +29,11 @@ final class DataProcedures {
                     if (offset < 0) {
                         return atEnd(a);
                     }
-                    Data data = await(a.files().read(a.who(), a.file(), offset, count));
+                    Access.Bytes found = a.read(offset, count, rq.allocator());
                     return o -> {
-                        Request3.postOp(o, a, data.file());
-                        o.writeInt(data.bytes().remaining()).writeBool(data.end());
-                        o.writeOpaqueGiven(data.bytes());
+                        Request3.postOp(o, a, found.file());
+                        o.writeInt(found.data().readableBytes()).writeBool(found.end());
+                        o.writeOpaqueGiven(found.data());
                     };
                 },
                 rq.postOp(handle));

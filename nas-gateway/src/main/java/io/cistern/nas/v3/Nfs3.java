@@ -1,9 +1,11 @@
 package io.cistern.nas.v3;
 
+import io.cistern.block.fs.WouldBlockException;
 import io.cistern.nas.rpc.ReplyCache;
 import io.cistern.nas.rpc.RpcCall;
 import io.cistern.nas.rpc.RpcException;
 import io.cistern.nas.rpc.RpcException.Answer;
+import io.cistern.nas.rpc.RpcProgram.Rest;
 import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.share.Shares;
 import io.cistern.nas.xdr.XdrWriter;
@@ -13,6 +15,7 @@ import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLongArray;
+import org.jspecify.annotations.Nullable;
 
 /// NFS version 3: its 22 procedures. Any thread.
 public final class Nfs3 {
@@ -27,6 +30,10 @@ public final class Nfs3 {
     /// SETATTR, WRITE, and everything that changes names: not to be carried out twice. WRITE is
     /// among them because a repetition could come after a later write of the same bytes.
     private static final Set<Integer> ONCE = Set.of(2, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+
+    /// GETATTR, LOOKUP, ACCESS, READLINK, READ, FSINFO, PATHCONF and COMMIT change nothing and need
+    /// no more than what is often in memory.
+    private static final Set<Integer> AT_ONCE = Set.of(0, 1, 3, 4, 5, 6, 19, 20, 21);
 
     private final Shares shares;
     private final OpenFiles openFiles;
@@ -75,14 +82,24 @@ public final class Nfs3 {
         return calls.get(procedure);
     }
 
-    /// See [io.cistern.nas.rpc.RpcProgram#call].
-    public boolean call(RpcCall call, XdrWriter out) {
+    /// See [RpcProgram#begin].
+    public @Nullable Rest begin(RpcCall call, XdrWriter out) {
         int number = call.procedure();
         if (number < 0 || number >= PROCEDURES) {
             throw new RpcException(Answer.PROC_UNAVAIL, "no such procedure of NFSv3");
         }
         calls.incrementAndGet(number);
-        return ONCE.contains(number) ? once(call, out) : run(call, out);
+        if (AT_ONCE.contains(number)) {
+            XdrWriter.Mark begin = out.mark();
+            try {
+                run(call, out);
+                return null;
+            } catch (WouldBlockException e) {
+                out.reset(begin);
+            }
+        }
+        RpcCall waiting = call.waiting();
+        return ONCE.contains(number) ? o -> once(waiting, o) : o -> run(waiting, o);
     }
 
     private boolean run(RpcCall call, XdrWriter out) {

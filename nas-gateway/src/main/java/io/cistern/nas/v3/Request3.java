@@ -5,6 +5,7 @@ import io.cistern.block.fs.ByteString;
 import io.cistern.block.fs.Call;
 import io.cistern.block.fs.Call.OnceId;
 import io.cistern.block.fs.FileResults.Changed;
+import io.cistern.block.fs.WouldBlockException;
 import io.cistern.nas.rpc.ReplyCache;
 import io.cistern.nas.rpc.RpcCall;
 import io.cistern.nas.share.Access;
@@ -17,6 +18,7 @@ import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.share.Shares;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
+import io.netty.buffer.ByteBufAllocator;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -66,6 +68,10 @@ final class Request3 {
                 .encode(new FileHandle.InShare(near.share().entry().id(), file.id()));
     }
 
+    ByteBufAllocator allocator() {
+        return out.allocator();
+    }
+
     OpenFiles openFiles() {
         return openFiles;
     }
@@ -86,10 +92,14 @@ final class Request3 {
 
     /// Runs `action` and writes its result after the status, or `failure` after the status that it
     /// failed with.
+    ///
+    /// @throws WouldBlockException where the call is carried out at once and that is not possible
     void answer(Supplier<Consumer<XdrWriter>> action, Consumer<XdrWriter> failure) {
         Consumer<XdrWriter> result;
         try {
             result = action.get();
+        } catch (WouldBlockException e) {
+            throw e;
         } catch (RuntimeException e) {
             if (used != null) {
                 shares.failed(used.share(), e);
@@ -122,6 +132,8 @@ final class Request3 {
     private @Nullable Access quietly(byte[] handle) {
         try {
             return access(handle);
+        } catch (WouldBlockException e) {
+            throw e;
         } catch (RuntimeException e) {
             return null;
         }
@@ -130,6 +142,8 @@ final class Request3 {
     static @Nullable Attributes quietly(Access access) {
         try {
             return Futures.await(access.files().attributes(access.file()));
+        } catch (WouldBlockException e) {
+            throw e;
         } catch (RuntimeException e) {
             return null;
         }

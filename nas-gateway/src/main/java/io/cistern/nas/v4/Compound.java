@@ -7,6 +7,7 @@ import io.cistern.block.fs.Call.OnceId;
 import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.block.fs.FileType;
+import io.cistern.block.fs.WouldBlockException;
 import io.cistern.nas.recovery.Removals;
 import io.cistern.nas.rpc.RpcCall;
 import io.cistern.nas.share.Access;
@@ -28,7 +29,7 @@ import org.jspecify.annotations.Nullable;
 /// stateids, the session. One thread.
 final class Compound {
     private final Nfs4.Parts parts;
-    private final RpcCall call;
+    private RpcCall call;
     private final int minorVersion;
     private final int operations;
 
@@ -65,6 +66,12 @@ final class Compound {
 
     RpcCall call() {
         return call;
+    }
+
+    /// From now on it is carried out by a thread that may wait.
+    void waits() {
+        call = call.waiting();
+        currentAccess = null;
     }
 
     int minorVersion() {
@@ -336,6 +343,8 @@ final class Compound {
     private static boolean isSymlink(Access a) {
         try {
             return await(a.files().attributes(a.file())).type() == FileType.SYMLINK;
+        } catch (WouldBlockException e) {
+            throw e;
         } catch (RuntimeException e) {
             return false;
         }

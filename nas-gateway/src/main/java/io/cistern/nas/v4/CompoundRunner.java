@@ -1,5 +1,7 @@
 package io.cistern.nas.v4;
 
+import io.cistern.block.fs.WouldBlockException;
+import io.cistern.nas.rpc.RpcProgram.Rest;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.Status4;
@@ -7,7 +9,7 @@ import io.cistern.nas.xdr.XdrException;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.UnpooledByteBufAllocator;
+import io.netty.buffer.ByteBufAllocator;
 import java.util.function.Consumer;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
@@ -15,8 +17,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// Carries out the operations of one COMPOUND in order until one fails (RFC 8881 section 16.2),
-/// within the limits of its session, and keeps the reply for a repetition. One thread.
-final class CompoundRunner {
+/// within the limits of its session, and keeps the reply for a repetition.
+///
+/// It begins on an event loop, where it goes as far as [OpCode#atOnce] and memory let it, and goes
+/// on from there on a thread that may wait. One thread at a time.
+final class CompoundRunner implements Rest {
     private static final Logger LOG = LoggerFactory.getLogger(CompoundRunner.class);
     private static final int REPLY_HEADER_BYTES = 24;
     private static final int CHECKED_BYTES = 1_024;
@@ -25,44 +30,106 @@ final class CompoundRunner {
     private final XdrReader in;
     private final byte[] tag;
     private final Consumer<OpCode> counter;
-    private final XdrWriter results = new XdrWriter(UnpooledByteBufAllocator.DEFAULT);
+    private final XdrWriter results;
     private int done;
+    private int counted;
     private int status = NfsStatus.OK;
 
-    CompoundRunner(Compound compound, XdrReader in, byte[] tag, Consumer<OpCode> counter) {
+    CompoundRunner(
+            Compound compound,
+            XdrReader in,
+            byte[] tag,
+            ByteBufAllocator allocator,
+            Consumer<OpCode> counter) {
         this.compound = compound;
         this.in = in;
         this.tag = tag;
+        this.results = new XdrWriter(allocator);
         this.counter = counter;
     }
 
-    void run(XdrWriter out) {
+    /// Goes as far as is possible without waiting.
+    ///
+    /// @return whether that was to the end
+    boolean begin(XdrWriter out) {
+        boolean waits = false;
         try {
-            byte[] repeated = compound.operations() == 0 ? null : runFirst();
-            if (repeated != null) {
-                out.writeFixed(repeated);
-                return;
-            }
-            while (status == NfsStatus.OK && done < compound.operations()) {
-                runNext();
-            }
-            finish(out);
+            waits = !runAll(out);
         } finally {
-            results.close();
-            compound.abandonSlot();
+            if (!waits) {
+                abandon();
+            }
+        }
+        if (waits) {
+            compound.waits();
+        }
+        return !waits;
+    }
+
+    @Override
+    public boolean run(XdrWriter out) {
+        try {
+            return runAll(out);
+        } finally {
+            abandon();
         }
     }
 
-    /// The first operation decides in what frame the others run.
-    ///
+    @Override
+    public void abandon() {
+        results.close();
+        compound.abandonSlot();
+    }
+
+    /// False where the next operation is for a thread that may wait; nothing has come of it yet.
+    private boolean runAll(XdrWriter out) {
+        while (status == NfsStatus.OK && done < compound.operations()) {
+            int begin = in.position();
+            XdrWriter.Mark mark = results.mark();
+            try {
+                byte[] repeated = runNext();
+                if (repeated != null) {
+                    out.writeFixed(repeated);
+                    return true;
+                }
+            } catch (WouldBlockException e) {
+                in.position(begin);
+                results.reset(mark);
+                return false;
+            }
+        }
+        finish(out);
+        return true;
+    }
+
     /// @return the whole reply, where this is a repetition
-    private byte @Nullable [] runFirst() {
-        int number = in.readInt();
-        OpCode code = OpCode.of(number, compound.minorVersion());
-        counter.accept(code);
-        if (code == OpCode.SEQUENCE) {
+    private byte @Nullable [] runNext() {
+        OpCode code = OpCode.of(in.readInt(), compound.minorVersion());
+        boolean sequence = code == OpCode.SEQUENCE && done == 0;
+        if (!sequence && !code.atOnce()) {
+            compound.call().mayWait();
+        }
+        if (counted == done) {
+            counter.accept(code);
+            counted++;
+        }
+        if (sequence) {
             return runSequence();
         }
+        if (done == 0) {
+            runAlone(code);
+        } else if (code == OpCode.SEQUENCE) {
+            fail(code, Status4.SEQUENCE_POS);
+        } else if (code == OpCode.BIND_CONN_TO_SESSION) {
+            fail(code, Status4.NOT_ONLY_OP);
+        } else {
+            runOne(code);
+        }
+        return null;
+    }
+
+    /// The first operation decides in what frame the others run: here there is no session.
+    private void runAlone(OpCode code) {
         if (code == OpCode.ILLEGAL || code.standsAlone()) {
             if (code.standsAlone() && compound.operations() > 1) {
                 fail(code, Status4.NOT_ONLY_OP);
@@ -72,7 +139,6 @@ final class CompoundRunner {
         } else {
             fail(code, Status4.OP_NOT_IN_SESSION);
         }
-        return null;
     }
 
     private byte @Nullable [] runSequence() {
@@ -102,8 +168,10 @@ final class CompoundRunner {
         results.writeInt(OpCode.SEQUENCE.number()).writeInt(NfsStatus.OK);
         sequence.execute(compound, results);
         done = 1;
-        OpCode second = OpCode.of(in.readInt(), compound.minorVersion());
-        fail(second, Status4.RETRY_UNCACHED_REP);
+        if (compound.operations() > 1) {
+            OpCode second = OpCode.of(in.readInt(), compound.minorVersion());
+            fail(second, Status4.RETRY_UNCACHED_REP);
+        }
         return null;
     }
 
@@ -114,18 +182,6 @@ final class CompoundRunner {
         int length = Math.min(CHECKED_BYTES, rest.remaining());
         crc.update(rest.readFixed(length & ~3));
         return (int) crc.getValue() ^ in.remaining();
-    }
-
-    private void runNext() {
-        OpCode code = OpCode.of(in.readInt(), compound.minorVersion());
-        counter.accept(code);
-        if (code == OpCode.SEQUENCE) {
-            fail(code, Status4.SEQUENCE_POS);
-        } else if (code == OpCode.BIND_CONN_TO_SESSION) {
-            fail(code, Status4.NOT_ONLY_OP);
-        } else {
-            runOne(code);
-        }
     }
 
     private void runOne(OpCode code) {
@@ -154,6 +210,8 @@ final class CompoundRunner {
                 fail(code, size);
                 return;
             }
+        } catch (WouldBlockException e) {
+            throw e;
         } catch (RuntimeException e) {
             results.reset(mark);
             status = compound.statusOf(e, code);

@@ -46,9 +46,9 @@ record LockOp(
         Types.requireRegular(await(a.files().attributes(a.file())).type());
         long share = a.share().entry().id();
         if (reclaim) {
-            c.state().checkMayReclaim(c.client(), share, Kinds.IN_THE_WAY_OF_LOCKS);
+            c.state().takeovers().checkMayReclaim(c.client(), share, Kinds.IN_THE_WAY_OF_LOCKS);
         } else {
-            c.state().checkMayLock(c.client(), share);
+            c.state().takeovers().checkMayLock(c.client(), share);
         }
         c.parts().recovery().record(c.client(), a.share(), Kinds.LOCKS);
         LockResult result =

@@ -7,6 +7,7 @@ import io.cistern.nas.rpc.RpcCall;
 import io.cistern.nas.rpc.RpcException;
 import io.cistern.nas.rpc.RpcException.Answer;
 import io.cistern.nas.rpc.RpcPeer;
+import io.cistern.nas.rpc.RpcProgram.Rest;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.share.OpenFiles;
 import io.cistern.nas.share.Shares;
@@ -18,6 +19,7 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLongArray;
+import org.jspecify.annotations.Nullable;
 
 /// NFS version 4, minor versions 1 and 2. Any thread.
 public final class Nfs4 {
@@ -74,31 +76,36 @@ public final class Nfs4 {
         parts.state().disconnected(peer.id());
     }
 
-    /// See [io.cistern.nas.rpc.RpcProgram#call].
-    public boolean call(RpcCall call, XdrWriter out) {
-        switch (call.procedure()) {
-            case 0 -> {}
+    /// See [RpcProgram#begin].
+    public @Nullable Rest begin(RpcCall call, XdrWriter out) {
+        return switch (call.procedure()) {
+            case 0 -> null;
             case 1 -> compound(call, out);
             default -> throw new RpcException(Answer.PROC_UNAVAIL, "no such procedure of NFSv4");
-        }
-        return true;
+        };
     }
 
-    private void compound(RpcCall call, XdrWriter out) {
+    private @Nullable Rest compound(RpcCall call, XdrWriter out) {
         XdrReader in = call.args();
         byte[] tag = in.readOpaque(MAX_TAG_BYTES, "tag");
         int minorVersion = in.readInt();
         int count = in.readCount(MAX_OPERATIONS, "operations");
         if (minorVersion < 1 || minorVersion > 2) {
             out.writeInt(Status4.MINOR_VERS_MISMATCH).writeOpaque(tag).writeInt(0);
-            return;
+            return null;
         }
         if (!Utf8.valid(tag)) {
             out.writeInt(NfsStatus.INVAL).writeOpaque(tag).writeInt(0);
-            return;
+            return null;
         }
         Compound compound = new Compound(parts, call, minorVersion, count);
-        new CompoundRunner(compound, in, tag, code -> calls.incrementAndGet(code.ordinal()))
-                .run(out);
+        CompoundRunner runner =
+                new CompoundRunner(
+                        compound,
+                        in,
+                        tag,
+                        out.allocator(),
+                        c -> calls.incrementAndGet(c.ordinal()));
+        return runner.begin(out) ? null : runner;
     }
 }

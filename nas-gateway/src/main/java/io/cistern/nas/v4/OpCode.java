@@ -126,6 +126,26 @@ enum OpCode {
         return code.minorVersion <= minorVersion ? code : ILLEGAL;
     }
 
+    /// Whether it changes nothing, at the server neither but for the current and the saved file
+    /// handle, and needs no more than what is often in memory: it is tried without waiting, and
+    /// carried out anew where that does not do.
+    boolean atOnce() {
+        return switch (this) {
+            case ACCESS,
+                    GETATTR,
+                    GETFH,
+                    LOOKUP,
+                    PUTFH,
+                    PUTROOTFH,
+                    READ,
+                    READLINK,
+                    RESTOREFH,
+                    SAVEFH ->
+                    true;
+            default -> false;
+        };
+    }
+
     /// Whether it may be the only operation of a COMPOUND without SEQUENCE (RFC 8881 section
     /// 2.10.2.1).
     boolean standsAlone() {

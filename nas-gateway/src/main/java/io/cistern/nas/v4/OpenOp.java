@@ -123,7 +123,9 @@ record OpenOp(
     /// Gives a read delegation where that is wanted and possible.
     private @Nullable StateId delegate(Compound c, Access file) {
         BackChannel back = c.session().back();
-        if (back == null || !mayBeDelegated(back) || c.state().inGrace(file.share().entry().id())) {
+        if (back == null
+                || !mayBeDelegated(back)
+                || c.state().takeovers().inGrace(file.share().entry().id())) {
             return null;
         }
         try {
@@ -252,7 +254,7 @@ record OpenOp(
     }
 
     private void checkMayOpen(Compound c, Access at) {
-        c.state().checkMayOpen(c.client(), at.share().entry().id(), mode(), deny);
+        c.state().takeovers().checkMayOpen(c.client(), at.share().entry().id(), mode(), deny);
     }
 
     private Found lookup(Access directory) {
@@ -292,20 +294,27 @@ record OpenOp(
         if (how.guarded()) {
             throw new NfsException(NfsStatus.EXIST, "exists");
         }
-        Opened opened = existing(c, directory, found);
-        return how.settings().set().size() == null ? opened : truncate(c, opened, how);
-    }
-
-    private Opened truncate(Compound c, Opened opened, OpenHow how) {
         Long size = how.settings().set().size();
         if (size == null || size != 0) {
-            return opened; // a file that exists is not lengthened (RFC 8881 section 18.16.3)
+            // a file that exists is not lengthened (RFC 8881 section 18.16.3)
+            return existing(c, directory, found);
         }
-        Access file = opened.file;
+        Types.requireRegular(found.file().type());
+        checkMayShorten(c, directory.at(found.file().id()));
+        return truncate(c, existing(c, directory, found));
+    }
+
+    /// Before the open is entered, so that a refusal leaves none behind.
+    private static void checkMayShorten(Compound c, Access file) {
         if (!await(file.files().access(file.who(), file.file())).write()
                 && !file.who().superuser()) {
             throw new NfsException(NfsStatus.ACCESS, "may not be shortened");
         }
+        c.state().checkMayShorten(c.client(), Compound.key(file));
+    }
+
+    private Opened truncate(Compound c, Opened opened) {
+        Access file = opened.file;
         Call call = c.once(file);
         c.changing(
                 file,
@@ -348,7 +357,7 @@ record OpenOp(
     private Opened reclaim(Compound c) {
         Access file = c.access(NfsStatus.ISDIR);
         int had = deny == 0 ? Kinds.OPENS | Kinds.DELEGATIONS : Kinds.DENIALS;
-        c.state().checkMayReclaim(c.client(), file.share().entry().id(), had);
+        c.state().takeovers().checkMayReclaim(c.client(), file.share().entry().id(), had);
         Attributes now = await(file.files().attributes(file.file()));
         Types.requireRegular(now.type());
         return new Opened(file, take(c, file), null, now.change(), new int[0]);

@@ -2,7 +2,6 @@ package io.cistern.nas.v4;
 
 import static io.cistern.nas.share.Futures.await;
 
-import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsStatus;
@@ -26,8 +25,8 @@ record ReadOp(StateId id, long offset, long count) implements Operation {
             out.writeBool(true).writeInt(0);
             return;
         }
-        Data data = await(a.files().read(a.who(), a.file(), offset, length));
-        c.client().usage().read(data.bytes().remaining());
-        out.writeBool(data.end()).writeOpaqueGiven(data.bytes());
+        Access.Bytes found = a.read(offset, length, out.allocator());
+        c.client().usage().read(found.data().readableBytes());
+        out.writeBool(found.end()).writeOpaqueGiven(found.data());
     }
 }

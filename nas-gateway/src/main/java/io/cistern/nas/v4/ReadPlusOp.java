@@ -3,13 +3,13 @@ package io.cistern.nas.v4;
 import static io.cistern.nas.share.Futures.await;
 
 import io.cistern.block.fs.Attributes;
-import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.StateId;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
+import io.netty.buffer.ByteBuf;
 
 /// READ_PLUS (RFC 7862 section 15.10): a hole, data, or a hole and the data after it.
 record ReadPlusOp(StateId id, long offset, long count) implements Operation {
@@ -44,13 +44,13 @@ record ReadPlusOp(StateId id, long offset, long count) implements Operation {
         Long hole = Extents4.next(a, dataBegin, false);
         long end = Math.min(asked, hole == null ? size : hole);
         int length = (int) Math.min(end - dataBegin, most);
-        Data data = await(a.files().read(a.who(), a.file(), dataBegin, length));
-        boolean atEnd = dataBegin + data.bytes().remaining() >= size;
+        ByteBuf data = a.read(dataBegin, length, out.allocator()).data();
+        boolean atEnd = dataBegin + data.readableBytes() >= size;
         out.writeBool(atEnd).writeInt(dataBegin > offset ? 2 : 1);
         if (dataBegin > offset) {
             writeHole(out, offset, dataBegin - offset);
         }
-        out.writeInt(DATA).writeLong(dataBegin).writeOpaqueGiven(data.bytes());
+        out.writeInt(DATA).writeLong(dataBegin).writeOpaqueGiven(data);
     }
 
     private static void writeHole(XdrWriter out, long at, long length) {

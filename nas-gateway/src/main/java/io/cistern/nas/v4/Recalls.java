@@ -44,7 +44,7 @@ final class Recalls implements Removals.Recaller {
         }
         for (Conflict c : conflicts) {
             if (c.first()) {
-                Thread.ofVirtual().name("nfs-recall").start(() -> recall(c.delegation(), c.id()));
+                Thread.ofVirtual().name("nfs-recall").start(() -> recall(c));
             }
         }
         CompletableFuture<?>[] ends =
@@ -63,11 +63,13 @@ final class Recalls implements Removals.Recaller {
         }
     }
 
-    private void recall(Delegation delegation, StateId id) {
+    private void recall(Conflict conflict) {
+        Delegation delegation = conflict.delegation();
         try {
+            TimeUnit.NANOSECONDS.sleep(conflict.settleNanos());
             while (!delegation.over().isDone()) {
                 Session session = state.delegations().route(delegation);
-                if (session != null && asked(session, delegation, id)) {
+                if (session != null && asked(session, delegation, conflict.id())) {
                     return;
                 }
                 TimeUnit.MILLISECONDS.sleep(RETRY_MS);

@@ -12,7 +12,7 @@ final class Reclaiming {
 
     /// @param kinds [Kinds] of others' state that may be in the way
     static void refuse(Compound c, Access a, int kinds) {
-        if (c.state().unreclaimed(a.share().entry().id(), kinds)) {
+        if (c.state().takeovers().unreclaimed(a.share().entry().id(), kinds)) {
             throw new NfsException(Status4.GRACE, "clients are reclaiming what they had");
         }
     }

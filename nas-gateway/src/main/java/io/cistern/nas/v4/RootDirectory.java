@@ -21,6 +21,7 @@ final class RootDirectory {
     /// @throws NfsException NOENT, ACCESS
     static Access enter(Compound c, ByteString name) {
         Shares shares = c.parts().shares();
+        c.call().mayWait();
         shares.find(name.toString()); // looks anew for one that is not known
         for (ShareEntry share : shares.visibleTo(c.call())) {
             if (ByteString.utf8(share.name()).equals(name)) {

@@ -20,7 +20,7 @@ record Settings(SetAttributes set, int[] mask) {
         ByteBuf values = Unpooled.wrappedBuffer(attributes.values());
         XdrReader in = new XdrReader(values);
         SetAttributes set = SetAttributes.NONE;
-        for (int number = 0; number < Fattr4.MAX_WORDS * 32; number++) {
+        for (int number = 0; number < attributes.mask().length * 32; number++) {
             if (Fattr4.has(attributes.mask(), number)) {
                 AttributeTable attribute = AttributeTable.of(number, 2);
                 if (attribute == null) {

@@ -18,7 +18,7 @@ record VerifyOp(Fattr4 attributes, boolean same) implements Operation {
     @Override
     public void execute(Compound c, XdrWriter out) {
         c.handle();
-        for (int number = 0; number < Fattr4.MAX_WORDS * 32; number++) {
+        for (int number = 0; number < attributes.mask().length * 32; number++) {
             if (Fattr4.has(attributes.mask(), number)) {
                 AttributeTable attribute = AttributeTable.of(number, c.minorVersion());
                 if (attribute == null) {

@@ -22,6 +22,15 @@ public final class XdrReader {
         return in.readableBytes();
     }
 
+    /// Where it is, for a later [#position(int)].
+    public int position() {
+        return in.readerIndex();
+    }
+
+    public void position(int earlier) {
+        in.readerIndex(earlier);
+    }
+
     /// A reader of the same bytes from the same place on; it moves on its own.
     public XdrReader copy() {
         return new XdrReader(in.duplicate());

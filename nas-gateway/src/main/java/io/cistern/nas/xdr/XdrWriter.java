@@ -4,7 +4,6 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.CompositeByteBuf;
 import io.netty.buffer.Unpooled;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 
@@ -21,8 +20,18 @@ public final class XdrWriter implements AutoCloseable {
     private int before;
 
     public XdrWriter(ByteBufAllocator allocator) {
+        this(allocator, 0);
+    }
+
+    /// @param headroom bytes to leave free in front of the first, for a header
+    public XdrWriter(ByteBufAllocator allocator, int headroom) {
         this.allocator = allocator;
-        this.tail = allocator.buffer(INITIAL_BYTES);
+        this.tail = allocator.directBuffer(INITIAL_BYTES).setIndex(headroom, headroom);
+    }
+
+    /// What the buffers are from.
+    public ByteBufAllocator allocator() {
+        return allocator;
     }
 
     /// A place to go back to.
@@ -30,7 +39,7 @@ public final class XdrWriter implements AutoCloseable {
 
     /// Bytes written so far.
     public int size() {
-        return before + tail.writerIndex();
+        return before + tail.readableBytes();
     }
 
     public Mark mark() {
@@ -82,15 +91,11 @@ public final class XdrWriter implements AutoCloseable {
         return writeOpaque(text.getBytes(StandardCharsets.UTF_8));
     }
 
-    /// An opaque whose bytes the caller gives away: they may not change any more.
-    public XdrWriter writeOpaqueGiven(ByteBuffer bytes) {
-        int length = bytes.remaining();
+    /// An opaque whose buffer passes to this writer.
+    public XdrWriter writeOpaqueGiven(ByteBuf bytes) {
+        int length = bytes.readableBytes();
         writeInt(length);
-        if (length < LINK_BYTES) {
-            tail.writeBytes(bytes);
-        } else {
-            link(Unpooled.wrappedBuffer(bytes));
-        }
+        append(bytes);
         pad(length);
         return this;
     }
@@ -147,10 +152,10 @@ public final class XdrWriter implements AutoCloseable {
 
     private void link(ByteBuf bytes) {
         parts.addLast(tail);
-        before += tail.writerIndex();
+        before += tail.readableBytes();
         parts.addLast(bytes);
         before += bytes.readableBytes();
-        tail = allocator.buffer(INITIAL_BYTES);
+        tail = allocator.directBuffer(INITIAL_BYTES);
     }
 
     private void pad(int length) {

@@ -68,63 +68,64 @@ class NfsStateTest {
 
     @Test
     void aKindIsRecordedOnceAndForgottenSomeTimeAfterTheLastOfIt() {
-        KnownClient first = state.toRecord(client, SHARE, Kinds.OPENS);
+        KnownClient first = state.takeovers().toRecord(client, SHARE, Kinds.OPENS);
         assertThat(first).isNotNull();
         assertThat(first.kinds()).isEqualTo(Kinds.OPENS);
         StateId open = state.open(client, ByteString.utf8("o"), FILE, 3, 0);
-        assertThat(state.toRecord(client, SHARE, Kinds.OPENS)).isNull();
-        KnownClient more = state.toRecord(client, SHARE, Kinds.LOCKS);
+        assertThat(state.takeovers().toRecord(client, SHARE, Kinds.OPENS)).isNull();
+        KnownClient more = state.takeovers().toRecord(client, SHARE, Kinds.LOCKS);
         assertThat(more).isNotNull();
         assertThat(more.kinds()).isEqualTo(Kinds.OPENS | Kinds.LOCKS);
-        assertThat(state.toForget(client, SHARE)).as("too soon").isNull();
+        assertThat(state.takeovers().toForget(client, SHARE)).as("too soon").isNull();
         pass(6);
-        KnownClient without = state.toForget(client, SHARE);
+        KnownClient without = state.takeovers().toForget(client, SHARE);
         assertThat(without).as("it has no locks").isNotNull();
         assertThat(without.kinds()).isEqualTo(Kinds.OPENS);
         pass(60);
-        assertThat(state.toForget(client, SHARE)).as("it has a file open").isNull();
+        assertThat(state.takeovers().toForget(client, SHARE)).as("it has a file open").isNull();
         state.close(open, client, FILE);
-        assertThat(state.toForget(client, SHARE)).as("too soon").isNull();
+        assertThat(state.takeovers().toForget(client, SHARE)).as("too soon").isNull();
         pass(6);
-        KnownClient nothing = state.toForget(client, SHARE);
+        KnownClient nothing = state.takeovers().toForget(client, SHARE);
         assertThat(nothing).isNotNull();
         assertThat(nothing.kinds()).isEqualTo(Kinds.NONE);
-        assertThat(state.toForget(client, SHARE)).isNull();
-        assertThat(state.toRecord(client, SHARE, Kinds.OPENS)).as("anew").isNotNull();
+        assertThat(state.takeovers().toForget(client, SHARE)).isNull();
+        assertThat(state.takeovers().toRecord(client, SHARE, Kinds.OPENS)).as("anew").isNotNull();
     }
 
     @Test
     void whatIsAboutToBeGivenIsNotForgotten() {
-        state.toRecord(client, SHARE, Kinds.OPENS);
+        state.takeovers().toRecord(client, SHARE, Kinds.OPENS);
         pass(60);
-        assertThat(state.toRecord(client, SHARE, Kinds.OPENS)).as("recorded").isNull();
+        assertThat(state.takeovers().toRecord(client, SHARE, Kinds.OPENS)).as("recorded").isNull();
         pass(4);
-        assertThat(state.toForget(client, SHARE)).isNull();
+        assertThat(state.takeovers().toForget(client, SHARE)).isNull();
     }
 
     @Test
     void aClientThatHasYetToReclaimIsNotForgotten() {
-        KnownClient known = state.toRecord(client, SHARE, Kinds.OPENS | Kinds.LOCKS);
+        KnownClient known = state.takeovers().toRecord(client, SHARE, Kinds.OPENS | Kinds.LOCKS);
         assertThat(known).isNotNull();
         NfsState next = new NfsState(2, StateLimits.DEFAULT, 1 << 20, nanos::get, new Ignored());
-        next.shareOpened(SHARE, List.of(known));
-        Client restored = next.recordedIn(SHARE).getFirst();
+        next.takeovers().shareOpened(SHARE, List.of(known));
+        Client restored = next.takeovers().recordedIn(SHARE).getFirst();
         pass(20);
-        assertThat(next.unreclaimed(SHARE, Kinds.LOCKS)).isTrue();
-        assertThat(next.unreclaimed(SHARE, Kinds.DENIALS | Kinds.DELEGATIONS)).isFalse();
-        assertThat(next.toForget(restored, SHARE)).isNull();
+        assertThat(next.takeovers().unreclaimed(SHARE, Kinds.LOCKS)).isTrue();
+        assertThat(next.takeovers().unreclaimed(SHARE, Kinds.DENIALS | Kinds.DELEGATIONS))
+                .isFalse();
+        assertThat(next.takeovers().toForget(restored, SHARE)).isNull();
         next.reclaimComplete(restored);
-        assertThat(next.unreclaimed(SHARE, Kinds.ALL)).isFalse();
-        assertThat(next.toForget(restored, SHARE)).isNotNull();
+        assertThat(next.takeovers().unreclaimed(SHARE, Kinds.ALL)).isFalse();
+        assertThat(next.takeovers().toForget(restored, SHARE)).isNotNull();
     }
 
     @Test
     void aSessionThatAClientLeftBehindAtTheTakeoverIsEndedAndInNobodysWay() {
         SessionId old = client.sessions.keySet().iterator().next();
-        KnownClient known = state.toRecord(client, SHARE, Kinds.NONE);
+        KnownClient known = state.takeovers().toRecord(client, SHARE, Kinds.NONE);
         assertThat(known).isNotNull();
         NfsState next = new NfsState(2, StateLimits.DEFAULT, 1 << 20, nanos::get, new Ignored());
-        next.shareOpened(SHARE, List.of(known));
+        next.takeovers().shareOpened(SHARE, List.of(known));
         pass(1);
         assertThat(next.findSession(old, CONNECTION)).isNotNull();
         pass(1);
@@ -150,10 +151,10 @@ class NfsStateTest {
 
     @Test
     void aClientMayGoThatLeftItsOldSessionBehind() {
-        KnownClient known = state.toRecord(client, SHARE, Kinds.NONE);
+        KnownClient known = state.takeovers().toRecord(client, SHARE, Kinds.NONE);
         assertThat(known).isNotNull();
         NfsState next = new NfsState(2, StateLimits.DEFAULT, 1 << 20, nanos::get, new Ignored());
-        next.shareOpened(SHARE, List.of(known));
+        next.takeovers().shareOpened(SHARE, List.of(known));
         pass(1);
         assertThatThrownBy(() -> next.destroyClient(client.id()))
                 .hasFieldOrPropertyWithValue("status", Status4.CLIENTID_BUSY);
@@ -162,5 +163,17 @@ class NfsStateTest {
         next.destroyClient(client.id());
         assertThat(next.counts().sessions()).isZero();
         assertThat(next.counts().clients()).isZero();
+    }
+
+    @Test
+    void aRecallDoesNotOvertakeTheReplyThatGaveTheDelegation() {
+        state.open(client, ByteString.utf8("o"), FILE, 1, 0);
+        assertThat(state.delegations().grant(client, FILE, ByteString.utf8("h"))).isNotNull();
+        List<Delegations.Conflict> atOnce = state.delegations().conflicts(FILE, 0);
+        assertThat(atOnce).hasSize(1);
+        assertThat(atOnce.getFirst().first()).isTrue();
+        assertThat(atOnce.getFirst().settleNanos()).isPositive();
+        pass(1);
+        assertThat(state.delegations().conflicts(FILE, 0).getFirst().settleNanos()).isZero();
     }
 }

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
-import java.nio.ByteBuffer;
 import java.util.List;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -33,7 +32,7 @@ class XdrTest {
         }
         try (XdrWriter out = writer()) {
             out.writeInt(i).writeLong(l).writeBool(b).writeOpaque(opaque);
-            out.writeOpaqueGiven(ByteBuffer.wrap(large));
+            out.writeOpaqueGiven(Unpooled.wrappedBuffer(large));
             out.writeInt(list.size());
             list.forEach(out::writeInt);
             int begin = out.beginOpaque();
@@ -61,10 +60,10 @@ class XdrTest {
             @ForAll @Size(max = 8) List<@IntRange(max = 20_000) Integer> after) {
         try (XdrWriter out = writer();
                 XdrWriter expected = writer()) {
-            before.forEach(n -> out.writeOpaqueGiven(ByteBuffer.wrap(new byte[n])));
-            before.forEach(n -> expected.writeOpaqueGiven(ByteBuffer.wrap(new byte[n])));
+            before.forEach(n -> out.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
+            before.forEach(n -> expected.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
             XdrWriter.Mark mark = out.mark();
-            after.forEach(n -> out.writeOpaqueGiven(ByteBuffer.wrap(new byte[n])));
+            after.forEach(n -> out.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
             out.reset(mark);
             out.writeInt(5);
             expected.writeInt(5);
@@ -72,6 +71,31 @@ class XdrTest {
             ByteBuf a = out.take();
             ByteBuf b = expected.take();
             assertThat(a).isEqualTo(b);
+            a.release();
+            b.release();
+        }
+    }
+
+    @Property(tries = 100)
+    void headroomStaysFreeInFrontOfTheFirstBytes(
+            @ForAll @IntRange(max = 60) int headroom,
+            @ForAll @Size(max = 4) List<@IntRange(max = 20_000) Integer> opaques) {
+        try (XdrWriter out = new XdrWriter(UnpooledByteBufAllocator.DEFAULT, headroom);
+                XdrWriter expected = writer()) {
+            for (XdrWriter w : List.of(out, expected)) {
+                w.writeInt(1);
+                XdrWriter.Mark mark = w.mark();
+                w.writeLong(2).writeInt(3);
+                w.reset(mark);
+                opaques.forEach(n -> w.writeOpaqueGiven(Unpooled.wrappedBuffer(new byte[n])));
+            }
+            assertThat(out.size()).isEqualTo(expected.size());
+            ByteBuf a = out.take();
+            ByteBuf b = expected.take();
+            assertThat(a).isEqualTo(b);
+            if (opaques.isEmpty()) {
+                assertThat(a.readerIndex()).isEqualTo(headroom);
+            }
             a.release();
             b.release();
         }

@@ -45,6 +45,11 @@ public final class RestAdmin implements ClusterAdmin {
         this.rest = rest;
     }
 
+    /// The cluster that the API belongs to.
+    public String clusterId() {
+        return rest.get("/v1/self", Requests.Self.class).clusterId();
+    }
+
     @Override
     public ClusterStatus status() {
         return rest.get("/v1/status", ClusterStatus.class);

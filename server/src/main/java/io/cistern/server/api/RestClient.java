@@ -42,16 +42,18 @@ public final class RestClient {
     ///   trusts
     /// @throws CisternException INVALID or IO where the file cannot be used
     public RestClient(List<String> urls, @Nullable String token, @Nullable Path authority) {
-        this(http(authority), urls.stream().map(RestClient::base).toList(), token);
+        this(http(urls, authority), urls.stream().map(RestClient::base).toList(), token);
     }
 
-    private static HttpClient http(@Nullable Path authority) {
+    private static HttpClient http(List<String> urls, @Nullable Path authority) {
         HttpClient.Builder builder =
                 HttpClient.newBuilder()
                         .version(HttpClient.Version.HTTP_1_1)
                         .connectTimeout(CONNECT_TIMEOUT);
         if (authority != null) {
             builder.sslContext(Trust.only(authority));
+        } else if (urls.stream().noneMatch(url -> url.startsWith("https:"))) {
+            builder.sslContext(Trust.nobody());
         }
         return builder.build();
     }

@@ -13,11 +13,24 @@ import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.util.Collection;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 
 /// Whom a client of the API trusts.
 final class Trust {
     private Trust() {}
+
+    /// Trusts nobody, for connections without TLS: Java's default begins with reading all the
+    /// certificates of the machine, which every command would wait for.
+    static SSLContext nobody() {
+        try {
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(null, new TrustManager[0], null);
+            return context;
+        } catch (GeneralSecurityException e) {
+            throw new CisternException(ErrorCode.INTERNAL, "no TLS in this Java: " + e, e);
+        }
+    }
 
     /// Trusts what the certificates in a PEM file have signed, and nothing else. Host names are
     /// compared as HTTPS does (RFC 9110, section 4.3.4).

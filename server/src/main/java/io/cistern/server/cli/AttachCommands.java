@@ -103,7 +103,7 @@ final class AttachCommands {
             if (socket != null && volumes.size() > 1) {
                 throw wrong("--socket is for one volume");
             }
-            DriverClient driver = LocalDriver.ensure(root().home(), admin().status());
+            DriverClient driver = LocalDriver.ensure(root().home(), admin());
             List<Attached> attached =
                     Several.each(
                             volumes,

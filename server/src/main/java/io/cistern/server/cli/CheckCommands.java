@@ -67,7 +67,7 @@ final class CheckCommands {
             r.mismatches().forEach(m -> out.append(m).append('\n'));
             r.notes().forEach(note -> out.append(note).append('\n'));
             out.append(
-                    "%d volumes, %s read, %d damaged blocks, %d repaired: %s%n"
+                    "%d volumes and shares, %s of data read, %d damaged blocks, %d repaired: %s%n"
                             .formatted(
                                     r.volumes(),
                                     Size.format(r.bytesRead()),

@@ -32,7 +32,7 @@ final class ImageCommands {
         void execute() {
             Logging.quiet();
             String name = "cli-" + ProcessHandle.current().pid();
-            LocalDriver.ClusterFile cluster = LocalDriver.describe(admin().status());
+            LocalDriver.ClusterFile cluster = LocalDriver.describe(admin());
             try (RemoteCluster remote = RemoteCluster.connect(cluster.client(), name);
                     ProgressLine line = new ProgressLine(verb(), spec().commandLine().getErr())) {
                 work(remote.images(), line);

@@ -1,10 +1,12 @@
 package io.cistern.server.cli;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.Logging;
 import io.cistern.server.api.Json;
+import io.cistern.server.api.RestAdmin;
 import io.cistern.server.config.Addresses;
 import io.cistern.server.config.ServerConfig.LogConfig;
 import io.cistern.server.local.Jvm;
@@ -14,7 +16,6 @@ import io.cistern.vmdisk.DriverClient;
 import io.cistern.vmdisk.DriverMain;
 import io.cistern.vmdisk.QemuArguments;
 import io.cistern.volume.ClientConfig;
-import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.TlsFiles;
 import io.cistern.volume.node.RemoteCluster;
@@ -67,10 +68,10 @@ final class LocalDriver {
         }
     }
 
-    /// How programs on this machine reach the cluster that `status` is of.
-    static ClusterFile describe(ClusterStatus status) {
+    /// How programs on this machine reach the cluster of an API.
+    static ClusterFile describe(RestAdmin admin) {
         return new ClusterFile(
-                status.clusterId(), status.nodes().stream().map(NodeInfo::wire).toList(), tls());
+                admin.clusterId(), admin.nodes().stream().map(NodeInfo::wire).toList(), tls());
     }
 
     private static ClusterFile.@Nullable Tls tls() {
@@ -88,9 +89,9 @@ final class LocalDriver {
     }
 
     /// A client of the home's driver, which is started if it does not run.
-    static DriverClient ensure(LocalHome home, ClusterStatus status) {
+    static DriverClient ensure(LocalHome home, RestAdmin admin) {
         Logging.quiet();
-        ClusterFile wanted = describe(status);
+        ClusterFile wanted = describe(admin);
         DriverClient client = new DriverClient(home.driver());
         if (client.running()) {
             ClusterFile present = read(home);
@@ -151,10 +152,13 @@ final class LocalDriver {
         Path list = home.driver().resolve("attachments.json");
         try {
             return Files.exists(list)
-                    && !new ObjectMapper()
+                    ? !new ObjectMapper()
                             .readTree(Files.readAllBytes(list))
                             .path("attachments")
-                            .isEmpty();
+                            .isEmpty()
+                    : Files.exists(list.resolveSibling("attachments.json.copy"));
+        } catch (JsonProcessingException damaged) {
+            return true; // the driver has a copy, or says what to do
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot read " + list + ": " + e, e);
         }

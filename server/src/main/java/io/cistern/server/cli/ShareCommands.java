@@ -126,7 +126,7 @@ final class ShareCommands extends BaseCommand.Group {
                     s.usedBytes() < 0 ? null : Size.format(s.usedBytes()),
                     s.files() < 0 ? null : s.files(),
                     s.group(),
-                    s.state(),
+                    Texts.word(s.state()),
                     String.join(" ", s.rules()));
         }
         return table.toString();

@@ -37,8 +37,10 @@ final class StatusCommand extends BaseCommand {
                 Size.format(c.freeBytes())
                         + " free of "
                         + Size.format(c.totalBytes())
-                        + ", all replicas counted; volumes may grow to "
-                        + Size.format(c.provisionedBytes()));
+                        + ", all replicas counted"
+                        + (c.provisionedBytes() == 0
+                                ? ""
+                                : "; volumes may grow to " + Size.format(c.provisionedBytes())));
         out.append('\n').append(Texts.nodes(s.nodes()));
         out.append('\n').append(groups(s));
         out.append('\n').append(Texts.volumes(s.volumes()));

@@ -15,7 +15,9 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -70,7 +72,14 @@ final class Texts {
     }
 
     private static String attached(VolumeInfo v) {
-        return v.attachments().stream().map(a -> word(a.mode())).collect(Collectors.joining(","));
+        Map<String, Long> modes =
+                v.attachments().stream()
+                        .collect(
+                                Collectors.groupingBy(
+                                        a -> word(a.mode()), TreeMap::new, Collectors.counting()));
+        return modes.entrySet().stream()
+                .map(e -> e.getValue() == 1 ? e.getKey() : e.getValue() + " " + e.getKey())
+                .collect(Collectors.joining(", "));
     }
 
     static String volume(VolumeInfo v) {

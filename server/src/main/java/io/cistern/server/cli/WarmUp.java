@@ -1,7 +1,9 @@
 package io.cistern.server.cli;
 
 import com.sun.net.httpserver.HttpServer;
+import io.cistern.block.FileTrees;
 import io.cistern.server.api.Json;
+import io.cistern.server.api.Requests.Self;
 import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterStatus;
 import io.cistern.volume.ClusterStatus.Capacity;
@@ -19,6 +21,8 @@ import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 
 /// Runs common commands against canned answers, so that the build can record which classes they
@@ -32,11 +36,16 @@ public final class WarmUp {
         VolumeInfo volume = volume();
         answer(server, "/v1/volumes", List.of(volume));
         answer(server, "/v1/volumes/v", volume);
-        answer(server, "/v1/status", status(volume));
+        ClusterStatus status = status(volume);
+        answer(server, "/v1/status", status);
+        answer(server, "/v1/nodes", status.nodes());
+        answer(server, "/v1/self", new Self("n0", status.clusterId(), 1, ""));
         server.start();
         String api = "http://127.0.0.1:" + server.getAddress().getPort();
         PrintStream nowhere =
                 new PrintStream(OutputStream.nullOutputStream(), true, StandardCharsets.UTF_8);
+        Path home = Files.createTempDirectory("cistern-warm-up");
+        CannedDriver driver = CannedDriver.start(home, status.clusterId());
         for (String line :
                 List.of(
                         "volume list",
@@ -46,10 +55,17 @@ public final class WarmUp {
                         "status",
                         "status -o json",
                         "volume resize v x",
+                        "clone v@s a b",
+                        "clone v@s a b -o json",
+                        "attach v w --home " + home,
+                        "attach v w -o json --home " + home,
+                        "attach v --transport vhost-user --home " + home,
                         "--help")) {
             String[] words = (line + " --api " + api).split(" ");
             Cli.run(words, nowhere, nowhere);
         }
+        driver.close();
+        FileTrees.delete(home);
         server.stop(0);
     }
 

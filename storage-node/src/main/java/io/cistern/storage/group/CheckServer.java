@@ -8,10 +8,12 @@ import java.util.concurrent.CompletableFuture;
 /// Answers, on the node wire, the one who compares replicas.
 final class CheckServer {
     private final ReplicaChecks.Host host;
+    private final Recopies recopies;
     private final NodeParts node;
 
-    CheckServer(ReplicaChecks.Host host, NodeParts node) {
+    CheckServer(ReplicaChecks.Host host, Recopies recopies, NodeParts node) {
         this.host = host;
+        this.recopies = recopies;
         this.node = node;
     }
 
@@ -20,6 +22,7 @@ final class CheckServer {
         GroupServer.on(server, Wire.CUT_STEP, this::step);
         GroupServer.on(server, Wire.CUT_PAGE, this::page);
         GroupServer.on(server, Wire.RECOPY, this::recopy);
+        GroupServer.on(server, Wire.RECOPY_CONFIRM, this::confirm);
     }
 
     private void open(ByteBuf message, Responder responder) {
@@ -67,7 +70,22 @@ final class CheckServer {
 
     private void recopy(ByteBuf message, Responder responder) {
         WireCut.RecopyRequest r = Wire.decode(message, WireCut.RecopyRequest::decode);
-        host.recopy(r.group(), r.peer(), r.source(), r.reason());
-        GroupServer.reply(responder, CompletableFuture.completedFuture(true), (out, nothing) -> {});
+        GroupServer.reply(
+                responder,
+                NodeParts.supply(
+                        node.workers(),
+                        () -> {
+                            recopies.hinted(r);
+                            return true;
+                        }),
+                (out, nothing) -> {});
+    }
+
+    private void confirm(ByteBuf message, Responder responder) {
+        WireCut.RecopyQuestion r = Wire.decode(message, WireCut.RecopyQuestion::decode);
+        GroupServer.reply(
+                responder,
+                CompletableFuture.completedFuture(recopies.confirm(r.group(), r.peer())),
+                (out, order) -> order.encode(out));
     }
 }

@@ -11,12 +11,16 @@ import io.cistern.raft.net.RpcHandlers;
 import io.cistern.storage.Disk;
 import io.cistern.storage.Store;
 import io.cistern.storage.Usage;
+import io.cistern.storage.group.ReplicaTable.Open;
+import io.cistern.storage.group.ReplicaTable.Quarantined;
+import io.cistern.storage.group.ReplicaTable.Turn;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,9 +34,11 @@ import org.slf4j.LoggerFactory;
 ///    | damaged      v
 ///    '--------> QUARANTINED --replace: new peer id, empty--> OPEN
 /// open, where a copy was interrupted: RESUMING --copied--> OPEN
+/// OPEN --differs from the others--> RESUMING
 /// ```
 ///
-/// Opening, closing, replacing and removing block; one thread at a time.
+/// Opening, closing, replacing and removing block. Where another thread is about one of them, for
+/// the same group, they fail with BUSY, see [ReplicaTable].
 public final class GroupHost implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(GroupHost.class);
 
@@ -40,17 +46,11 @@ public final class GroupHost implements AutoCloseable {
     private final RaftGroups raft;
     private final GroupCluster cluster;
     private final NodeParts parts;
-    private final ConcurrentHashMap<GroupId, Replica> replicas = new ConcurrentHashMap<>();
-    private final ConcurrentHashMap<GroupId, Quarantined> quarantined = new ConcurrentHashMap<>();
+    private final ReplicaTable replicas = new ReplicaTable();
     private final ReplicaChecks checks;
-
-    /// Where a copy that is to be resumed should come from.
-    private final ConcurrentHashMap<GroupId, String> sources = new ConcurrentHashMap<>();
+    private final Recopies recopies;
 
     private volatile boolean closed;
-
-    /// A replica out of use, and the disk it is on.
-    private record Quarantined(String peer, Disk disk, String reason) {}
 
     /// @param node this node's name
     /// @param peers the way to other nodes
@@ -65,7 +65,9 @@ public final class GroupHost implements AutoCloseable {
         this.raft = raft;
         this.cluster = cluster.cluster();
         this.parts = parts;
-        this.checks = new ReplicaChecks(node, parts, new CheckedHost());
+        CheckedHost checked = new CheckedHost();
+        this.recopies = new Recopies(node, parts, checked);
+        this.checks = new ReplicaChecks(node, parts, checked, recopies);
         cluster.halt().onDamage(this::damaged);
         long tickMillis = parts.tuning().spaceInterval().toMillis();
         parts.timer()
@@ -79,7 +81,7 @@ public final class GroupHost implements AutoCloseable {
     public void register(RpcHandlers server) {
         new GroupServer(this::service).register(server);
         new PeerServer(replicas::get, this::status, parts).register(server);
-        new CheckServer(new CheckedHost(), parts).register(server);
+        new CheckServer(new CheckedHost(), recopies, parts).register(server);
     }
 
     // ---- opening and closing
@@ -89,30 +91,42 @@ public final class GroupHost implements AutoCloseable {
     /// first, in the background. [#status] tells which.
     ///
     /// @param members the voters of a new group; empty where the replica joins one that exists
-    /// @throws CisternException ALREADY_EXISTS if it is open; IO; and what [Disk#openStore] says
+    /// @throws CisternException ALREADY_EXISTS if it is open; BUSY; IO; and what [Disk#openStore]
+    ///   says
     public void open(GroupId id, Disk disk, String peerId, List<Peer> members) {
-        if (replicas.containsKey(id)) {
+        Turn turn = replicas.begin(id, "opened");
+        Replica before = turn.replica();
+        if (before != null) {
+            replicas.end(turn, new Open(before));
             throw new CisternException(
                     ErrorCode.ALREADY_EXISTS, "group " + id + " is already open on " + node);
         }
-        quarantined.remove(id);
-        Peer self = self(peerId, members);
+        open(turn, disk, self(peerId, members), members);
+    }
+
+    private void open(Turn turn, Disk disk, Peer self, List<Peer> members) {
+        GroupId id = turn.id();
         Store store;
         try {
             store = disk.openStore(id.value());
         } catch (CisternException e) {
-            if (e.code() != ErrorCode.CORRUPT) {
-                throw e;
+            if (e.code() == ErrorCode.CORRUPT) {
+                quarantine(turn, new Quarantined(self.id(), disk, String.valueOf(e.getMessage())));
+                return;
             }
-            quarantine(id, new Quarantined(peerId, disk, String.valueOf(e.getMessage())));
-            return;
+            replicas.end(turn, null);
+            throw e;
         }
         Replica replica = new Replica(id, self, store, disk, this::damaged, parts);
-        replicas.put(id, replica);
+        replicas.end(turn, new Open(replica));
         if (store.importing()) {
-            parts.threads().start("resume-" + id + "-" + peerId, () -> resume(replica, members));
+            parts.threads().start("resume-" + id + "-" + self.id(), () -> resume(replica, members));
         } else {
+            disk.allowAllSources(id.value());
             startRaft(replica, members);
+        }
+        if (closed) {
+            close(id);
         }
     }
 
@@ -130,13 +144,17 @@ public final class GroupHost implements AutoCloseable {
         try {
             group = raft.open(replica.id(), replica.self().id(), members, replica.machine());
         } catch (CisternException e) {
-            replicas.remove(replica.id(), replica);
-            replica.close();
-            if (e.code() != ErrorCode.CORRUPT) {
-                throw e;
+            Turn turn = replicas.begin(replica, "closed");
+            if (turn == null) {
+                throw e; // somebody else closes it
             }
-            quarantine(replica.id(), quarantined(replica, String.valueOf(e.getMessage())));
-            return;
+            closeAnyway(replica);
+            if (e.code() == ErrorCode.CORRUPT) {
+                quarantine(turn, quarantined(replica, String.valueOf(e.getMessage())));
+                return;
+            }
+            replicas.end(turn, null);
+            throw e;
         }
         replica.start(group);
         log.info("group {} is open on {} as {}", replica.id(), node, replica.self().id());
@@ -145,12 +163,18 @@ public final class GroupHost implements AutoCloseable {
     /// Finishes an interrupted copy, from whoever has the group, before Raft starts: until then
     /// what is here is nobody's state.
     private void resume(Replica replica, List<Peer> members) {
+        List<String> allowed;
+        try {
+            allowed = replica.disk().allowedSources(replica.id().value());
+        } catch (CisternException e) {
+            damaged(replica.id(), e);
+            return;
+        }
         long pauseMillis = 100;
         while (!closed && replicas.get(replica.id()) == replica) {
-            for (String source : sources(replica.id())) {
+            for (String source : allowed.isEmpty() ? cluster.nodes(replica.id()) : allowed) {
                 if (!source.equals(node) && copied(replica, source)) {
-                    sources.remove(replica.id());
-                    startRaft(replica, members);
+                    resumed(replica, members);
                     return;
                 }
             }
@@ -161,13 +185,13 @@ public final class GroupHost implements AutoCloseable {
         }
     }
 
-    private List<String> sources(GroupId id) {
-        List<String> all = new ArrayList<>(cluster.nodes(id));
-        String first = sources.get(id);
-        if (first != null && all.remove(first)) {
-            all.addFirst(first);
+    private void resumed(Replica replica, List<Peer> members) {
+        replica.disk().allowAllSources(replica.id().value());
+        try {
+            startRaft(replica, members);
+        } catch (CisternException e) {
+            log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
         }
-        return all;
     }
 
     private static boolean copied(Replica replica, String source) {
@@ -186,24 +210,43 @@ public final class GroupHost implements AutoCloseable {
     }
 
     /// Closes a replica; its data stays.
+    ///
+    /// @throws CisternException BUSY: it is being opened, copied anew or deleted
     public void close(GroupId id) {
-        Replica replica = replicas.remove(id);
-        if (replica != null) {
-            replica.close();
+        Turn turn = replicas.begin(id, "closed");
+        try {
+            Replica replica = turn.replica();
+            if (replica != null) {
+                replica.close();
+            }
+        } finally {
+            replicas.end(turn, null);
         }
-        quarantined.remove(id);
     }
 
     /// Closes a replica, open or quarantined, and deletes its log and data.
+    ///
+    /// @throws CisternException BUSY: it is being opened, closed or copied anew
     public void remove(GroupId id, Disk disk) {
-        Replica replica = replicas.remove(id);
+        Turn turn = replicas.begin(id, "deleted");
+        try {
+            remove(turn, disk);
+        } finally {
+            replicas.end(turn, null);
+        }
+    }
+
+    private void remove(Turn turn, Disk disk) {
+        Replica replica = turn.replica();
         if (replica != null) {
             replica.stop();
-            raft.remove(id);
-            replica.close();
+            try {
+                raft.remove(turn.id());
+            } finally {
+                replica.close();
+            }
         }
-        quarantined.remove(id);
-        disk.dropStore(id.value());
+        disk.dropStore(turn.id().value());
     }
 
     /// Puts an empty replica, which waits to be added to the group, in the place of a quarantined
@@ -217,11 +260,13 @@ public final class GroupHost implements AutoCloseable {
 
     /// Makes a replica that differs from the others equal to one of them: as a copy that was
     /// interrupted is resumed, so what is equal is not sent, and its log and peer id stay. Until
-    /// then it is out of use. Returns when it is closed to others.
+    /// then it is out of use. Returns when it is closed to others. The caller has made sure that
+    /// the others can do without it, see [Recopies].
     ///
-    /// @param source name of the node to copy from
+    /// @param sources names of the nodes that it may be copied from, and no other, however often it
+    ///   has to be begun: another replica may differ elsewhere
     /// @throws CisternException NOT_FOUND; INVALID where it leads
-    void recopy(GroupId id, String peer, String source, String reason) {
+    void recopy(GroupId id, String peer, List<String> sources, String reason) {
         Replica replica = replica(id);
         RaftGroup group = replica.raft();
         if (!replica.self().id().equals(peer) || group == null) {
@@ -232,59 +277,87 @@ public final class GroupHost implements AutoCloseable {
             throw new CisternException(
                     ErrorCode.INVALID, peer + " leads group " + id + " and cannot be copied anew");
         }
-        if (!replicas.remove(id, replica)) {
+        Turn turn = replicas.begin(replica, "copied anew");
+        if (turn == null) {
             throw new CisternException(ErrorCode.NOT_FOUND, peer + " is being closed");
         }
-        log.error("{} of group {}: {}; copying it anew from {}", peer, id, reason, source);
-        sources.put(id, source);
-        parts.threads().start("recopy-" + id, () -> recopy(replica));
+        log.error("{} of group {}: {}; copying it anew from {}", peer, id, reason, sources);
+        parts.threads().start("recopy-" + id, () -> recopy(turn, replica, sources));
     }
 
-    private void recopy(Replica replica) {
-        replica.close();
-        if (closed) {
+    /// What goes wrong here leaves a replica that cannot be used: it is built anew like one that is
+    /// damaged.
+    private void recopy(Turn turn, Replica replica, List<String> sources) {
+        try {
+            replica.close();
+            if (closed) {
+                replicas.end(turn, null);
+                return;
+            }
+            replica.disk().allowSources(replica.id().value(), sources);
+            try (Store store = replica.disk().openStore(replica.id().value())) {
+                store.importBegin();
+            }
+        } catch (RuntimeException e) {
+            log.error("{} of group {}", replica.self().id(), replica.id(), e);
+            if (closed) {
+                replicas.end(turn, null);
+            } else {
+                quarantine(turn, quarantined(replica, "it could not be copied anew: " + e));
+            }
             return;
         }
-        try (Store store = replica.disk().openStore(replica.id().value())) {
-            store.importBegin();
+        try {
+            open(turn, replica.disk(), replica.self(), List.of());
         } catch (CisternException e) {
-            log.error("{} of group {}", replica.self().id(), replica.id(), e);
+            log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
         }
-        open(replica.id(), replica.disk(), replica.self().id(), List.of());
     }
 
     // ---- damage
 
     private void damaged(GroupId id, Throwable cause) {
         Replica replica = replicas.get(id);
-        if (replica == null || !replicas.remove(id, replica)) {
+        Turn turn = replica == null ? null : replicas.begin(replica, "closed");
+        if (replica == null || turn == null) {
             return;
         }
         parts.threads()
                 .start(
                         "quarantine-" + id,
                         () -> {
-                            replica.close();
+                            closeAnyway(replica);
                             quarantine(
-                                    id, quarantined(replica, String.valueOf(cause.getMessage())));
+                                    turn, quarantined(replica, String.valueOf(cause.getMessage())));
                         });
+    }
+
+    private static void closeAnyway(Replica replica) {
+        try {
+            replica.close();
+        } catch (RuntimeException e) {
+            log.error("closing {} of group {}", replica.self().id(), replica.id(), e);
+        }
     }
 
     private static Quarantined quarantined(Replica replica, String reason) {
         return new Quarantined(replica.self().id(), replica.disk(), reason);
     }
 
-    private void quarantine(GroupId id, Quarantined replica) {
+    private void quarantine(Turn turn, Quarantined replica) {
+        GroupId id = turn.id();
         log.error(
                 "replica {} of group {} on {} is damaged and out of use, a new one will be built from"
                         + " the others: {}",
-                replica.peer,
+                replica.peer(),
                 id,
                 node,
-                replica.reason);
-        quarantined.put(id, replica);
+                replica.reason());
+        replicas.end(turn, replica);
         parts.threads()
-                .start("rebuild-" + id, () -> cluster.rebuild(id, replica.peer, replica.reason));
+                .start(
+                        "rebuild-" + id,
+                        () -> cluster.rebuild(id, replica.peer(), replica.reason()));
     }
 
     // ---- use
@@ -308,10 +381,18 @@ public final class GroupHost implements AutoCloseable {
     /// All replicas on this node, quarantined ones included.
     public List<ReplicaStatus> status() {
         List<ReplicaStatus> all = new ArrayList<>();
-        for (Replica replica : replicas.values()) {
-            all.add(replica.status());
-        }
-        quarantined.forEach((id, replica) -> all.add(status(id, replica)));
+        replicas.forEach((id, entry) -> {
+            switch (entry) {
+                case Open open -> all.add(open.replica().status());
+                case Quarantined out -> all.add(outOfUse(id, out.peer(), out.disk(), out.reason()));
+                case Turn turn -> {
+                    Replica replica = turn.replica();
+                    if (replica != null) {
+                        all.add(outOfUse(id, replica.self().id(), replica.disk(), null));
+                    }
+                }
+            }
+        });
         return all;
     }
 
@@ -337,7 +418,7 @@ public final class GroupHost implements AutoCloseable {
     /// What the replicas on this node do, for metrics.
     public List<ReplicaActivity> activity() {
         List<ReplicaActivity> all = new ArrayList<>();
-        for (Replica replica : replicas.values()) {
+        for (Replica replica : replicas.open()) {
             ReplicaActivity activity = replica.activity();
             if (activity != null) {
                 all.add(activity);
@@ -346,23 +427,24 @@ public final class GroupHost implements AutoCloseable {
         return all;
     }
 
-    private ReplicaStatus status(GroupId id, Quarantined replica) {
+    /// @param damage null where it is being closed, or copied anew
+    private ReplicaStatus outOfUse(GroupId id, String peer, Disk disk, @Nullable String damage) {
         return new ReplicaStatus(
                 id,
-                replica.peer,
+                peer,
                 node,
-                ReplicaStatus.Role.QUARANTINED,
+                damage == null ? ReplicaStatus.Role.CATCHING_UP : ReplicaStatus.Role.QUARANTINED,
                 null,
                 0,
                 -1,
                 -1,
                 -1,
                 ReplicaStatus.Log.NONE,
-                new Usage(replica.disk.capacityBytes(), replica.disk.freeBytes(), 0, -1),
+                new Usage(disk.capacityBytes(), disk.freeBytes(), 0, -1),
                 ReplicaStatus.Repairs.NONE,
                 null,
                 null,
-                replica.reason);
+                damage);
     }
 
     /// The replicas on another node.
@@ -390,13 +472,28 @@ public final class GroupHost implements AutoCloseable {
 
     /// Compares a volume, snapshots included, on all replicas of its group. Reads all of it.
     public CompletableFuture<Verifier.Report> verify(GroupId id, long volume) {
+        return verify(id, verifier -> verifier.verify(volume));
+    }
+
+    /// Compares a volume's head, or a snapshot, on all replicas of its group, for about as long as
+    /// `patience` lasts.
+    ///
+    /// @param snapshot empty for the head
+    /// @param from first granule
+    public CompletableFuture<Verifier.Report> verify(
+            GroupId id, long volume, String snapshot, long from, Duration patience) {
+        return verify(id, verifier -> verifier.verify(volume, snapshot, from, patience));
+    }
+
+    private CompletableFuture<Verifier.Report> verify(
+            GroupId id, Function<Verifier, Verifier.Report> how) {
         CompletableFuture<Verifier.Report> done = new CompletableFuture<>();
         parts.threads()
                 .start(
                         "verify-" + id,
                         () -> {
                             try {
-                                done.complete(replica(id).running().verifier().verify(volume));
+                                done.complete(how.apply(replica(id).running().verifier()));
                             } catch (Throwable e) {
                                 done.completeExceptionally(e);
                             }
@@ -433,7 +530,7 @@ public final class GroupHost implements AutoCloseable {
 
         @Override
         public List<Replica> replicas() {
-            return List.copyOf(replicas.values());
+            return replicas.open();
         }
 
         @Override
@@ -442,8 +539,8 @@ public final class GroupHost implements AutoCloseable {
         }
 
         @Override
-        public void recopy(GroupId id, String peer, String source, String reason) {
-            GroupHost.this.recopy(id, peer, source, reason);
+        public void recopy(GroupId id, String peer, List<String> sources, String reason) {
+            GroupHost.this.recopy(id, peer, sources, reason);
         }
 
         @Override
@@ -463,7 +560,7 @@ public final class GroupHost implements AutoCloseable {
     }
 
     private void tick() {
-        for (Replica replica : replicas.values()) {
+        for (Replica replica : replicas.open()) {
             try {
                 replica.tick();
             } catch (RuntimeException e) {
@@ -476,8 +573,12 @@ public final class GroupHost implements AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        for (GroupId id : List.copyOf(replicas.keySet())) {
-            close(id);
+        for (GroupId id : replicas.groups()) {
+            try {
+                close(id);
+            } catch (CisternException e) {
+                log.info("group {} is closed by who is at it: {}", id, e.getMessage());
+            }
         }
         parts.close();
     }

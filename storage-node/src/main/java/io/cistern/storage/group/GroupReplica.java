@@ -4,6 +4,8 @@ import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.block.fs.engine.FileQuery;
+import io.cistern.block.fs.engine.Reply;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.RaftGroup;
 import io.cistern.storage.Command;
@@ -142,6 +144,16 @@ public final class GroupReplica implements VolumeGroup {
         } catch (CisternException refused) {
             return CompletableFuture.failedFuture(refused);
         }
+    }
+
+    @Override
+    public @Nullable Reply tryQuery(
+            ReadRequest request, FileQuery query, @Nullable ByteBuffer into) {
+        Reply found = shares.tryQuery(request, query, into);
+        if (found != null) {
+            requests.increment();
+        }
+        return found;
     }
 
     @Override

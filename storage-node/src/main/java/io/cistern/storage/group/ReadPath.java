@@ -3,6 +3,7 @@ package io.cistern.storage.group;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice;
+import io.cistern.block.fs.WouldBlockException;
 import io.cistern.raft.Leadership;
 import io.cistern.storage.CorruptBlocksException;
 import io.cistern.storage.View;
@@ -14,6 +15,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// Reads of one replica.
 ///
@@ -87,6 +89,30 @@ final class ReadPath {
             return false;
         }
         return true;
+    }
+
+    /// Runs `task`, which does not block, where a read of a head may be served here now.
+    ///
+    /// @return null where that is not so, or the task gives up
+    <T> @Nullable T tryServe(ReadRequest request, Supplier<T> task) {
+        if (!readable() || parts.machine().appliedIndex() < request.minIndex()) {
+            return null;
+        }
+        VolumeState state = parts.store().volume(request.volume());
+        if (state == null
+                || request.snapshot() != null
+                || request.guard() != GuardedDevice.NO_GUARD
+                || !attached(state, request.attachment())) {
+            return null;
+        }
+        long term = parts.raft().leadership().term();
+        T result;
+        try {
+            result = task.get();
+        } catch (CisternException | CorruptBlocksException | WouldBlockException needsMore) {
+            return null;
+        }
+        return request.minIndex() == ReadRequest.LEADER_LEASE && !leaseCovers(term) ? null : result;
     }
 
     /// Whether the shared record has the version that the reader acted upon. Versions only grow, so

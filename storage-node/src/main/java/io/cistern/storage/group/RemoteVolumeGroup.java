@@ -4,6 +4,8 @@ import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.block.fs.engine.FileQuery;
+import io.cistern.block.fs.engine.Reply;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.net.RpcChannel;
 import io.cistern.raft.net.RpcClient;
@@ -158,6 +160,12 @@ public final class RemoteVolumeGroup implements VolumeGroup, AutoCloseable {
     public CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query) {
         ByteBuf header = header(new WireRequest.FileQuery(id, request, query), 256);
         return fileReceipt(connection.call(Wire.FILE_QUERY, timeout, header));
+    }
+
+    @Override
+    public @Nullable Reply tryQuery(
+            ReadRequest request, FileQuery query, @Nullable ByteBuffer into) {
+        return null;
     }
 
     private static CompletableFuture<FileReceipt> fileReceipt(CompletableFuture<ByteBuf> call) {

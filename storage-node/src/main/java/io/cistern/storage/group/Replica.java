@@ -131,7 +131,7 @@ final class Replica implements VolumeStateMachine.Listener {
         SpaceGuard guard = new SpaceGuard();
         guard.update(store.usage());
         WritePath writes = new WritePath(parts, reads, new Admissions(parts, guard));
-        running.complete(
+        Running started =
                 new Running(
                         parts,
                         reads,
@@ -146,7 +146,14 @@ final class Replica implements VolumeStateMachine.Listener {
                                 writes,
                                 new ShareService(parts, reads, writes, guard),
                                 userRequests,
-                                io)));
+                                io));
+        synchronized (running) {
+            if (!closed) {
+                running.complete(started);
+                return;
+            }
+        }
+        raft.close(); // it was opened while this was being closed
     }
 
     /// @throws CisternException UNAVAILABLE before [#start]
@@ -421,7 +428,9 @@ final class Replica implements VolumeStateMachine.Listener {
 
     /// Ends what runs beside Raft.
     void stop() {
-        closed = true;
+        synchronized (running) {
+            closed = true;
+        }
         receiver.stop();
         cuts.stop();
         Running now = running.getNow(null);
@@ -435,9 +444,12 @@ final class Replica implements VolumeStateMachine.Listener {
     void close() {
         stop();
         RaftGroup raft = raft();
-        if (raft != null) {
-            raft.close();
+        try {
+            if (raft != null) {
+                raft.close();
+            }
+        } finally {
+            store.close();
         }
-        store.close();
     }
 }

@@ -65,8 +65,8 @@ public final class ReplicaCheck {
     interface Recopy {
         /// Returns when it has begun.
         ///
-        /// @param source name of the node to copy from
-        void begin(Peer replica, String source, String reason);
+        /// @param sources names of the nodes to copy from, and no other; the first one if it can be
+        void begin(Peer replica, List<String> sources, String reason);
 
         /// @return null where the node does not list it, or does not answer
         @Nullable ReplicaStatus status(Peer replica);
@@ -195,11 +195,11 @@ public final class ReplicaCheck {
     // ---- repair
 
     /// @param odd the replica to be copied anew; null where none may be
-    /// @param source whom from
+    /// @param sources whom it may be copied from, the best first
     /// @param why none may be
-    record Verdict(@Nullable Peer odd, @Nullable Peer source, String why) {
+    record Verdict(@Nullable Peer odd, List<Peer> sources, String why) {
         static Verdict none(String why) {
-            return new Verdict(null, null, why);
+            return new Verdict(null, List.of(), why);
         }
     }
 
@@ -231,19 +231,22 @@ public final class ReplicaCheck {
         }
         Peer chosen =
                 agreement.odd().stream().filter(m -> !m.equals(self)).findFirst().orElse(self);
-        Peer source = good.contains(self) ? self : good.iterator().next();
-        return new Verdict(chosen, source, "");
+        List<Peer> sources = new ArrayList<>(good);
+        if (sources.remove(self)) {
+            sources.addFirst(self);
+        }
+        return new Verdict(chosen, sources, "");
     }
 
     /// True where the replica is as the others again, as far as one can see without comparing.
     private boolean begun(Comparison comparison, Verdict verdict) {
         Peer odd = verdict.odd;
-        Peer source = verdict.source;
-        if (odd == null || source == null) {
+        if (odd == null) {
             log.error("group {}: {}", group(), verdict.why);
             repairs.add(verdict.why);
             return false;
         }
+        Peer source = verdict.sources.getFirst();
         comparison.close();
         boolean leads = odd.equals(parts.raft().self());
         String what = odd.id() + " differs from the majority";
@@ -256,7 +259,7 @@ public final class ReplicaCheck {
                                 parts.raft()
                                         .transferLeadership(source.id(), Duration.ofSeconds(10)));
             }
-            recopy.begin(odd, source.node(), what);
+            recopy.begin(odd, verdict.sources.stream().map(Peer::node).toList(), what);
         } catch (CisternException e) {
             repairs.add(what + " and could not be copied anew: " + e.getMessage());
             return false;

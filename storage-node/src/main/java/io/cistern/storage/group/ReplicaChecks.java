@@ -26,6 +26,7 @@ final class ReplicaChecks {
     private final String node;
     private final NodeParts parts;
     private final Host host;
+    private final Recopies recopies;
     private final Map<GroupId, ReplicaStatus.Progress> running = new ConcurrentHashMap<>();
 
     /// The node's replicas.
@@ -38,16 +39,17 @@ final class ReplicaChecks {
         List<ReplicaStatus> status();
 
         /// See [GroupHost#recopy].
-        void recopy(GroupId id, String peer, String source, String reason);
+        void recopy(GroupId id, String peer, List<String> sources, String reason);
 
         /// Takes a damaged replica out of use.
         void damaged(GroupId id, Throwable cause);
     }
 
-    ReplicaChecks(String node, NodeParts parts, Host host) {
+    ReplicaChecks(String node, NodeParts parts, Host host, Recopies recopies) {
         this.node = node;
         this.parts = parts;
         this.host = host;
+        this.recopies = recopies;
     }
 
     /// The checks of replicas under way, by group.
@@ -64,7 +66,7 @@ final class ReplicaChecks {
         ReplicaStatus.Progress start = ReplicaStatus.Progress.of(0, 0, began, began);
         if (running.putIfAbsent(id, start) != null) {
             throw new CisternException(
-                    ErrorCode.UNAVAILABLE, "group " + id + " is being compared already");
+                    ErrorCode.BUSY, "group " + id + " is being compared already");
         }
         try {
             return new ReplicaCheck(
@@ -86,14 +88,8 @@ final class ReplicaChecks {
     private ReplicaCheck.Recopy recopy(GroupId id) {
         return new ReplicaCheck.Recopy() {
             @Override
-            public void begin(Peer replica, String source, String reason) {
-                if (replica.node().equals(node)) {
-                    host.recopy(id, replica.id(), source, reason);
-                    return;
-                }
-                WireCut.RecopyRequest request =
-                        new WireCut.RecopyRequest(id, replica.id(), source, reason);
-                parts.ask(replica.node(), Wire.RECOPY, request::encode, in -> true);
+            public void begin(Peer replica, List<String> sources, String reason) {
+                recopies.begin(id, replica, sources, reason);
             }
 
             @Override
@@ -143,14 +139,29 @@ final class ReplicaChecks {
 
     /// Tries again where a replica was being opened or copied.
     private BooksReport settled(Disk disk) {
-        BooksReport report = disk.checkBooks(this::rest);
-        for (int i = 0; i < 3 && !report.complete(); i++) {
+        BooksReport report = compared(disk);
+        for (int i = 0;
+                i < 3 && !report.complete() && report.leaked() + report.marked() == 0;
+                i++) {
             if (!parts.threads().sleep(1_000_000_000L)) {
                 break;
             }
-            report = disk.checkBooks(this::rest);
+            report = compared(disk);
         }
         return report;
+    }
+
+    /// Waits for a comparison under way: what was changed before the call must be looked at.
+    private BooksReport compared(Disk disk) {
+        while (true) {
+            try {
+                return disk.checkBooks(this::rest);
+            } catch (CisternException e) {
+                if (e.code() != ErrorCode.BUSY || !parts.threads().sleep(200_000_000L)) {
+                    throw e;
+                }
+            }
+        }
     }
 
     private void rest(long workedNanos) {

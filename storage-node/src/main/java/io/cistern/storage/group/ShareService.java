@@ -20,6 +20,7 @@ import java.time.Instant;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /// Shares of one replica: answers queries, and takes changes while it leads.
 final class ShareService {
@@ -119,6 +120,18 @@ final class ShareService {
                     }
                     return new FileReceipt(receipt.index(), receipt.version(), answer.encode());
                 });
+    }
+
+    /// See [VolumeGroup#tryQuery].
+    @Nullable Reply tryQuery(ReadRequest request, FileQuery query, @Nullable ByteBuffer into) {
+        if (query instanceof FileQuery.Space) {
+            return null; // asks the file system below, too
+        }
+        return reads.tryServe(
+                request,
+                () ->
+                        new Queries(parts.store().share(request.volume()).atOnce())
+                                .answer(query, into));
     }
 
     private Reply withPool(Reply answer) {

@@ -1,7 +1,5 @@
 package io.cistern.storage.group;
 
-import static io.cistern.block.BlockDevice.BLOCK_BYTES;
-
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.GroupId;
@@ -11,10 +9,14 @@ import io.cistern.storage.GranuleData;
 import io.cistern.storage.Slots;
 import io.cistern.storage.View;
 import io.cistern.storage.VolumeState;
+import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -57,7 +59,10 @@ public final class Verifier {
     /// @param bytes compared, as users see them
     /// @param differences at most 100
     /// @param missing members that could not be asked
-    public record Report(long bytes, List<Difference> differences, List<String> missing) {}
+    /// @param next granule to go on from; [#DONE]: all has been compared
+    public record Report(long bytes, List<Difference> differences, Set<String> missing, long next) {
+        public static final long DONE = Long.MAX_VALUE;
+    }
 
     Verifier(ReplicaParts parts, BlockRepair repair, ReadPath reads) {
         this.parts = parts;
@@ -116,38 +121,85 @@ public final class Verifier {
         return digest;
     }
 
-    /// Compares the volume, snapshots included, on all members. Blocks.
+    /// Compares all of a volume, snapshots included, on all members. Blocks.
     ///
     /// @throws CisternException NOT_FOUND
     Report verify(long volume) {
-        Report report = new Report(0, new ArrayList<>(), new ArrayList<>());
-        VolumeState state = parts.volume(volume);
-        if (parts.store().isShare(volume)) {
-            return verifyShare(report, state);
+        List<String> snapshots = new ArrayList<>();
+        snapshots.add("");
+        parts.volume(volume).snapshots().forEach(s -> snapshots.add(s.name()));
+        long bytes = 0;
+        List<Difference> differences = new ArrayList<>();
+        Set<String> missing = new LinkedHashSet<>();
+        for (String snapshot : snapshots) {
+            Report part;
+            try {
+                part = verify(volume, snapshot, 0, ChronoUnit.FOREVER.getDuration());
+            } catch (CisternException e) {
+                if (e.code() == ErrorCode.NOT_FOUND && gone(new Place(volume, snapshot, 0, 1))) {
+                    continue;
+                }
+                throw e;
+            }
+            bytes += part.bytes;
+            missing.addAll(part.missing);
+            part.differences.stream()
+                    .limit(MAX_REPORTED - differences.size())
+                    .forEach(differences::add);
         }
-        long bytes = verify(report, state, "", state.sizeBytes());
-        for (VolumeState.Snapshot snapshot : state.snapshots()) {
-            bytes += verify(report, state, snapshot.name(), snapshot.sizeBytes());
-        }
-        return new Report(bytes, report.differences, report.missing);
+        return new Report(bytes, differences, missing, Report.DONE);
     }
 
-    /// A share's data lies far apart: only where there is any on this replica is it compared.
-    private Report verifyShare(Report report, VolumeState state) {
-        List<String> names = new ArrayList<>();
-        names.add("");
-        state.snapshots().forEach(s -> names.add(s.name()));
-        long bytes = 0;
-        for (String name : names) {
-            View view = view(state.volume(), name);
-            long first = parts.store().nextGranule(view, 0);
-            while (first != Long.MAX_VALUE) {
-                compareAll(report, new Place(state.volume(), name, first, PAGE));
-                bytes += (long) PAGE * Slots.SLOT_BYTES;
-                first = parts.store().nextGranule(view(state.volume(), name), first + PAGE);
+    /// Compares a volume's head or one of its snapshots on all members, from a granule on, for as
+    /// long as `patience` lasts. Blocks.
+    ///
+    /// Only where there is data on this replica is it compared: most of a thin volume, and of a
+    /// share, is empty. What another replica alone has is found by [ReplicaCheck].
+    ///
+    /// @param snapshot empty for the head
+    /// @throws CisternException NOT_FOUND
+    Report verify(long volume, String snapshot, long from, Duration patience) {
+        List<Difference> differences = new ArrayList<>();
+        Set<String> missing = new LinkedHashSet<>();
+        Report report = new Report(0, differences, missing, Report.DONE);
+        view(volume, snapshot); // it is here, and not only at those who asked
+        long begun = parts.node().threads().nanoTime();
+        long granules = 0;
+        long first = nextGranule(volume, snapshot, from);
+        while (first != Report.DONE) {
+            Place page = new Place(volume, snapshot, first, PAGE);
+            compareAll(report, page);
+            granules += stored(page);
+            first = nextGranule(volume, snapshot, first + PAGE);
+            long spent = parts.node().threads().nanoTime() - begun;
+            if (patience.compareTo(Duration.ofNanos(spent)) <= 0) {
+                break;
             }
         }
-        return new Report(bytes, report.differences, report.missing);
+        return new Report(granules * Slots.SLOT_BYTES, differences, missing, first);
+    }
+
+    /// Granules of a page with data here.
+    private long stored(Place page) {
+        long stored = 0;
+        long granule = page.first;
+        while (granule < page.first + page.count) {
+            stored++;
+            granule = nextGranule(page.volume, page.snapshot, granule + 1);
+        }
+        return stored;
+    }
+
+    /// As [io.cistern.storage.Store#nextGranule]; none where the snapshot was deleted meanwhile.
+    private long nextGranule(long volume, String name, long from) {
+        try {
+            return parts.store().nextGranule(view(volume, name), from);
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.NOT_FOUND && gone(new Place(volume, name, from, 1))) {
+                return Long.MAX_VALUE;
+            }
+            throw e;
+        }
     }
 
     private View view(long volume, String snapshot) {
@@ -165,15 +217,6 @@ public final class Verifier {
         }
     }
 
-    private long verify(Report report, VolumeState volume, String snapshot, long size) {
-        long granules = (size + Slots.SLOT_BYTES - 1) / Slots.SLOT_BYTES;
-        for (long first = 0; first < granules; first += PAGE) {
-            int count = (int) Math.min(PAGE, granules - first);
-            compareAll(report, new Place(volume.volume(), snapshot, first, count));
-        }
-        return granules * Slots.SLOT_BYTES / BLOCK_BYTES * BLOCK_BYTES;
-    }
-
     private record Place(long volume, String snapshot, long first, int count) {
         Place single(long granule) {
             return new Place(volume, snapshot, granule, 1);
@@ -188,7 +231,7 @@ public final class Verifier {
                 }
             }
         } catch (CisternException e) {
-            if (gone(place)) {
+            if (gone(place) || (e.code() == ErrorCode.NOT_FOUND && soonGone(place))) {
                 return;
             }
             log.info("verify of {} against {}: {}", place, member.id(), e.getMessage());
@@ -203,6 +246,18 @@ public final class Verifier {
                 || (!place.snapshot.isEmpty()
                         && now.snapshots().stream()
                                 .noneMatch(s -> s.name().equals(place.snapshot)));
+    }
+
+    /// As [#gone], where the other replica has applied the deletion and this one may not have yet.
+    private boolean soonGone(Place place) {
+        long deadline = parts.node().threads().nanoTime() + PATIENCE_NANOS;
+        while (!gone(place)) {
+            if (parts.node().threads().nanoTime() - deadline >= 0) {
+                return false;
+            }
+            pause();
+        }
+        return true;
     }
 
     /// True if the granule differs on both whenever it rests; false as soon as it does not.
@@ -243,10 +298,7 @@ public final class Verifier {
     }
 
     private Map<Long, Boolean> round(Place place, Peer member) {
-        View view =
-                place.snapshot.isEmpty()
-                        ? parts.store().headView(place.volume)
-                        : parts.store().snapshotView(place.volume, place.snapshot);
+        View view = view(place.volume, place.snapshot);
         GroupId group = parts.raft().id();
         WirePeer.DigestRequest here =
                 new WirePeer.DigestRequest(group, view, place.first, place.count, 0);

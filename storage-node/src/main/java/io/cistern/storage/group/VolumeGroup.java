@@ -3,6 +3,8 @@ package io.cistern.storage.group;
 import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.GuardedDevice;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.block.fs.engine.FileQuery;
+import io.cistern.block.fs.engine.Reply;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command;
 import io.cistern.storage.Origin;
@@ -59,6 +61,12 @@ public interface VolumeGroup {
     /// @param request without a snapshot: the query names it
     /// @param query an encoded [io.cistern.block.fs.engine.FileQuery]
     CompletableFuture<FileReceipt> query(ReadRequest request, ByteBuffer query);
+
+    /// As [#query] where that needs no network, no disk access and no waiting; null otherwise, what
+    /// `into` holds is undefined then.
+    ///
+    /// @param into for the bytes that a read finds, see [io.cistern.block.fs.engine.Queries#answer]
+    @Nullable Reply tryQuery(ReadRequest request, FileQuery query, @Nullable ByteBuffer into);
 
     /// The volume's state, as new as any acknowledged change. NOT_FOUND.
     CompletableFuture<VolumeState> describe(long volume);

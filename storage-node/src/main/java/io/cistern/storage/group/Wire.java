@@ -46,6 +46,7 @@ final class Wire {
     static final int CUT_STEP = 49;
     static final int CUT_PAGE = 50;
     static final int RECOPY = 51;
+    static final int RECOPY_CONFIRM = 52;
 
     /// Most bytes of data in one message. Longer reads and writes travel as several; a multiple of
     /// [Pieces#WRITE_BYTES], so that a write is cut alike however it travels.

@@ -148,7 +148,7 @@ final class WireCut {
         }
     }
 
-    /// Has a replica be copied anew from `source`.
+    /// Has a replica ask its leader whether it is to be copied anew, see [Recopies].
     record RecopyRequest(GroupId group, String peer, String source, String reason) {
         void encode(ByteBuf out) {
             out.writeLong(group.value());
@@ -160,6 +160,37 @@ final class WireCut {
         static RecopyRequest decode(ByteBuf in) {
             return new RecopyRequest(
                     WireRequest.groupOf(in), Wire.text(in), Wire.text(in), Wire.text(in));
+        }
+    }
+
+    /// Whether a replica is to be copied anew.
+    record RecopyQuestion(GroupId group, String peer) {
+        void encode(ByteBuf out) {
+            out.writeLong(group.value());
+            Wire.putText(out, peer);
+        }
+
+        static RecopyQuestion decode(ByteBuf in) {
+            return new RecopyQuestion(WireRequest.groupOf(in), Wire.text(in));
+        }
+    }
+
+    /// It is.
+    ///
+    /// @param term in which the one who says so leads
+    /// @param sources names of the nodes to copy from, and no other
+    record RecopyOrder(long term, List<String> sources, String reason) {
+        private static final int MAX_SOURCES = 64;
+
+        void encode(ByteBuf out) {
+            out.writeLong(term);
+            Wire.putList(out, sources, Wire::putText);
+            Wire.putText(out, reason);
+        }
+
+        static RecopyOrder decode(ByteBuf in) {
+            return new RecopyOrder(
+                    in.readLong(), Wire.list(in, MAX_SOURCES, 2, Wire::text), Wire.text(in));
         }
     }
 

@@ -8,11 +8,13 @@ import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Origin;
+import io.cistern.storage.Slots;
 import io.cistern.storage.Store;
 import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import java.lang.reflect.Field;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -139,6 +141,7 @@ class RepairTest {
 
     @Test
     void verifyComparesAllReplicasAndSaysWhereTheyDiffer() throws Exception {
+        client.write(500L * Slots.SLOT_BYTES, block(1));
         client.execute(
                 new Command.CreateSnapshots(
                         List.of(new Command.CreateSnapshots.Target(1, "s")), 1));
@@ -148,7 +151,15 @@ class RepairTest {
         Verifier.Report clean = host.verify(TestCluster.GROUP, 1).get();
         assertThat(clean.differences()).isEmpty();
         assertThat(clean.missing()).isEmpty();
-        assertThat(clean.bytes()).isEqualTo(2 * (64 << 20));
+        assertThat(clean.bytes())
+                .as("what there is of head and snapshot, not their size")
+                .isEqualTo(2L * 4 * Slots.SLOT_BYTES);
+        Verifier.Report piece = host.verify(TestCluster.GROUP, 1, "s", 0, Duration.ZERO).get();
+        assertThat(piece.next()).isEqualTo(500);
+        assertThat(piece.bytes()).isEqualTo(3L * Slots.SLOT_BYTES);
+        piece = host.verify(TestCluster.GROUP, 1, "s", 500, Duration.ZERO).get();
+        assertThat(piece.next()).isEqualTo(Verifier.Report.DONE);
+        assertThat(piece.bytes()).isEqualTo(Slots.SLOT_BYTES);
         cluster.follower().stop();
         assertThat(host.verify(TestCluster.GROUP, 1).get().missing()).hasSize(1);
     }

@@ -4,6 +4,7 @@ import io.cistern.block.CisternException;
 import io.cistern.raft.GroupId;
 import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
+import io.cistern.raft.RaftGroups;
 import io.cistern.raft.RaftHost;
 import io.cistern.raft.RaftHostConfig;
 import io.cistern.raft.RaftLogLimits;
@@ -26,6 +27,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// Nodes with real disks, Raft and the node wire on loopback, in this JVM.
@@ -83,6 +85,9 @@ final class TestCluster implements AutoCloseable {
         /// From the next start on.
         GroupTuning tuning = options.tuning;
 
+        /// Stands between the replicas and Raft, from the next start on.
+        UnaryOperator<RaftGroups> groups = UnaryOperator.identity();
+
         @Nullable RaftHost raft;
         @Nullable Disk disk;
         @Nullable GroupHost host;
@@ -128,7 +133,7 @@ final class TestCluster implements AutoCloseable {
             GroupHost startedHost =
                     new GroupHost(
                             name,
-                            startedRaft,
+                            groups.apply(startedRaft),
                             peers,
                             tuning,
                             new GroupHost.Cluster(new TestGroups(), halt));

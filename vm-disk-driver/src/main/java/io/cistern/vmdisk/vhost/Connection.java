@@ -5,14 +5,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReferenceArray;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// One front end's connection, from accept to close, on a thread of its own: carries out the
-/// requests on the socket and owns the queues.
+/// requests on the socket and owns the rings.
 ///
 /// ```
 /// begins no requests --open--> SERVING --run returns: the front end is gone--> LEAVING --close--> gone
@@ -42,21 +40,12 @@ final class Connection implements Runnable {
     private final Counters counters;
     private final long drainMillis;
     private final MessageChannel channel;
-    private final Queue.Shared shared;
-    private final AtomicReferenceArray<@Nullable Queue> queues =
-            new AtomicReferenceArray<>(MAX_QUEUES);
+    private final Rings rings;
     private final BackendChannel backend = new BackendChannel();
 
-    private GuestMemory memory = GuestMemory.NONE;
-    private @Nullable SharedMemory inflight;
-    private Payload.@Nullable Inflight inflightLayout;
-    private @Nullable DirtyLog log;
-    private long features;
     private long protocolFeatures;
     private boolean writeback = true;
-    private volatile boolean refusing;
     private volatile @Nullable String problem;
-    private final Gate gate = new Gate(() -> forEachQueue(Queue::wake));
 
     // Guarded by this.
     private boolean closed;
@@ -71,9 +60,7 @@ final class Connection implements Runnable {
         this.counters = serving.counters;
         this.drainMillis = serving.drainMillis;
         this.channel = new MessageChannel(fd);
-        this.shared =
-                new Queue.Shared(
-                        target, serving.buffers, counters, serving.pollNanos, gate, this::broken);
+        this.rings = new Rings(serving, name, this::broken);
     }
 
     int pid() {
@@ -98,34 +85,17 @@ final class Connection implements Runnable {
     /// Answers nothing any more: neither rings nor the guest's memory are touched from here on.
     /// What was under way stays marked as in flight. By any thread.
     void abandon() {
-        forEachQueue(Queue::abandon);
-        forEachQueue(Queue::forsake);
+        rings.abandon();
     }
 
     /// Lets requests of the guest begin. By any thread.
     void open() {
-        gate.open();
-    }
-
-    private void forEachQueue(Consumer<Queue> what) {
-        for (int i = 0; i < MAX_QUEUES; i++) {
-            Queue queue = queues.get(i);
-            if (queue != null) {
-                what.accept(queue);
-            }
-        }
+        rings.open();
     }
 
     /// Answers further requests of the guest with errors. By any thread.
     void refuse() {
-        refusing = true;
-        forEachQueue(queue -> {
-            try {
-                queue.refuse();
-            } catch (IOException e) {
-                LOG.debug("{}: refusing failed", name, e);
-            }
-        });
+        rings.refuse();
     }
 
     /// Tells the front end that the configuration space has changed. By any thread.
@@ -174,15 +144,7 @@ final class Connection implements Runnable {
     /// called, and frees everything. After [#run].
     void close() {
         try {
-            for (int i = 0; i < MAX_QUEUES; i++) {
-                Queue queue = queues.get(i);
-                if (queue != null) {
-                    queue.close();
-                }
-            }
-            memory.release();
-            setLog(null);
-            setInflight(null, null);
+            rings.close();
         } catch (IOException e) {
             LOG.error("{}: closing failed", name, e);
         }
@@ -221,7 +183,7 @@ final class Connection implements Runnable {
             case GET_MAX_MEM_SLOTS -> number(request, GuestMemory.MAX_REGIONS);
             case GET_VRING_BASE -> {
                 Payload.RingState state = (Payload.RingState) message.payload();
-                int base = drain(queue(state.index()));
+                int base = drain(rings.get(state.index()));
                 channel.reply(request, new Payload.RingState(state.index(), base), -1);
             }
             case GET_CONFIG -> getConfig(request, (Payload.Config) message.payload());
@@ -248,7 +210,7 @@ final class Connection implements Runnable {
         boolean stopped =
                 queue.stop(() -> {
                     boolean late = System.nanoTime() - end >= 0;
-                    return !gone() && !(late && mayGiveUp());
+                    return !gone() && !(late && rings.canGiveUp());
                 });
         if (!stopped && gone()) {
             abandon();
@@ -261,39 +223,11 @@ final class Connection implements Runnable {
                             + " the requests are submitted again when it goes on",
                     target.name(),
                     drainMillis);
-            giveUp();
+            rings.giveUp();
             // Where it has ended by itself meanwhile, this takes its place in the ring over.
             queue.stop(() -> true);
         }
         return queue.base();
-    }
-
-    private boolean mayGiveUp() {
-        boolean[] may = {(features & Features.LOG_ALL) == 0};
-        forEachQueue(queue -> may[0] &= queue.canGiveUp());
-        return may[0];
-    }
-
-    /// Stops all rings with requests under way. Reads that are still to come do not reach the
-    /// guest: its memory is mapped anew for the rings' next life, and taken away where they go.
-    private void giveUp() throws IOException {
-        GuestMemory again = memory.again();
-        boolean given = false;
-        try {
-            for (int i = 0; i < MAX_QUEUES; i++) {
-                Queue queue = queues.get(i);
-                if (queue != null) {
-                    queue.giveUp();
-                }
-            }
-            forEachQueue(Queue::forsake);
-            given = true;
-        } finally {
-            if (!given) {
-                again.release();
-            }
-        }
-        replaceMemory(again, again.regions().stream().map(Region::memory).toList());
     }
 
     private boolean gone() {
@@ -346,21 +280,7 @@ final class Connection implements Runnable {
         } finally {
             Native.close(logFd);
         }
-        setLog(new DirtyLog(mapped, area.offset(), area.size()));
-    }
-
-    private void setLog(@Nullable DirtyLog next) throws IOException {
-        for (int i = 0; i < MAX_QUEUES; i++) {
-            Queue queue = queues.get(i);
-            if (queue != null) {
-                queue.log(next);
-            }
-        }
-        DirtyLog old = log;
-        log = next;
-        if (old != null) {
-            old.release();
-        }
+        rings.log(new DirtyLog(mapped, area.offset(), area.size()));
     }
 
     // ---- requests that are only carried out
@@ -387,19 +307,21 @@ final class Connection implements Runnable {
                 GuestMemory table = Regions.table(message);
                 List<SharedMemory> fresh = new ArrayList<>();
                 table.regions().forEach(r -> fresh.add(r.memory()));
-                replaceMemory(table, fresh);
+                rings.memory(table, fresh);
             }
             case ADD_MEM_REG -> {
                 Payload.Region added = ((Payload.MemoryRegion) message.payload()).region();
-                Region region = Regions.map(memory, added, message.takeFd(0));
-                replaceMemory(memory.with(region), List.of(region.memory()));
+                Region region = Regions.map(rings.memory(), added, message.takeFd(0));
+                rings.memory(rings.memory().with(region), List.of(region.memory()));
             }
             case REM_MEM_REG -> {
                 Payload.Region removed = ((Payload.MemoryRegion) message.payload()).region();
-                replaceMemory(Regions.without(memory, removed), List.of());
+                rings.memory(Regions.without(rings.memory(), removed), List.of());
             }
-            case SET_INFLIGHT_FD ->
-                    useInflight((Payload.Inflight) message.payload(), message.takeFd(0));
+            case SET_INFLIGHT_FD -> {
+                Payload.Inflight layout = (Payload.Inflight) message.payload();
+                rings.inflight(InflightArea.map(layout, message.takeFd(0)), layout);
+            }
             default -> ring(message);
         }
     }
@@ -408,19 +330,19 @@ final class Connection implements Runnable {
         switch (message.request()) {
             case SET_VRING_NUM -> {
                 Payload.RingState state = (Payload.RingState) message.payload();
-                queue(state.index()).size(state.value());
+                rings.get(state.index()).size(state.value());
             }
             case SET_VRING_BASE -> {
                 Payload.RingState state = (Payload.RingState) message.payload();
-                queue(state.index()).base(state.value());
+                rings.get(state.index()).base(state.value());
             }
             case SET_VRING_ENABLE -> {
                 Payload.RingState state = (Payload.RingState) message.payload();
-                queue(state.index()).enable(state.value() != 0);
+                rings.get(state.index()).enable(state.value() != 0);
             }
             case SET_VRING_ADDR -> {
                 Payload.RingAddress address = (Payload.RingAddress) message.payload();
-                queue(address.index()).address(address);
+                rings.get(address.index()).address(address);
             }
             case SET_VRING_KICK -> ringQueue(message).start(ringFd(message));
             case SET_VRING_CALL -> ringQueue(message).call(ringFd(message));
@@ -435,13 +357,7 @@ final class Connection implements Runnable {
             throw new VhostException(
                     "features 0x" + Long.toHexString(unknown) + " were not offered");
         }
-        features = asked;
-        for (int i = 0; i < MAX_QUEUES; i++) {
-            Queue queue = queues.get(i);
-            if (queue != null) {
-                queue.features(asked);
-            }
-        }
+        rings.features(asked);
     }
 
     private void setConfig(Payload.Config asked) throws VhostException {
@@ -461,82 +377,13 @@ final class Connection implements Runnable {
         writeback = asked.content().get(0) != 0;
     }
 
-    private Queue queue(int index) throws IOException {
-        if (index < 0 || index >= MAX_QUEUES) {
-            throw new VhostException(
-                    "ring " + Integer.toUnsignedLong(index) + "; there are " + MAX_QUEUES);
-        }
-        Queue known = queues.get(index);
-        if (known != null) {
-            return known;
-        }
-        Queue made = new Queue(shared, name + "-" + index);
-        queues.set(index, made);
-        made.features(features);
-        made.memory(memory);
-        made.log(log);
-        setInflightOf(index);
-        if (refusing) {
-            made.refuse();
-        }
-        return made;
-    }
-
     private Queue ringQueue(Message message) throws IOException {
-        return queue((int) ((Payload.Number) message.payload()).value() & RING_INDEX);
+        return rings.get((int) ((Payload.Number) message.payload()).value() & RING_INDEX);
     }
 
     /// The descriptor of a ring message, -1 where it says that there is none.
     private static int ringFd(Message message) throws VhostException {
         boolean none = (((Payload.Number) message.payload()).value() & NO_FD) != 0;
         return none ? -1 : message.takeFd(0);
-    }
-
-    // ---- memory
-
-    /// @param fresh mappings of `next` that are held once already
-    private void replaceMemory(GuestMemory next, List<SharedMemory> fresh) throws IOException {
-        next.retain();
-        fresh.forEach(SharedMemory::release);
-        GuestMemory old = memory;
-        memory = next;
-        old.release();
-        for (int i = 0; i < MAX_QUEUES; i++) {
-            Queue queue = queues.get(i);
-            if (queue != null) {
-                queue.memory(next);
-            }
-        }
-    }
-
-    private void useInflight(Payload.Inflight given, int inflightFd) throws IOException {
-        setInflight(InflightArea.map(given, inflightFd), given);
-    }
-
-    private void setInflight(@Nullable SharedMemory next, Payload.@Nullable Inflight layout)
-            throws IOException {
-        SharedMemory old = inflight;
-        inflight = next;
-        inflightLayout = layout;
-        for (int i = 0; i < MAX_QUEUES; i++) {
-            setInflightOf(i);
-        }
-        if (old != null) {
-            old.release();
-        }
-    }
-
-    private void setInflightOf(int index) throws IOException {
-        Queue queue = queues.get(index);
-        Payload.Inflight layout = inflightLayout;
-        if (queue == null || closed) {
-            return;
-        }
-        if (layout == null || index >= layout.queues()) {
-            queue.inflight(null, 0, 0);
-        } else {
-            long at = layout.mapOffset() + index * InflightArea.bytes(layout.queueSize());
-            queue.inflight(inflight, at, layout.queueSize());
-        }
     }
 }

@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 import io.cistern.block.BlockDevice;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.FileTrees;
 import io.cistern.block.MemoryBlockDevice;
 import io.cistern.block.MemoryBlockDevice.Operation;
 import java.io.IOException;
@@ -293,6 +294,7 @@ class VhostServerTest {
         releaser.join();
         close();
         open.clear();
+        FileTrees.delete(directory); // jqwik knows no TempDir
     }
 
     @Test

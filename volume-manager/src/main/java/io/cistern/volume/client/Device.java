@@ -2,6 +2,7 @@ package io.cistern.volume.client;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.fs.engine.FileQuery;
 import io.cistern.block.fs.engine.Reply;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
@@ -439,6 +440,22 @@ final class Device implements VolumeDevice {
         }
         admission.submit(request);
         return request.result();
+    }
+
+    /// Answers a share's query where this process has a replica that can, from memory; null else.
+    ///
+    /// @param carried bytes of data asked for
+    @Nullable Reply tryQuery(FileQuery query, int carried, @Nullable ByteBuffer into) {
+        Member local = route.local();
+        if (local == null || refusal(0, 0) != null || !admission.passes(carried)) {
+            return null;
+        }
+        Reply found = local.group().tryQuery(readRequest(), query, into);
+        if (found != null) {
+            saw(local.visibleIndex()); // a later read must not go back
+            counters.read(carried, 0);
+        }
+        return found;
     }
 
     // ---- for requests

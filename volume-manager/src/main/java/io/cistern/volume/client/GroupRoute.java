@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 /// KNOWN --an attempt failed--> SEARCHING --a member says it leads--> KNOWN
 /// KNOWN --no answer for a while--> SUSPECT --it answers that it leads--> KNOWN
 ///                                     '--another says it leads: the old one is reset--> KNOWN
+/// KNOWN --no answer for a while from another than the leader: that one is reset--> KNOWN
 /// ```
 ///
 /// Searching asks every member at once, in rounds.
@@ -108,10 +109,19 @@ final class GroupRoute {
         search();
     }
 
-    /// `member` has not answered a request for long. Looks whether another one leads; asks it too.
+    /// `member` has not answered a request for long. Where another one is known to lead, what is
+    /// under way to `member` is given up: it may never be answered there. Else looks whether
+    /// another one leads; asks it too.
     ///
     /// @param patienceNanos no new look within this time after it last said that it leads
     void suspect(Member member, long patienceNanos) {
+        Member known = leader;
+        if (known != null && known != member) {
+            if (!member.local()) {
+                member.reset();
+            }
+            return;
+        }
         synchronized (this) {
             if (leader != member
                     || searching

@@ -61,9 +61,17 @@ final class ShareFileSystem extends EngineFileSystem {
 
     @Override
     protected CompletableFuture<Reply> ask(FileQuery query) {
-        int carried = query instanceof FileQuery.Read read ? read.length() : 0;
         return device.submit(
-                new Requests.ShareQuery(device, query.encode(), carried, device.nanoTime()));
+                new Requests.ShareQuery(device, query.encode(), carried(query), device.nanoTime()));
+    }
+
+    @Override
+    protected @Nullable Reply tryAsk(FileQuery query, @Nullable ByteBuffer into) {
+        return device.tryQuery(query, carried(query), into);
+    }
+
+    private static int carried(FileQuery query) {
+        return query instanceof FileQuery.Read read ? read.length() : 0;
     }
 
     @Override

@@ -26,6 +26,7 @@ final class AdminService implements ClusterAdmin {
     private final SnapshotAdmin snapshots;
     private final StatusView view;
     private final NodeAdmin nodes;
+    private final VerifyAdmin verifying;
     private final ExportAdmin exports;
     private final Shares shares;
     private final ImageService.Runner work;
@@ -38,6 +39,7 @@ final class AdminService implements ClusterAdmin {
         this.snapshots = new SnapshotAdmin(cluster, volumes);
         this.view = new StatusView(cluster, clusterId, volumes::list);
         this.nodes = new NodeAdmin(cluster, view);
+        this.verifying = new VerifyAdmin(cluster, volumes);
         this.exports = new ExportAdmin(cluster, volumes);
         this.shares = new Shares(cluster, volumes, snapshots);
     }
@@ -219,6 +221,6 @@ final class AdminService implements ClusterAdmin {
                 "verify",
                 volume == null ? "all volumes" : "volume " + volume,
                 progress,
-                heard -> nodes.verify(volume, heard));
+                heard -> verifying.verify(volume, heard));
     }
 }

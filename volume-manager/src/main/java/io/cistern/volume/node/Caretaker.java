@@ -225,7 +225,7 @@ final class Caretaker {
     private boolean spent(SystemState state, Group group, LocalReplica here) {
         Replica known = group.replica(here.peer());
         if (known == null) {
-            return true;
+            return state.issued(group.id(), here.peer());
         }
         Node me = state.nodes().get(config.name());
         boolean emptied =
@@ -254,7 +254,8 @@ final class Caretaker {
     }
 
     /// Deletes replicas and closes disks that the state does not list, after asking for the newest
-    /// state of all.
+    /// state of all. A replica that it has never given out is kept: then it is the state that lacks
+    /// something, and the replica may be all there is of its group; `status` tells.
     private void forget(SystemState known) {
         if (gone(known).isEmpty() && lostDisks(known).isEmpty()) {
             return;
@@ -272,7 +273,8 @@ final class Caretaker {
         List<LocalReplica> gone = new ArrayList<>();
         for (LocalReplica replica : local.file().replicas()) {
             Group group = state.groups().get(replica.group());
-            if (group == null || group.replica(replica.peer()) == null) {
+            boolean listed = group != null && group.replica(replica.peer()) != null;
+            if (!listed && state.issued(replica.group(), replica.peer())) {
                 gone.add(replica);
             }
         }
@@ -287,7 +289,11 @@ final class Caretaker {
         }
         return local.file().disks().stream()
                 .map(LocalDisk::number)
-                .filter(number -> number != 0 && me != null && !listed.contains(number))
+                .filter(number ->
+                        number != 0
+                                && me != null
+                                && number < me.nextDisk()
+                                && !listed.contains(number))
                 .toList();
     }
 

@@ -37,7 +37,7 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
 
     /// As new as any acknowledged change.
     SystemState fresh() {
-        SystemState state = system.fresh(CONTROL);
+        SystemState state = system.fresh(catalog.state(), CONTROL);
         catalog.learned(state);
         return state;
     }

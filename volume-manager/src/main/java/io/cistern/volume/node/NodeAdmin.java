@@ -3,17 +3,13 @@ package io.cistern.volume.node;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.Size;
-import io.cistern.volume.ClusterAdmin.VerifyReport;
 import io.cistern.volume.ClusterPolicy;
 import io.cistern.volume.ClusterStatus.DiskInfo;
 import io.cistern.volume.ClusterStatus.NodeInfo;
-import io.cistern.volume.Progress;
-import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
-import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Policy;
 import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Volume;
@@ -21,19 +17,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/// Nodes, disks and checks, see [io.cistern.volume.ClusterAdmin].
+/// Nodes, disks and scrubs, see [io.cistern.volume.ClusterAdmin].
 final class NodeAdmin {
     private static final Duration TOKEN_LIFE = Duration.ofHours(1);
-    private static final Duration VERIFY = Duration.ofDays(7);
     private static final Duration REMOVED_SOON = Duration.ofSeconds(20);
-
-    /// So long a group may be without a leader to compare its replicas.
-    private static final long LEADERLESS_NANOS = 10_000_000_000L;
 
     private final Cluster cluster;
     private final StatusView view;
@@ -309,123 +300,5 @@ final class NodeAdmin {
         if (asked == 0) {
             throw new CisternException(ErrorCode.UNAVAILABLE, "no replica could be asked");
         }
-    }
-
-    VerifyReport verify(@Nullable String name, Progress progress) {
-        SystemState state = cluster.fresh();
-        List<Volume> chosen =
-                name == null
-                        ? state.volumes().values().stream()
-                                .filter(v -> v.phase() == Phase.READY)
-                                .toList()
-                        : List.of(Cluster.ready(state, name));
-        long[] before = repairs();
-        Verification run = new Verification(state, chosen, progress);
-        run.begin();
-        for (Volume volume : chosen) {
-            run.add(volume.sizeBytes(), verify(state, volume), volume.id());
-        }
-        long share = run.share();
-        Set<String> older = Set.copyOf(Levels.older(cluster.reports(), Level.COMPARISONS));
-        for (Group group : run.groups()) {
-            run.add(share, comparable(group, older) ? replicas(group) : NodeOrder.Done.NOTHING);
-        }
-        for (String node : run.nodes()) {
-            run.add(0, older.contains(node) ? NodeOrder.Done.NOTHING : books(node));
-        }
-        long[] after = repairs();
-        return new VerifyReport(
-                chosen.size(),
-                run.bytes(),
-                after[0] - before[0],
-                after[1] - before[1],
-                run.findings(),
-                leftOut(run, older));
-    }
-
-    private static boolean comparable(Group group, Set<String> older) {
-        return group.dataVoters().stream().noneMatch(r -> older.contains(r.node()));
-    }
-
-    /// What nodes of an older release were not asked for.
-    private static List<String> leftOut(Verification run, Set<String> older) {
-        List<String> nodes = run.nodes().stream().filter(older::contains).sorted().toList();
-        return nodes.isEmpty()
-                ? List.of()
-                : List.of(
-                        Levels.runOlder(nodes)
-                                + " that cannot compare the rows of replicas and the books of disks:"
-                                + " only volumes were read and compared; verify again when all"
-                                + " nodes have been upgraded");
-    }
-
-    private NodeOrder.Done replicas(Group group) {
-        CisternException last =
-                new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
-        long deadline = System.nanoTime() + LEADERLESS_NANOS;
-        do {
-            for (Replica replica : group.dataVoters()) {
-                try {
-                    return cluster.order(replica.node(), new NodeOrder.Check(group.id()), VERIFY);
-                } catch (CisternException e) {
-                    boolean other = e.code() == ErrorCode.NOT_LEADER;
-                    last = other && last.code() != ErrorCode.NOT_LEADER ? last : e;
-                }
-            }
-        } while (System.nanoTime() < deadline && pause());
-        return new NodeOrder.Done(
-                0,
-                List.of(
-                        "g"
-                                + group.id()
-                                + ": its replicas could not be asked and compared: "
-                                + last.getMessage()));
-    }
-
-    private static boolean pause() {
-        try {
-            Thread.sleep(100);
-            return true;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
-    }
-
-    private NodeOrder.Done books(String node) {
-        try {
-            return cluster.order(node, new NodeOrder.Books(node), VERIFY);
-        } catch (CisternException e) {
-            return new NodeOrder.Done(
-                    0,
-                    List.of("the books of " + node + " could not be asked for: " + e.getMessage()));
-        }
-    }
-
-    private NodeOrder.Done verify(SystemState state, Volume volume) {
-        Group group = Objects.requireNonNull(state.groups().get(volume.group()));
-        CisternException last =
-                new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
-        for (Replica replica : group.dataVoters()) {
-            try {
-                return cluster.order(
-                        replica.node(), new NodeOrder.Verify(group.id(), volume.id()), VERIFY);
-            } catch (CisternException e) {
-                last = e;
-            }
-        }
-        throw last;
-    }
-
-    private long[] repairs() {
-        long damaged = 0;
-        long repaired = 0;
-        for (Map.Entry<String, NodeReport> report : cluster.reports().entrySet()) {
-            for (NodeReport.ReplicaReport replica : report.getValue().replicas()) {
-                damaged += replica.damagedBlocks();
-                repaired += replica.repairedBlocks();
-            }
-        }
-        return new long[] {damaged, repaired};
     }
 }

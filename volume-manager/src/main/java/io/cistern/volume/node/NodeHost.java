@@ -84,6 +84,9 @@ public final class NodeHost implements ClusterNode {
     /// What is to be closed, the last first.
     private final Deque<AutoCloseable> parts = new ArrayDeque<>();
 
+    /// Of the last change that [#changed] has told of; the catalog's thread, or who learns for it.
+    private volatile SystemState lookedAt = SystemState.EMPTY;
+
     private volatile boolean closed;
 
     /// Starts a node; failures of writing halt the process.
@@ -137,7 +140,7 @@ public final class NodeHost implements ClusterNode {
             this.rpc = opened(wire.client());
             this.raft = opened(RaftHost.start(raftConfig(home, halt)));
             this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
-            this.systemClient = new SystemClient(rpc, catalog::systemMembers);
+            this.systemClient = new SystemClient(rpc, catalog::systemMembers, local::system);
             this.host = opened(newHost(halt));
             host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
             LocalNode.Replicas hosts =
@@ -236,8 +239,18 @@ public final class NodeHost implements ClusterNode {
         catalog.onChange(exports::changed);
         opened(exports).start();
         regularly("orphans", orphans::step);
-        catalog.onChange(() -> threads.forEach(LockSupport::unpark));
+        catalog.onChange(this::changed);
         log.info("node {} of cluster {} is up: wire {}", config.name(), clusterId, self.wire());
+    }
+
+    /// Wakes those who look after nodes and groups. Volumes come and go without them, many in a
+    /// second at times, and each look asks all nodes for reports.
+    private void changed() {
+        SystemState now = catalog.state();
+        if (!now.sameButForVolumes(lookedAt)) {
+            lookedAt = now;
+            threads.forEach(LockSupport::unpark);
+        }
     }
 
     private void regularly(String what, Runnable step) {

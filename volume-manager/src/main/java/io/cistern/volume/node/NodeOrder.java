@@ -20,8 +20,14 @@ sealed interface NodeOrder {
     /// Starts a scrub of the node's replica of a group; `volume` 0: of everything.
     record Scrub(long group, long volume) implements NodeOrder {}
 
-    /// Compares a volume on all replicas of its group, and answers when done.
-    record Verify(long group, long volume) implements NodeOrder {}
+    /// Compares the head or a snapshot of a volume on all replicas of its group, and answers with
+    /// where to go on after some seconds. Nodes of earlier releases know group and volume alone,
+    /// and compare all of it at once.
+    ///
+    /// @param snapshot empty for the head; null from nodes of earlier releases: all of the volume
+    /// @param from granule; null likewise
+    record Verify(long group, long volume, @Nullable String snapshot, @Nullable Long from)
+            implements NodeOrder {}
 
     /// Compares all replicas of a group that the node leads, has one that differs from the majority
     /// copied anew, and answers when done.
@@ -38,11 +44,14 @@ sealed interface NodeOrder {
     /// @param findings one sentence each
     /// @param volumes for each finding the id of the volume it is about, 0 for none; null where
     ///   none is about a volume
-    record Done(long bytes, List<String> findings, @Nullable List<Long> volumes) {
+    /// @param next granule from which a verification goes on, negative once it is complete; null
+    ///   from nodes that compare all of a volume at once
+    record Done(
+            long bytes, List<String> findings, @Nullable List<Long> volumes, @Nullable Long next) {
         static final Done NOTHING = new Done(0, List.of());
 
         Done(long bytes, List<String> findings) {
-            this(bytes, findings, null);
+            this(bytes, findings, null, null);
         }
 
         long volume(int finding) {

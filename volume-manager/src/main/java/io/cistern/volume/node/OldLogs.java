@@ -25,9 +25,13 @@ import org.slf4j.LoggerFactory;
 /// deleted some time after their group is whole again.
 ///
 /// They are the directories in `raft/<group>/` that belong to none of the node's replicas. One is
-/// deleted only where the cluster's state does not list its replica any more, lists as many voters
-/// as the group is to have, and this node's own replica of the group, if it has one, serves; and
-/// when nothing in it has changed for the time that is set.
+/// deleted only where the cluster's state has given out its replica's id and does not list it any
+/// more, lists the group, and as many voters as it is to have, and this node's own replica of the
+/// group, if it has one, serves; and when nothing in it has changed for the time that is set.
+///
+/// Any other is kept until somebody deletes it by hand: a state that does not know group or replica
+/// is older than the log, or has lost the group, as after the loss of a majority; then the log may
+/// be all there is.
 final class OldLogs {
     private static final Logger log = LoggerFactory.getLogger(OldLogs.class);
 
@@ -144,12 +148,9 @@ final class OldLogs {
     }
 
     private boolean whole(SystemState state, Old old, Supplier<List<ReplicaStatus>> replicas) {
-        if (state.clusterId().isEmpty()) {
-            return false;
-        }
         Group group = state.groups().get(old.group);
-        if (group == null) {
-            return true;
+        if (group == null || !state.issued(old.group, old.peer)) {
+            return false;
         }
         boolean complete =
                 group.replica(old.peer) == null

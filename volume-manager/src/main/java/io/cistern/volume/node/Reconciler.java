@@ -92,11 +92,21 @@ final class Reconciler {
     /// This node alone makes a cluster anew, see [Rescue]. The others, whom the state still names,
     /// are not asked.
     private void giveUpOthers(SystemGroup system) {
+        NodeFile file = local.file();
+        List<SystemCommand.Held> held =
+                file.replicas().stream()
+                        .map(r -> new SystemCommand.Held(r.group(), r.peer(), disk(file, r.disk())))
+                        .toList();
         SystemCommand command =
-                new SystemCommand.GiveUp(
-                        Cluster.request(), local.file().clusterId(), local.file().name());
+                new SystemCommand.GiveUp(Cluster.request(), file.clusterId(), file.name(), held);
         log.warn("giving up all nodes but {}", local.file().name());
         Waits.get(system.propose(SystemCodec.encode(command)), Cluster.CONTROL);
+    }
+
+    private static Disk disk(NodeFile file, int number) {
+        NodeFile.LocalDisk disk =
+                file.disks().stream().filter(d -> d.number() == number).findFirst().orElseThrow();
+        return new Disk(number, disk.path(), disk.sizeBytes(), false);
     }
 
     private static void attempt(String what, Runnable step) {

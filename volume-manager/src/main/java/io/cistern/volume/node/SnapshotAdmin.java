@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -43,11 +44,11 @@ final class SnapshotAdmin {
                     ErrorCode.INVALID,
                     "name 1 to " + ClusterAdmin.MAX_SNAPSHOT_TARGETS + " snapshots");
         }
-        SystemState state = cluster.fresh();
+        SystemState system = cluster.fresh();
         List<Volume> targets = new ArrayList<>();
         List<Command.CreateSnapshots.Target> wanted = new ArrayList<>();
         for (SnapshotName name : names) {
-            Volume volume = Cluster.ready(state, name.volume());
+            Volume volume = Cluster.ready(system, name.volume());
             if (targets.stream().anyMatch(v -> v.id() == volume.id())) {
                 throw new CisternException(
                         ErrorCode.INVALID, "volume '" + name.volume() + "' is named twice");
@@ -76,10 +77,14 @@ final class SnapshotAdmin {
         } catch (CisternException e) {
             throw e.code() == ErrorCode.ALREADY_EXISTS ? taken(targets, names, e) : e;
         }
+        List<CompletableFuture<VolumeState>> described =
+                targets.stream().map(volumes::describing).toList();
         List<SnapshotInfo> infos = new ArrayList<>();
         for (int i = 0; i < names.size(); i++) {
-            VolumeState.Snapshot made = found(targets.get(i), names.get(i).snapshot());
-            infos.add(info(targets.get(i), made, 0));
+            VolumeState state = Waits.get(described.get(i), Cluster.CONTROL);
+            Volume target = targets.get(i);
+            infos.add(
+                    info(target, VolumeAdmin.snapshot(target, state, names.get(i).snapshot()), 0));
         }
         return infos;
     }

@@ -24,6 +24,7 @@ import io.cistern.volume.system.SystemState.Role;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
@@ -49,7 +50,8 @@ final class StatusView {
         List<String> reasons = new ArrayList<>();
         boolean systemServes = true;
         try {
-            cluster.catalog().learned(cluster.system().fresh(Duration.ofSeconds(1)));
+            SystemState known = cluster.catalog().state();
+            cluster.catalog().learned(cluster.system().fresh(known, Duration.ofSeconds(1)));
         } catch (CisternException e) {
             systemServes = false;
             reasons.add("the system group has no leader: " + e.getMessage());
@@ -61,6 +63,9 @@ final class StatusView {
         List<VolumeInfo> all = volumes.apply(state);
         boolean serves = systemServes && judge(state, groups, alone(reports), reasons);
         judgeNodes(nodes, reasons);
+        judgeUnlisted(state, reports, reasons);
+        List<String> notes = new ArrayList<>(Levels.notes(state, reports));
+        notes.addAll(joining(state, groups));
         Health health =
                 !serves ? Health.UNAVAILABLE : reasons.isEmpty() ? Health.OK : Health.DEGRADED;
         return new ClusterStatus(
@@ -73,7 +78,7 @@ final class StatusView {
                 capacity(nodes, all),
                 work(state, reports),
                 state.level(),
-                Levels.notes(state, reports));
+                notes);
     }
 
     List<NodeInfo> nodes(SystemState state, Map<String, NodeReport> reports) {
@@ -236,7 +241,7 @@ final class StatusView {
     }
 
     /// @return false where a group cannot serve
-    private static boolean judge(
+    static boolean judge(
             SystemState state, List<GroupInfo> groups, Set<String> alone, List<String> reasons) {
         boolean serves = true;
         if (state.clusterId().isEmpty()) {
@@ -251,22 +256,22 @@ final class StatusView {
                 reasons.add("group " + group.id() + " has no leader");
                 serves = false;
             }
-            judgeCopies(group, alone.contains(group.id()), reasons);
+            Set<String> learners = learners(state, group);
+            judgeCopies(group, learners, alone.contains(group.id()), reasons);
             int voters = 0;
             for (ReplicaInfo replica : group.replicas()) {
+                if (learners.contains(replica.peer())) {
+                    continue; // nothing depends on it yet
+                }
                 String where = "replica " + replica.peer() + " of group " + group.id();
                 switch (replica.state()) {
                     case DOWN -> reasons.add(where + " is down");
                     case QUARANTINED ->
                             reasons.add(where + " is damaged; a new one takes its place");
                     case CATCHING_UP -> reasons.add(where + " is catching up");
-                    case LEARNER -> reasons.add(where + " is joining");
                     default -> {}
                 }
-                boolean counts =
-                        replica.state() != ReplicaState.RETIRED
-                                && replica.state() != ReplicaState.LEARNER;
-                voters += counts ? 1 : 0;
+                voters += replica.state() == ReplicaState.RETIRED ? 0 : 1;
             }
             if (voters < group.wantedReplicas()) {
                 reasons.add(
@@ -276,10 +281,75 @@ final class StatusView {
                                 + voters
                                 + " of "
                                 + group.wantedReplicas()
-                                + " replicas");
+                                + " replicas"
+                                + (learners.isEmpty() ? "" : ", and one more is joining"));
             }
         }
         return serves;
+    }
+
+    /// Peer ids of the group's replicas that do not vote yet.
+    private static Set<String> learners(SystemState state, GroupInfo info) {
+        Group group = state.groups().get(Long.parseLong(info.id().substring(1)));
+        return group == null
+                ? Set.of()
+                : group.replicas().stream()
+                        .filter(r -> r.role() == Role.LEARNER)
+                        .map(Replica::peer)
+                        .collect(Collectors.toSet());
+    }
+
+    /// What becomes of replicas that do not vote yet, which is no fault: the group has what it had.
+    static List<String> joining(SystemState state, List<GroupInfo> groups) {
+        List<String> notes = new ArrayList<>();
+        for (GroupInfo group : groups) {
+            Set<String> learners = learners(state, group);
+            for (ReplicaInfo replica : group.replicas()) {
+                if (learners.contains(replica.peer())) {
+                    Double share = replica.catchUp();
+                    notes.add(
+                            "replica "
+                                    + replica.peer()
+                                    + " is joining group "
+                                    + group.id()
+                                    + switch (replica.state()) {
+                                        case DOWN -> ": " + replica.node() + " does not answer";
+                                        case QUARANTINED -> ": it is damaged and is given up";
+                                        case CATCHING_UP ->
+                                                share == null
+                                                        ? ": it is catching up"
+                                                        : String.format(
+                                                                Locale.ROOT,
+                                                                ": %.0f %% is copied",
+                                                                100 * share);
+                                        default -> ": it is about to vote";
+                                    });
+                }
+            }
+        }
+        return notes;
+    }
+
+    /// Replicas that their nodes keep although the state does not know them.
+    static void judgeUnlisted(
+            SystemState state, Map<String, NodeReport> reports, List<String> reasons) {
+        for (NodeReport report : reports.values()) {
+            for (ReplicaReport replica : report.replicas()) {
+                Group group = state.groups().get(replica.group());
+                boolean listed = group != null && group.replica(replica.peer()) != null;
+                if (!listed && !state.issued(replica.group(), replica.peer())) {
+                    reasons.add(
+                            "node "
+                                    + report.name()
+                                    + " has replica "
+                                    + replica.peer()
+                                    + " of g"
+                                    + replica.group()
+                                    + ", of which the cluster knows nothing: it is kept, since it may"
+                                    + " be all there is of that group; see docs/howto/disaster.md");
+                }
+            }
+        }
     }
 
     /// Ids of the groups whose leader counts on a witness.
@@ -293,10 +363,14 @@ final class StatusView {
 
     /// With a witness a group goes on while one of its two disks is away; then whoever operates it
     /// must know which one everything hangs on.
-    private static void judgeCopies(GroupInfo group, boolean alone, List<String> reasons) {
+    private static void judgeCopies(
+            GroupInfo group, Set<String> learners, boolean alone, List<String> reasons) {
         boolean witnessed = false;
         List<String> away = new ArrayList<>();
         for (ReplicaInfo replica : group.replicas()) {
+            if (learners.contains(replica.peer())) {
+                continue;
+            }
             if (Peer.isWitness(replica.peer())) {
                 witnessed |= replica.state() != ReplicaState.RETIRED;
             } else if ((alone && replica.state() == ReplicaState.FOLLOWER)

@@ -15,6 +15,7 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -26,12 +27,24 @@ final class SystemClient {
 
     private final RpcClient rpc;
     private final Supplier<List<InetSocketAddress>> members;
+    private final Supplier<@Nullable SystemGroup> here;
     private volatile @Nullable InetSocketAddress leader;
 
+    /// For a process without a replica of the system group.
+    ///
     /// @param members node wire addresses of those who may lead, as known now
     SystemClient(RpcClient rpc, Supplier<List<InetSocketAddress>> members) {
+        this(rpc, members, () -> null);
+    }
+
+    /// @param here the replica of this process, null while it has none
+    SystemClient(
+            RpcClient rpc,
+            Supplier<List<InetSocketAddress>> members,
+            Supplier<@Nullable SystemGroup> here) {
         this.rpc = rpc;
         this.members = members;
+        this.here = here;
     }
 
     /// Changes the state. The same command may be proposed again: it has one effect.
@@ -66,29 +79,42 @@ final class SystemClient {
 
     /// The state with every change that anyone was told of.
     SystemState fresh(Duration timeout) {
-        return atLeader(timeout, address -> state(address, -1, true))
+        return sent(-1, true, timeout)
                 .orElseThrow(() -> new CisternException(ErrorCode.INTERNAL, "no state was sent"));
     }
 
-    /// What any one member knows, where that is newer than `version`.
-    java.util.Optional<SystemState> newer(long version, Duration timeout) {
-        return atLeader(timeout, address -> state(address, version, false));
+    /// As [#fresh(Duration)]. Nothing is sent where `known` is it already, or where the leader is
+    /// this process.
+    SystemState fresh(SystemState known, Duration timeout) {
+        SystemGroup replica = here.get();
+        if (replica != null && replica.leads()) {
+            try {
+                return Waits.get(replica.fresh(), TRY);
+            } catch (CisternException e) {
+                checked(e);
+            }
+        }
+        return sent(known.version(), true, timeout).orElse(known);
     }
 
-    private CompletableFuture<java.util.Optional<SystemState>> state(
-            InetSocketAddress address, long version, boolean fresh) {
-        return new StateRequest(version, fresh)
-                .ask(rpc, address, TRY)
-                .thenApply(answer ->
-                        consumed(
-                                answer,
-                                b ->
-                                        b.isReadable()
-                                                ? java.util.Optional.of(
-                                                        SystemGroup.decode(
-                                                                ByteBufUtil.getBytes(b),
-                                                                "the state from " + address))
-                                                : java.util.Optional.empty()));
+    /// What any one member knows, where that is newer than `version`.
+    Optional<SystemState> newer(long version, Duration timeout) {
+        return sent(version, false, timeout);
+    }
+
+    /// Decoded by the caller's thread: it is large, and the connection serves others.
+    private Optional<SystemState> sent(long version, boolean fresh, Duration timeout) {
+        byte[] encoded =
+                atLeader(
+                        timeout,
+                        address ->
+                                new StateRequest(version, fresh)
+                                        .ask(rpc, address, TRY)
+                                        .thenApply(
+                                                answer -> consumed(answer, ByteBufUtil::getBytes)));
+        return encoded.length == 0
+                ? Optional.empty()
+                : Optional.of(SystemGroup.decode(encoded, "the system state that was sent"));
     }
 
     private static <T> T consumed(ByteBuf answer, java.util.function.Function<ByteBuf, T> parse) {

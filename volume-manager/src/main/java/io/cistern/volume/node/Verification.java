@@ -1,6 +1,8 @@
 package io.cistern.volume.node;
 
+import io.cistern.storage.Slots;
 import io.cistern.volume.Progress;
+import io.cistern.volume.client.ShareNames;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Volume;
@@ -20,26 +22,40 @@ final class Verification {
     private final SystemState state;
     private final Progress progress;
     private final List<Group> groups;
-    private final long volumeBytes;
+    private final long rowsShare;
     private final long total;
     private final long beganNanos = System.nanoTime();
     private final List<String> findings = new ArrayList<>();
     private long bytes;
+
+    /// Bytes of the parts, and shares of groups, that are complete.
     private long done;
 
-    /// @param chosen volumes
-    Verification(SystemState state, List<Volume> chosen, Progress progress) {
+    /// The head of a volume or one of its snapshots.
+    ///
+    /// @param snapshot empty for the head
+    record Part(Volume volume, String snapshot, long sizeBytes) {
+        /// What it counts in the progress. The files of a share lie far apart in it: how far it is
+        /// cannot be told from where it is.
+        long weight() {
+            return ShareNames.isShare(volume.name()) ? 0 : sizeBytes;
+        }
+    }
+
+    Verification(SystemState state, List<Part> parts, Progress progress) {
         this.state = state;
         this.progress = progress;
         Set<Long> ids = new LinkedHashSet<>();
-        chosen.forEach(volume -> ids.add(volume.group()));
+        parts.forEach(part -> ids.add(part.volume().group()));
         groups = ids.stream().map(id -> Objects.requireNonNull(state.groups().get(id))).toList();
-        volumeBytes = chosen.stream().mapToLong(Volume::sizeBytes).sum();
-        total = volumeBytes + share() * groups.size();
+        long weight = parts.stream().mapToLong(Part::weight).sum();
+        rowsShare = groups.isEmpty() ? 0 : weight / ROWS_SHARE / groups.size();
+        total = weight + rowsShare * groups.size();
+        progress.report(0, total, -1);
     }
 
-    void begin() {
-        progress.report(0, total, -1);
+    Group group(Volume volume) {
+        return Objects.requireNonNull(state.groups().get(volume.group()));
     }
 
     /// Groups of the volumes.
@@ -54,25 +70,40 @@ final class Verification {
         return nodes;
     }
 
-    /// What the comparison of one group counts in the progress.
-    long share() {
-        return groups.isEmpty() ? 0 : volumeBytes / ROWS_SHARE / groups.size();
+    /// A part was compared up to the granule `next`; negative: all of it.
+    void compared(Part part, NodeOrder.Done found, long next) {
+        add(found, part.volume().id());
+        if (next < 0) {
+            done += part.weight();
+            report(0);
+        } else {
+            report(Math.min(part.weight(), next * Slots.SLOT_BYTES));
+        }
     }
 
-    /// @param weight of the part that is done, in bytes
-    void add(long weight, NodeOrder.Done found) {
-        add(weight, found, 0);
+    /// The rows of all replicas of a group were compared.
+    void comparedRows(NodeOrder.Done found) {
+        add(found, 0);
+        done += rowsShare;
+        report(0);
     }
 
     /// @param volume that all findings are about; 0: they tell themselves
-    void add(long weight, NodeOrder.Done found, long volume) {
+    void add(NodeOrder.Done found, long volume) {
         bytes += found.bytes();
-        for (int i = 0; i < found.findings().size() && findings.size() < MAX_FINDINGS; i++) {
-            findings.add(named(volume == 0 ? found.volume(i) : volume) + found.findings().get(i));
+        for (int i = 0; i < found.findings().size(); i++) {
+            String text = named(volume == 0 ? found.volume(i) : volume) + found.findings().get(i);
+            if (findings.size() < MAX_FINDINGS && !findings.contains(text)) {
+                findings.add(text);
+            }
         }
-        done += weight;
+    }
+
+    private void report(long within) {
+        long sofar = done + within;
         double spentMillis = (System.nanoTime() - beganNanos) / 1e6;
-        progress.report(done, total, done == 0 ? -1 : (long) (spentMillis * (total - done) / done));
+        progress.report(
+                sofar, total, sofar == 0 ? -1 : (long) (spentMillis * (total - sofar) / sofar));
     }
 
     private String named(long id) {
@@ -81,9 +112,15 @@ final class Verification {
         }
         return state.volumes().values().stream()
                 .filter(v -> v.id() == id)
-                .map(v -> "volume " + v.name() + ": ")
+                .map(v -> shown(v) + ": ")
                 .findFirst()
                 .orElse("volume with id " + id + ": ");
+    }
+
+    /// `volume NAME` or `share NAME`.
+    static String shown(Volume volume) {
+        String name = volume.name();
+        return ShareNames.isShare(name) ? "share " + ShareNames.of(name) : "volume " + name;
     }
 
     List<String> findings() {

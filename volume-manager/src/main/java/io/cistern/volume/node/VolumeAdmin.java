@@ -36,6 +36,9 @@ import org.jspecify.annotations.Nullable;
 final class VolumeAdmin {
     private static final Duration DESCRIBE = Duration.ofSeconds(2);
 
+    /// In a message.
+    private static final int MAX_NAMED = 5;
+
     private final Cluster cluster;
     private final Volumes volumes;
     private final GroupChoice groups;
@@ -115,13 +118,41 @@ final class VolumeAdmin {
                         System.currentTimeMillis()));
     }
 
+    /// Each step waits for a log; beyond the three there are, nothing is asked that is known.
     private VolumeInfo finish(SystemCommand.CreateVolume command) {
         long id = cluster.system().propose(command, Cluster.CONTROL);
-        Volume volume = Objects.requireNonNull(cluster.fresh().volumes().get(id));
-        if (volume.phase() == Phase.CREATING) {
-            volumes.finishCreation(volume);
-        }
-        return info(cluster.volume(command.name()), -1);
+        Volume volume =
+                new Volume(
+                        id,
+                        command.name(),
+                        Phase.CREATING,
+                        List.of(command.group()),
+                        command.sizeBytes(),
+                        command.limits(),
+                        command.source(),
+                        command.timeMillis());
+        volumes.finishCreation(volume);
+        return created(volume);
+    }
+
+    private VolumeInfo created(Volume volume) {
+        SystemState system = cluster.catalog().state();
+        Group group = system.groups().get(volume.group());
+        Source source = volume.source();
+        return new VolumeInfo(
+                volume.name(),
+                volume.id(),
+                VolumeInfo.State.READY,
+                volume.sizeBytes(),
+                -1,
+                group == null ? 0 : group.wanted(),
+                "g" + volume.group(),
+                cluster.client().leader(volume.group()),
+                volume.limits(),
+                source == null ? null : parent(system, source),
+                0,
+                List.of(),
+                volume.createdMillis());
     }
 
     static void checkSize(long bytes) {
@@ -152,6 +183,16 @@ final class VolumeAdmin {
                             + name
                             + "' first");
         }
+        List<String> clones = clones(state, volume);
+        if (!clones.isEmpty()) {
+            throw new CisternException(
+                    ErrorCode.BUSY,
+                    "volume '"
+                            + name
+                            + "' shares its blocks with "
+                            + String.join(", ", clones)
+                            + "; delete these clones first");
+        }
         List<VolumeState.Attachment> attached = describe(volume).attachments();
         if (!attached.isEmpty()) {
             throw new CisternException(
@@ -167,6 +208,15 @@ final class VolumeAdmin {
                         new SystemCommand.DeleteVolume(Cluster.request(), volume.id()),
                         Cluster.CONTROL);
         volumes.finishDeletion(volume);
+    }
+
+    private static List<String> clones(SystemState state, Volume volume) {
+        return state.volumes().values().stream()
+                .filter(v -> v.source() != null && v.source().volume() == volume.id())
+                .map(Volume::name)
+                .sorted()
+                .limit(MAX_NAMED)
+                .toList();
     }
 
     private static CisternException exists(String name) {
@@ -367,7 +417,11 @@ final class VolumeAdmin {
     // ---- shared with snapshots
 
     VolumeState describe(Volume volume) {
-        return Waits.get(ask(volume, g -> g.describe(volume.id()), null), Cluster.CONTROL);
+        return Waits.get(describing(volume), Cluster.CONTROL);
+    }
+
+    CompletableFuture<VolumeState> describing(Volume volume) {
+        return ask(volume, g -> g.describe(volume.id()), null);
     }
 
     <T> CompletableFuture<T> ask(
@@ -377,8 +431,18 @@ final class VolumeAdmin {
         return cluster.client().control(volume.group(), call, attempts);
     }
 
+    /// @throws CisternException with the volume's name where the group knows only its id
     void execute(Volume volume, Command command, @Nullable AtomicInteger attempts) {
-        Waits.get(ask(volume, g -> g.execute(command), attempts), Cluster.CONTROL);
+        try {
+            Waits.get(ask(volume, g -> g.execute(command), attempts), Cluster.CONTROL);
+        } catch (CisternException e) {
+            String id = "volume " + volume.id() + " ";
+            String message = Objects.requireNonNullElse(e.getMessage(), "");
+            throw message.contains(id)
+                    ? new CisternException(
+                            e.code(), message.replace(id, Verification.shown(volume) + " "), e)
+                    : e;
+        }
     }
 
     static VolumeState.Snapshot snapshot(Volume volume, VolumeState state, String name) {

@@ -33,6 +33,9 @@ final class WireService implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final Duration VERIFY = Duration.ofDays(7);
 
+    /// After which a verification reports how far it is.
+    private static final Duration VERIFY_PIECE = Duration.ofSeconds(1);
+
     /// An order is small; a longer one is refused.
     private static final int MAX_ORDER_BYTES = 64 << 10;
 
@@ -192,8 +195,15 @@ final class WireService implements AutoCloseable {
     }
 
     private NodeOrder.Done verify(NodeOrder.Verify order) {
+        GroupId group = new GroupId(order.group());
+        String snapshot = order.snapshot();
+        Long from = order.from();
         Verifier.Report found =
-                Waits.get(host.verify(new GroupId(order.group()), order.volume()), VERIFY);
+                Waits.get(
+                        snapshot == null || from == null
+                                ? host.verify(group, order.volume())
+                                : host.verify(group, order.volume(), snapshot, from, VERIFY_PIECE),
+                        VERIFY);
         List<String> findings = new ArrayList<>();
         found.differences()
                 .forEach(d ->
@@ -206,7 +216,8 @@ final class WireService implements AutoCloseable {
                                         + " differs between "
                                         + d.replicas()));
         found.missing().forEach(node -> findings.add(node + " could not be asked"));
-        return new NodeOrder.Done(found.bytes(), findings);
+        boolean complete = found.next() == Verifier.Report.DONE;
+        return new NodeOrder.Done(found.bytes(), findings, null, complete ? -1 : found.next());
     }
 
     private NodeOrder.Done check(NodeOrder.Check order) {
@@ -220,7 +231,7 @@ final class WireService implements AutoCloseable {
         }
         found.repairs().forEach(repair -> findings.add(group + repair));
         found.missing().forEach(member -> findings.add(group + "could not be asked: " + member));
-        return new NodeOrder.Done(found.bytes(), findings, volumes);
+        return new NodeOrder.Done(found.bytes(), findings, volumes, null);
     }
 
     private RaftGroup raft(long group) {

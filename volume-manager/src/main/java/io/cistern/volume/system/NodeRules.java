@@ -17,6 +17,10 @@ import java.util.TreeMap;
 
 /// Commands about nodes and their disks.
 final class NodeRules {
+    /// Ids of volumes that are not given out after the loss of the state's last changes: groups may
+    /// have volumes that were given one of them.
+    private static final long LOST_IDS = 1L << 20;
+
     private NodeRules() {}
 
     static Step form(SystemState s, SystemCommand.Form c) {
@@ -208,17 +212,21 @@ final class NodeRules {
                 changed = changed.withTargets(changed.targets().withoutNumber(name));
             }
         }
-        SortedMap<String, Node> nodes = new TreeMap<>();
-        nodes.put(left.name(), left.withDraining(false));
-        SortedMap<Long, Group> groups = new TreeMap<>();
-        for (Group group : s.groups().values()) {
-            List<Replica> here =
-                    group.voters().stream().filter(r -> r.node().equals(c.node())).toList();
-            if (!here.isEmpty()) {
-                int wanted = group.id() == 0 ? 1 : group.wanted();
-                groups.put(group.id(), new Group(group.id(), wanted, group.ready(), here));
+        SortedMap<Long, Group> groups = c.held().isEmpty() ? listed(s, c.node()) : held(s, c);
+        long generation = left.nextGeneration();
+        int nextDisk = left.nextDisk();
+        List<Disk> disks = new ArrayList<>(left.disks());
+        for (SystemCommand.Held held : c.held()) {
+            generation = Math.max(generation, SystemState.generation(held.peer()) + 1);
+            if (disks.stream().noneMatch(d -> d.number() == held.disk().number())) {
+                disks.add(held.disk());
+                nextDisk = Math.max(nextDisk, held.disk().number() + 1);
             }
         }
+        SortedMap<String, Node> nodes = new TreeMap<>();
+        nodes.put(
+                left.name(),
+                left.withDraining(false).withNextGeneration(generation).withDisks(nextDisk, disks));
         for (SystemState.Volume volume : s.volumes().values()) {
             if (!groups.containsKey(volume.group())) {
                 changed =
@@ -226,7 +234,36 @@ final class NodeRules {
                                 .withoutVolume(volume.id());
             }
         }
-        return Step.done(changed.withNodes(nodes).withGroups(groups).withTokens(new TreeMap<>()));
+        changed = changed.withNodes(nodes).withGroups(groups).withTokens(new TreeMap<>());
+        return Step.done(
+                c.held().isEmpty() ? changed : changed.skippingIds(groups.lastKey() + 1, LOST_IDS));
+    }
+
+    /// The groups with a voter on `node`, as the state lists them.
+    private static SortedMap<Long, Group> listed(SystemState s, String node) {
+        SortedMap<Long, Group> groups = new TreeMap<>();
+        for (Group group : s.groups().values()) {
+            List<Replica> here =
+                    group.voters().stream().filter(r -> r.node().equals(node)).toList();
+            if (!here.isEmpty()) {
+                int wanted = group.id() == 0 ? 1 : group.wanted();
+                groups.put(group.id(), new Group(group.id(), wanted, group.ready(), here));
+            }
+        }
+        return groups;
+    }
+
+    /// The groups of which the node has a replica, those that the state does not know included.
+    private static SortedMap<Long, Group> held(SystemState s, SystemCommand.GiveUp c) {
+        SortedMap<Long, Group> groups = new TreeMap<>();
+        int usual = s.groups().values().stream().mapToInt(Group::wanted).max().orElse(1);
+        for (SystemCommand.Held held : c.held()) {
+            Group known = s.groups().get(held.group());
+            int wanted = held.group() == 0 ? 1 : known == null ? usual : known.wanted();
+            Replica only = new Replica(held.peer(), c.node(), held.disk().number(), Role.VOTER);
+            groups.put(held.group(), new Group(held.group(), wanted, true, List.of(only)));
+        }
+        return groups;
     }
 
     static Step setPolicy(SystemState s, SystemCommand.SetPolicy c) {

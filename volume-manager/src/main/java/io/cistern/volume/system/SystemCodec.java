@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 
 /// The system group's formats.
 ///
@@ -26,7 +27,8 @@ import java.util.Arrays;
 ///
 /// ```
 /// version   u8    1; 2 for NumberNode, ExportVolume and UnexportVolume; 3 for SetPolicy and
-///                 GiveUp; 4 for RaiseLevel, and for a JoinNode that says its level
+///                 GiveUp; 4 for RaiseLevel, and for a JoinNode that says its level; 5 for a
+///                 GiveUp that says what the node holds
 /// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
 /// ```
 ///
@@ -36,7 +38,7 @@ import java.util.Arrays;
 /// magic     8 bytes  "CISTSYS\n"
 /// version   u32      1 where nothing was ever exported (the body has no "targets"), 2 where no
 ///                    policy was ever set (it has no "policy"), 3 where the level was never
-///                    raised (it has no "level"), else 4
+///                    raised (it has no "level"), else 4; 5 is like 4
 /// term      u64      position up to which the state holds everything
 /// index     i64
 /// length    u32      of the body
@@ -46,7 +48,7 @@ import java.util.Arrays;
 ///
 /// A newer version is refused as such (too new), anything else that does not fit as corrupt.
 public final class SystemCodec {
-    public static final int VERSION = 4;
+    public static final int VERSION = 5;
 
     /// Longest checkpoint, in bytes.
     public static final int MAX_CHECKPOINT_BYTES = 256 << 20;
@@ -69,6 +71,10 @@ public final class SystemCodec {
     @JsonIgnoreProperties("level")
     private interface Third {}
 
+    /// What a GiveUp of before version 5 does not have.
+    @JsonIgnoreProperties("held")
+    private interface Unheld {}
+
     /// An outcome of the system group has no reply.
     @JsonIgnoreProperties("reply")
     @SuppressWarnings("UnusedVariable") // read by their annotations
@@ -83,12 +89,14 @@ public final class SystemCodec {
     private static final String TARGETS = "targets";
     private static final String POLICY = "policy";
     private static final String LEVEL = "level";
+    private static final String HELD = "held";
     private static final ObjectMapper JSON = mapper();
     private static final ObjectMapper FIRST = mapper().addMixIn(SystemState.class, First.class);
     private static final ObjectMapper SECOND = mapper().addMixIn(SystemState.class, Second.class);
     private static final ObjectMapper THIRD =
             mapper().addMixIn(SystemState.class, Third.class)
-                    .addMixIn(SystemCommand.JoinNode.class, Third.class);
+                    .addMixIn(SystemCommand.JoinNode.class, Third.class)
+                    .addMixIn(SystemCommand.GiveUp.class, Unheld.class);
 
     private SystemCodec() {}
 
@@ -111,7 +119,7 @@ public final class SystemCodec {
     /// @throws CisternException LIMIT for a command beyond [SystemCommand#MAX_BYTES]
     public static ByteBuffer encode(SystemCommand command) {
         byte version = version(command);
-        byte[] body = json(version < VERSION ? THIRD : JSON, SystemCommand.class, command);
+        byte[] body = json(version < 4 ? THIRD : JSON, SystemCommand.class, command);
         if (body.length + 1 > SystemCommand.MAX_BYTES) {
             throw new CisternException(
                     ErrorCode.LIMIT, "a change of " + body.length + " bytes is too large");
@@ -124,7 +132,7 @@ public final class SystemCodec {
             case SystemCommand.RaiseLevel c -> 4;
             case SystemCommand.JoinNode c -> (byte) (c.level() > 0 ? 4 : 1);
             case SystemCommand.SetPolicy c -> 3;
-            case SystemCommand.GiveUp c -> 3;
+            case SystemCommand.GiveUp c -> (byte) (c.held().isEmpty() ? 3 : 5);
             case SystemCommand.NumberNode c -> 2;
             case SystemCommand.ExportVolume c -> 2;
             case SystemCommand.UnexportVolume c -> 2;
@@ -155,10 +163,12 @@ public final class SystemCodec {
             if (!(JSON.readTree(body) instanceof ObjectNode tree)) {
                 throw corrupt(source, null);
             }
-            boolean joins =
-                    tree.path("type").asText().equals(SystemCommand.JoinNode.class.getSimpleName());
-            if (joins && version < 4) {
+            String type = tree.path("type").asText();
+            if (type.equals(SystemCommand.JoinNode.class.getSimpleName()) && version < 4) {
                 add(tree, LEVEL, 0, source);
+            }
+            if (type.equals(SystemCommand.GiveUp.class.getSimpleName()) && version < 5) {
+                add(tree, HELD, List.of(), source);
             }
             return JSON.treeToValue(tree, SystemCommand.class);
         } catch (IOException e) {

@@ -1,6 +1,7 @@
 package io.cistern.volume.system;
 
 import io.cistern.storage.Command.Limits;
+import io.cistern.volume.system.SystemState.Disk;
 import io.cistern.volume.system.SystemState.Export;
 import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Policy;
@@ -131,7 +132,15 @@ public sealed interface SystemCommand {
     /// Everything that is not on `node` is lost for good: other nodes, their replicas, groups that
     /// have no voter here and the volumes in them are forgotten, and the cluster has another id
     /// from now on. No effect where it has it.
-    record GiveUp(String request, String clusterId, String node) implements SystemCommand {}
+    ///
+    /// @param held every replica with a vote that the node has: these are the groups from now on,
+    ///   whatever the state, which may lack its last changes, says of them. None where an earlier
+    ///   program says it: then what the state lists
+    record GiveUp(String request, String clusterId, String node, List<Held> held)
+            implements SystemCommand {}
+
+    /// @param disk that `peer` of `group` is on, as the node itself knows it
+    record Held(long group, String peer, Disk disk) {}
 
     /// INVALID where a value is out of its bounds.
     record SetPolicy(String request, Policy policy) implements SystemCommand {}

@@ -68,6 +68,19 @@ public record SystemState(
                     0,
                     new LinkedHashMap<>());
 
+    /// Whether the two differ in nothing but volumes and what was asked lately.
+    public boolean sameButForVolumes(SystemState other) {
+        return clusterId.equals(other.clusterId)
+                && nextGroup == other.nextGroup
+                && settings.equals(other.settings)
+                && nodes.equals(other.nodes)
+                && groups.equals(other.groups)
+                && tokens.equals(other.tokens)
+                && targets.equals(other.targets)
+                && policy.equals(other.policy)
+                && level == other.level;
+    }
+
     /// @param nodesPerGroup one data group is wanted for each so many nodes, rounded up
     public record Settings(int nodesPerGroup) {
         public static final Settings DEFAULT = new Settings(3);
@@ -212,6 +225,11 @@ public record SystemState(
             long createdMillis) {
         public long group() {
             return groups.getFirst();
+        }
+
+        /// As it is once its creation is complete.
+        public Volume ready() {
+            return withPhase(Phase.READY);
         }
 
         Volume withPhase(Phase changed) {
@@ -370,6 +388,29 @@ public record SystemState(
             d.newNextVolume = Math.max(nextVolume, volume.id + 1);
             d.newVolumes = put(volumes, volume.id, volume);
         });
+    }
+
+    /// @param group the least id for the next group
+    /// @param volumes ids that no volume will have
+    SystemState skippingIds(long group, long volumes) {
+        return with(d -> {
+            d.newNextGroup = Math.max(nextGroup, group);
+            d.newNextVolume = nextVolume + volumes;
+        });
+    }
+
+    /// Whether this state has given out a peer id of a group. What it has given out and does not
+    /// list has been deleted for good; of another it knows nothing, since it is older.
+    public boolean issued(long group, String peer) {
+        Node node = nodes.get(peer.substring(0, Math.max(0, peer.lastIndexOf('.'))));
+        return group < nextGroup && node != null && generation(peer) < node.nextGeneration;
+    }
+
+    /// The number in a peer id, see [Replica]; [Long#MAX_VALUE] where there is none.
+    static long generation(String peer) {
+        String number = peer.substring(peer.lastIndexOf('.') + 1);
+        String digits = number.startsWith("w") ? number.substring(1) : number;
+        return digits.matches("[0-9]{1,18}") ? Long.parseLong(digits) : Long.MAX_VALUE;
     }
 
     SystemState withoutVolume(long id) {

@@ -160,6 +160,19 @@ class ClientTest {
         assertThat(group.byteAt(512)).isEqualTo((byte) 2);
     }
 
+    /// The old leader answers others that it does not lead any more, and this request never.
+    @Test
+    void aChangeIsNotLeftWithAMemberThatLeadsNoMore() throws Exception {
+        VolumeDevice device = open(AttachMode.EXCLUSIVE);
+        group.servers.getFirst().frozen = true;
+        CompletableFuture<Void> left = device.zero(0, 512, true);
+        group.leader = 1;
+        group.servers.getFirst().frozen = false;
+        device.write(4096, bytes(512, 1)).join();
+        left.get(5, TimeUnit.SECONDS);
+        assertThat(group.appliedTwice).isEmpty();
+    }
+
     @Test
     void aRequestFailsOnlyAfterItsDeadline() {
         try (Client impatient = client(Duration.ofMillis(300), Duration.ofMillis(50))) {

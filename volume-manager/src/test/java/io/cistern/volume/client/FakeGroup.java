@@ -4,6 +4,8 @@ import io.cistern.block.BlockDevice.Extent;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.GuardedDevice.SharedRecord;
+import io.cistern.block.fs.engine.FileQuery;
+import io.cistern.block.fs.engine.Reply;
 import io.cistern.raft.GroupId;
 import io.cistern.storage.Command;
 import io.cistern.storage.Command.AttachMode;
@@ -197,6 +199,12 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
                 long volume, Origin origin, ByteBuffer request, ByteBuffer data) {
             return CompletableFuture.failedFuture(
                     new CisternException(ErrorCode.NOT_FOUND, "there are no shares here"));
+        }
+
+        @Override
+        public @Nullable Reply tryQuery(
+                ReadRequest request, FileQuery query, @Nullable ByteBuffer into) {
+            return null;
         }
 
         @Override

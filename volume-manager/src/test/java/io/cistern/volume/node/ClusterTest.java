@@ -15,6 +15,7 @@ import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeDevice;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.system.SystemState;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -91,6 +92,23 @@ class ClusterTest {
         VolumeInfo again = admin.createVolume(VolumeSpec.of("vol1", MIB));
         assertThat(again.id()).isGreaterThan(made.id());
         admin.deleteVolume("vol1");
+    }
+
+    @Test
+    void aStateThatIsKnownIsNotSentAgainAndAChangeIs() {
+        for (String name : cluster.names()) {
+            Cluster seen = cluster.node(name).cluster();
+            SystemState before = seen.fresh();
+            await().untilAsserted(() -> {
+                SystemState known = seen.fresh();
+                assertThat(seen.system().fresh(known, Cluster.CONTROL)).as(name).isSameAs(known);
+            });
+            long id = admin.createVolume(VolumeSpec.of("new-to-" + name, MIB)).id();
+            assertThat(seen.system().fresh(before, Cluster.CONTROL).volumes())
+                    .as(name)
+                    .containsKey(id);
+            admin.deleteVolume("new-to-" + name);
+        }
     }
 
     @Test

@@ -65,6 +65,11 @@ class OldLogsTest {
         return OldLogsTest.state(Map.of(1L, new Group(1, 3, true, replicas)));
     }
 
+    /// Has given out n1.0 to n1.7.
+    private static SystemState.Node node() {
+        return new SystemState.Node("n1", "", "a", "w", "r", null, null, false, 8, 1, List.of());
+    }
+
     private static SystemState state(Map<Long, Group> groups) {
         SystemState none = SystemState.EMPTY;
         return new SystemState(
@@ -73,7 +78,7 @@ class OldLogsTest {
                 1,
                 2,
                 none.settings(),
-                none.nodes(),
+                new TreeMap<>(Map.of("n1", node())),
                 new TreeMap<>(groups),
                 none.volumes(),
                 none.tokens(),
@@ -138,7 +143,21 @@ class OldLogsTest {
         Path lost = log("g1", "n1.7", 100 * HOUR);
         tidy(state(Role.VOTER), ReplicaStatus.Role.FOLLOWER);
         assertThat(lost).exists();
+    }
+
+    /// As of a node of whose state the last changes are lost, or the group itself: after a rescue.
+    @Test
+    void aLogThatTheStateKnowsNothingOfIsKept() throws IOException {
+        logs = logs(0);
+        Path younger = log("g1", "n1.8", 100 * HOUR);
+        Path unknown = log("g7", "n1.2", 100 * HOUR);
+        Path foreign = log("g1", "n5.2", 100 * HOUR);
+        tidy(state(Role.VOTER), ReplicaStatus.Role.FOLLOWER);
+        assertThat(List.of(younger, unknown, foreign)).allSatisfy(log -> assertThat(log).exists());
+        Path lost = log("g1", "n1.2", 100 * HOUR);
         logs.tidy(state(Map.of()), List::of);
-        assertThat(lost).as("its group does not exist any more").doesNotExist();
+        assertThat(lost).as("its group is not there any more").exists();
+        assertThat(logs.known()).hasSize(4);
+        assertThat(logs.work("n1")).extracting(WorkInfo::etaMillis).isEqualTo(-1L);
     }
 }

@@ -97,7 +97,7 @@ class SystemRulesTest {
             case 20 -> new SystemCommand.NumberNode(request, node);
             case 22 ->
                     r.nextInt(5) == 0
-                            ? new SystemCommand.GiveUp(request, "c" + i, node)
+                            ? new SystemCommand.GiveUp(request, "c" + i, node, List.of())
                             : new SystemCommand.UnexportVolume(request, volume);
             case 21 ->
                     new SystemCommand.SetPolicy(
@@ -343,8 +343,82 @@ class SystemRulesTest {
         assertThat(state.level()).isEqualTo(2);
         state = apply(state, new SystemCommand.RaiseLevel("c", 1, NODES));
         assertThat(state.level()).isEqualTo(2);
-        state = apply(state, new SystemCommand.GiveUp("g", "c2", "n0"));
+        state = apply(state, new SystemCommand.GiveUp("g", "c2", "n0", List.of()));
         assertThat(state.level()).isEqualTo(2);
+    }
+
+    /// The survivor's state lacks the last changes: a replica that was moved to another disk of the
+    /// node, a group that was made, volumes. What the node has is what there is.
+    @Test
+    void aSurvivorKeepsTheReplicasThatItsStateDoesNotKnow() {
+        SystemState state = apply(SystemState.EMPTY, form());
+        List<Place> places = NODES.subList(0, 3).stream().map(n -> new Place(n, 0)).toList();
+        state = apply(state, new SystemCommand.CreateGroup("a", places));
+        state = apply(state, new SystemCommand.CreateGroup("b", places));
+        long nextVolume = state.nextVolume();
+        Disk second = new Disk(4, "/d/second", 0, false);
+        Disk first = Objects.requireNonNull(state.nodes().get("n0")).disks().getFirst();
+        String system = Objects.requireNonNull(state.groups().get(0L)).replicas().getFirst().peer();
+        assertThat(state.issued(1, "n0.9")).isFalse();
+        SystemCommand giveUp =
+                new SystemCommand.GiveUp(
+                        "g",
+                        "c2",
+                        "n0",
+                        List.of(
+                                new SystemCommand.Held(0, system, first),
+                                new SystemCommand.Held(1, "n0.9", second),
+                                new SystemCommand.Held(7, "n0.8", first)));
+        assertThat(SystemCodec.encode(giveUp).get(0)).isEqualTo((byte) 5);
+        assertThat(SystemCodec.decode(SystemCodec.encode(giveUp))).isEqualTo(giveUp);
+        state = apply(state, giveUp);
+        check(state);
+        assertThat(state.groups().keySet()).containsExactly(0L, 1L, 7L);
+        assertThat(peers(state)).containsExactlyInAnyOrder("0/" + system, "1/n0.9", "7/n0.8");
+        assertThat(state.groups().values()).allMatch(g -> g.voters().size() == 1 && g.ready());
+        assertThat(state.nextGroup()).isEqualTo(8);
+        assertThat(state.nextVolume()).isGreaterThan(nextVolume + 1_000_000);
+        Node node = Objects.requireNonNull(state.nodes().get("n0"));
+        assertThat(node.nextGeneration()).isEqualTo(10);
+        assertThat(node.disks()).contains(second);
+        assertThat(node.nextDisk()).isEqualTo(5);
+        assertThat(state.issued(7, "n0.8")).isTrue();
+    }
+
+    @Test
+    void onlyWhatTheStateHasGivenOutIsIssued() {
+        SystemState state = apply(SystemState.EMPTY, form());
+        long next = Objects.requireNonNull(state.nodes().get("n0")).nextGeneration();
+        assertThat(state.issued(0, "n0." + (next - 1))).isTrue();
+        assertThat(state.issued(0, "n0.w" + (next - 1))).isTrue();
+        assertThat(state.issued(0, "n0." + next)).isFalse();
+        assertThat(state.issued(state.nextGroup(), "n0." + (next - 1))).isFalse();
+        for (String peer : List.of("x.1", "n0.", "n0", "", "n0.1a", "n0.99999999999999999999")) {
+            assertThat(state.issued(0, peer)).as(peer).isFalse();
+        }
+    }
+
+    @Test
+    void whetherMoreThanVolumesChangedIsSeen() {
+        SystemState state = sample().state();
+        SystemState created =
+                apply(
+                        state,
+                        new SystemCommand.CreateVolume(
+                                "x", "another", 1, 512, Limits.NONE, null, 1));
+        assertThat(created.volumes()).hasSize(state.volumes().size() + 1);
+        assertThat(created.sameButForVolumes(state)).isTrue();
+        List<SystemCommand> others =
+                List.of(
+                        new SystemCommand.AddDisk("a", "n0", "/e/0", 0),
+                        new SystemCommand.DrainNode("b", "n1", true),
+                        new SystemCommand.NumberNode("c", "n1"),
+                        new SystemCommand.SetPolicy("d", new Policy(30, false, 7)),
+                        new SystemCommand.RaiseLevel("e", 1, NODES),
+                        new SystemCommand.ExportVolume("f", 1, export(7)));
+        for (SystemCommand other : others) {
+            assertThat(apply(state, other).sameButForVolumes(state)).as("%s", other).isFalse();
+        }
     }
 
     @Test

@@ -9,6 +9,7 @@ import io.cistern.block.fs.engine.Rows.RowCursor;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// Reads files' contents.
 final class FileReads {
@@ -29,7 +30,9 @@ final class FileReads {
 
     /// Reply: [end], file, data. The blocks are read while the file may change: where they turn out
     /// to have become another's meanwhile, they are read again.
-    Reply read(FileQuery.Read q) {
+    ///
+    /// @param into for the data, at its beginning; null, or too small: a buffer of its own
+    Reply read(FileQuery.Read q, @Nullable ByteBuffer into) {
         if (q.file().equals(FileId.SNAPSHOTS)) {
             throw new FileException(FileError.IS_DIRECTORY, "a directory is not read");
         }
@@ -38,7 +41,10 @@ final class FileReads {
         }
         Found found = views.still(() -> find(q));
         for (int attempt = 1; ; attempt++) {
-            ByteBuffer data = ByteBuffer.allocate(found.length);
+            ByteBuffer data =
+                    into != null && into.capacity() >= found.length
+                            ? into.clear().limit(found.length)
+                            : ByteBuffer.allocate(found.length);
             fill(views.blocks(q.file().snapshot()), found.pieces, data);
             Found again = views.still(() -> find(q));
             if (again.pieces.equals(found.pieces) || attempt >= MAX_ATTEMPTS) {

@@ -16,6 +16,7 @@ import io.cistern.block.fs.engine.Rows.RowCursor;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// Answers reads. May block where the rows or blocks do.
 public final class Queries {
@@ -33,9 +34,16 @@ public final class Queries {
 
     /// The answer; a refusal is an answer too.
     public Reply answer(FileQuery query) {
+        return answer(query, null);
+    }
+
+    /// As [#answer(FileQuery)].
+    ///
+    /// @param into where a read's bytes go, if it is large enough: then it is the reply's data
+    public Reply answer(FileQuery query, @Nullable ByteBuffer into) {
         try {
             return query instanceof FileQuery.Read read
-                    ? new FileReads(views).read(read)
+                    ? new FileReads(views).read(read, into)
                     : views.still(() -> found(query));
         } catch (FileException refused) {
             return Reply.refused(refused);

@@ -18,4 +18,8 @@ public interface Views {
 
     /// Runs `task` with no change taking effect in between. Short; no blocks are read in it.
     <T> T still(Supplier<T> task);
+
+    /// The same for readers that may not wait: what is not in memory throws
+    /// [io.cistern.block.fs.WouldBlockException].
+    Views atOnce();
 }

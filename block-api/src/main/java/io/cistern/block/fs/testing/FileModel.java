@@ -9,17 +9,11 @@ import io.cistern.block.fs.Credentials;
 import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileResults.Created;
-import io.cistern.block.fs.FileResults.Data;
-import io.cistern.block.fs.FileResults.Entry;
-import io.cistern.block.fs.FileResults.Listing;
 import io.cistern.block.fs.FileResults.Space;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.block.fs.FileType;
 import io.cistern.block.fs.SetAttributes;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,6 +37,7 @@ public final class FileModel {
                     new Credentials(1001, 200, List.of()));
 
     private final Random random;
+    private final DataSteps data;
     private FileSystem fs;
     private ModelFile root;
     private final Map<ByteString, ModelFile> snapshots = new TreeMap<>();
@@ -55,6 +50,11 @@ public final class FileModel {
         this.random = random;
         root = new ModelFile(FileId.ROOT, FileType.DIRECTORY, 01777, 0, 0);
         root.parent = root;
+        data = new DataSteps(this, random);
+    }
+
+    FileSystem fs() {
+        return fs;
     }
 
     /// Goes on with another front end of the same share.
@@ -98,16 +98,16 @@ public final class FileModel {
             case 11, 12 -> rename();
             case 13 -> chmod();
             case 14 -> chown();
-            case 15 -> truncate();
-            case 16, 17 -> write();
-            case 18 -> punch();
+            case 15 -> data.truncate();
+            case 16, 17 -> data.write();
+            case 18 -> data.punch();
             case 19 -> xattr();
             case 20 -> hold();
-            default -> read();
+            default -> data.read();
         }
     }
 
-    private Credentials user() {
+    Credentials user() {
         return USERS.get(random.nextInt(USERS.size()));
     }
 
@@ -134,7 +134,7 @@ public final class FileModel {
         return dirs.get(random.nextInt(dirs.size()));
     }
 
-    private @Nullable ModelFile regular() {
+    @Nullable ModelFile regular() {
         List<ModelFile> files =
                 new ArrayList<>(all().stream().filter(f -> f.type == FileType.REGULAR).toList());
         orphans.stream().filter(f -> f.type == FileType.REGULAR).forEach(files::add);
@@ -204,7 +204,7 @@ public final class FileModel {
         if (file.isDirectory()) {
             dir.links++;
         }
-        same(file, a);
+        TreeComparison.same(file, a);
         check(
                 created.directory().after().change() > created.directory().before().change(),
                 "the directory's change counter grew");
@@ -442,92 +442,6 @@ public final class FileModel {
         }
     }
 
-    /// Near the borders of extents and blocks, or far away.
-    private long offset() {
-        return switch (random.nextInt(6)) {
-            case 0 -> random.nextInt(10_000);
-            case 1 -> (64L << 10) - 5_000 + random.nextInt(10_000);
-            case 2 -> (256L << 10) - 5_000 + random.nextInt(10_000);
-            case 3 -> random.nextInt(100) * 4096L;
-            case 4 -> random.nextInt(600 << 10);
-            default -> (2L << 40) - 5_000 + random.nextInt(10_000);
-        };
-    }
-
-    private void truncate() {
-        ModelFile file = regular();
-        if (file == null) {
-            return;
-        }
-        Credentials who = user();
-        long size = random.nextInt(3) == 0 ? 0 : offset();
-        Object done =
-                attempt(
-                        "truncate " + file.id + " to " + size,
-                        file.mayWriteData(who),
-                        () ->
-                                fs.setAttributes(
-                                        Call.of(who), file.id, SetAttributes.ofSize(size), null));
-        if (done != null) {
-            file.resize(size);
-            file.written(who);
-        }
-    }
-
-    private void write() {
-        ModelFile file = regular();
-        if (file == null) {
-            return;
-        }
-        Credentials who = user();
-        long offset = offset();
-        byte[] data = new byte[1 + random.nextInt(random.nextInt(4) == 0 ? 200_000 : 9_000)];
-        if (random.nextInt(3) == 0) {
-            offset &= -4096L;
-            data = new byte[4096 * (1 + random.nextInt(3))];
-        }
-        random.nextBytes(data);
-        long at = offset;
-        byte[] bytes = data;
-        Object done =
-                attempt(
-                        "write " + file.id,
-                        file.mayWriteData(who),
-                        () -> fs.write(Call.of(who), file.id, at, ByteBuffer.wrap(bytes)));
-        if (done != null) {
-            file.write(at, bytes);
-            file.written(who);
-        }
-    }
-
-    private void punch() {
-        ModelFile file = regular();
-        if (file == null) {
-            return;
-        }
-        Credentials who = user();
-        long offset = offset();
-        long length = 1 + random.nextInt(100_000);
-        boolean allocate = random.nextInt(3) == 0;
-        Object done =
-                attempt(
-                        "punch " + file.id,
-                        file.mayWriteData(who),
-                        () ->
-                                allocate
-                                        ? fs.allocate(Call.of(who), file.id, offset, length)
-                                        : fs.deallocate(Call.of(who), file.id, offset, length));
-        if (done != null) {
-            if (allocate) {
-                file.allocate(offset, length);
-                file.written(who);
-            } else if (offset < file.size) {
-                file.zero(offset, length);
-                file.written(who);
-            }
-        }
-    }
-
     private void xattr() {
         ModelFile file = any();
         Credentials who = user();
@@ -574,30 +488,8 @@ public final class FileModel {
         orphans.clear();
     }
 
-    private void read() {
-        ModelFile file = regular();
-        if (file == null) {
-            return;
-        }
-        Credentials who = user();
-        long offset = offset();
-        int length = random.nextInt(100_000);
-        Data data =
-                attempt(
-                        "read " + file.id,
-                        file.mayReadData(who),
-                        () -> fs.read(who, file.id, offset, length));
-        if (data != null) {
-            byte[] got = new byte[data.bytes().remaining()];
-            data.bytes().get(got);
-            byte[] want = file.read(offset, length);
-            check(Arrays.equals(got, want), "bytes of " + file.id + " at " + offset);
-            check(data.end() == (offset + want.length >= file.size), "end of file");
-        }
-    }
-
     /// Does it, and checks that it succeeds or is refused as foreseen.
-    private <T> @Nullable T attempt(
+    static <T> @Nullable T attempt(
             String what, boolean succeeds, Supplier<CompletableFuture<T>> task) {
         try {
             T result = task.get().join();
@@ -615,7 +507,7 @@ public final class FileModel {
         }
     }
 
-    private static void check(boolean holds, String what) {
+    static void check(boolean holds, String what) {
         if (!holds) {
             throw new AssertionError(what);
         }
@@ -625,124 +517,18 @@ public final class FileModel {
 
     /// Compares everything.
     public void compare() {
-        compare(root, FileId.ROOT);
-        long used = 0;
-        for (ModelFile f : all()) {
-            used += f.blocks.size();
-        }
+        TreeComparison comparison = new TreeComparison(fs, random);
+        comparison.compare(root, FileId.ROOT);
         for (ModelFile f : orphans) {
-            same(f, fs.attributes(f.id).join());
-            used += f.blocks.size();
+            TreeComparison.same(f, fs.attributes(f.id).join());
         }
         Space space = fs.space().join();
         check(
                 space.files() == all().size() + orphans.size(),
                 space.files() + " files, not " + (all().size() + orphans.size()));
-        long given = space.totalBytes() - space.freeBytes();
-        check(given < 0 || used >= 0, "space");
         snapshots.forEach((name, copy) -> {
             FileId seen = fs.lookup(Credentials.ROOT, FileId.SNAPSHOTS, name).join().file().id();
-            compare(copy, seen);
+            comparison.compare(copy, seen);
         });
-    }
-
-    private void compare(ModelFile model, FileId id) {
-        same(model, fs.attributes(id).join());
-        if (model.isDirectory()) {
-            Map<ByteString, Entry> listed = list(id);
-            check(
-                    listed.keySet().equals(model.children.keySet()),
-                    "directory "
-                            + id
-                            + " has "
-                            + listed.keySet()
-                            + ", not "
-                            + model.children.keySet());
-            model.children.forEach((name, child) -> {
-                Entry e = listed.get(name);
-                if (e == null) {
-                    throw new AssertionError(name + " is not listed");
-                }
-                Attributes found = e.attributes();
-                check(found != null, "no attributes");
-                FileId looked = fs.lookup(Credentials.ROOT, id, name).join().file().id();
-                check(looked.equals(e.file()), "lookup and listing of " + name);
-                check(looked.inode() == child.id.inode(), "inode of " + name);
-                compare(child, looked);
-            });
-        } else if (model.type == FileType.SYMLINK) {
-            check(fs.readlink(id).join().equals(model.target), "target of " + id);
-        } else if (model.type == FileType.REGULAR) {
-            contents(model, id);
-        }
-        List<ByteString> names = fs.xattrs(Credentials.ROOT, id, ByteString.EMPTY, 100).join();
-        check(names.equals(List.copyOf(model.xattrs.keySet())), "attributes of " + id);
-        model.xattrs.forEach((name, value) ->
-                check(
-                        fs.xattr(Credentials.ROOT, id, name).join().equals(value),
-                        "attribute " + name));
-    }
-
-    private Map<ByteString, Entry> list(FileId id) {
-        Map<ByteString, Entry> found = new TreeMap<>();
-        Map<Long, Boolean> cookies = new HashMap<>();
-        long cookie = 0;
-        long verifier = 0;
-        while (true) {
-            Listing page =
-                    fs.list(Credentials.ROOT, id, cookie, verifier, 1 + random.nextInt(4), true)
-                            .join();
-            for (Entry e : page.entries()) {
-                check(found.put(e.name(), e) == null, e.name() + " is listed twice");
-                check(e.cookie() >= FileSystem.FIRST_COOKIE && e.cookie() > cookie, "cookie");
-                check(cookies.put(e.cookie(), true) == null, "cookie twice");
-                cookie = e.cookie();
-            }
-            verifier = page.verifier();
-            if (page.end()) {
-                return found;
-            }
-        }
-    }
-
-    private void contents(ModelFile model, FileId id) {
-        long at = 0;
-        while (at < model.size) {
-            Long block = model.blocks.ceilingKey(at / ModelFile.BLOCK);
-            long data = block == null ? model.size : Math.max(at, block * ModelFile.BLOCK);
-            long found;
-            try {
-                found = fs.seek(Credentials.ROOT, id, at, true).join();
-            } catch (RuntimeException e) {
-                check(FileException.of(e) != null, "seek: " + e);
-                found = model.size;
-            }
-            check(
-                    found == Math.min(data, model.size),
-                    "data of " + id + " from " + at + " at " + found + ", not " + data);
-            if (found >= model.size) {
-                break;
-            }
-            int length = 128 << 10;
-            ByteBuffer got = fs.read(Credentials.ROOT, id, found, length).join().bytes();
-            byte[] bytes = new byte[got.remaining()];
-            got.get(bytes);
-            check(Arrays.equals(bytes, model.read(found, length)), "bytes of " + id + " at " + at);
-            at = found + length & -ModelFile.BLOCK;
-        }
-    }
-
-    private void same(ModelFile model, Attributes a) {
-        String what = "inode " + model.id.inode() + ": " + a;
-        check(a.type() == model.type, what);
-        check(a.mode() == model.mode, what + " mode " + Integer.toOctalString(model.mode));
-        check(a.uid() == model.uid && a.gid() == model.gid, what + " owner");
-        check(a.links() == model.links, what + " links " + model.links);
-        if (!model.isDirectory()) {
-            check(a.size() == model.size, what + " size " + model.size);
-            check(
-                    a.usedBytes() == (long) model.blocks.size() * ModelFile.BLOCK,
-                    what + " blocks " + model.blocks.size());
-        }
     }
 }
