@@ -13,7 +13,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.ratis.server.RaftServer;
 
 /// The channel to a replica's open log file, whose fsyncs wait until they are let go. Put below all
-/// of Ratis, whatever its settings.
+/// that writes the log, whatever its settings.
 final class HeldChannel extends FileChannel {
     private final FileChannel real;
     private final CountDownLatch gate = new CountDownLatch(1);
@@ -28,8 +28,8 @@ final class HeldChannel extends FileChannel {
         Object log = ((RaftServer.Division) get(group, "division")).getRaftLog();
         Object stream = get(get(log, "fileLogWorker"), "out");
         Object channel = get(stream, "out");
-        HeldChannel held = new HeldChannel((FileChannel) get(channel, "fileChannel"));
-        field(channel, "fileChannel").set(channel, held);
+        HeldChannel held = new HeldChannel((FileChannel) get(channel, "file"));
+        field(channel, "file").set(channel, held);
         return held;
     }
 
