@@ -330,11 +330,19 @@ def await_(seconds, what):
 def files(cluster, name):
     base = os.path.join(cluster.home, name)
     found = collections.defaultdict(list)
+    try:
+        with open(os.path.join(base, 'disk', 'node.json')) as f:
+            peers = {replica['peer'] for replica in json.load(f)['replicas']}
+    except (OSError, ValueError):
+        peers = None
     for folder, folders, names in os.walk(base):
         folders[:] = [d for d in folders if 'quarantine' not in d and d != 'damaged']
         for n in names:
             relative = os.path.relpath(os.path.join(folder, n), base)
             kind = kind_of(relative)
+            log = re.match(r'disk/raft/g\d+/([^/]+)/', relative)
+            if log and peers is not None and log.group(1) not in peers:
+                continue  # what a replica that was replaced has left
             if kind:
                 found[kind].append(relative)
             elif n not in ('node.log', 'out.log') and not n.endswith('.pid'):
