@@ -7,9 +7,6 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.concurrent.Executor;
-import java.util.concurrent.Executors;
-import java.util.concurrent.atomic.AtomicLong;
 
 /// A data file on a file system, through the page cache.
 final class NativeFile implements DataFile {
@@ -26,22 +23,12 @@ final class NativeFile implements DataFile {
                 }
             };
 
-    /// The kernel is told to begin to write what has changed whenever so many bytes have: else all
-    /// of it goes to the disk at once at the next checkpoint, and syncs of the log wait behind it.
-    private static final long AHEAD_BYTES = 1 << 20;
-
-    private static final Executor AHEAD =
-            Executors.newSingleThreadExecutor(
-                    Thread.ofPlatform().daemon().name("cistern-write-ahead").factory());
-
     private static final ThreadLocal<ByteBuffer> BOUNCE =
             ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(Slots.SLOT_BYTES));
 
     private final Path path;
     private final int fd;
-    private final AtomicLong unwritten = new AtomicLong();
     private volatile boolean noWait = true;
-    private volatile int aheadError;
 
     private NativeFile(Path path, int fd) {
         this.path = path;
@@ -105,23 +92,6 @@ final class NativeFile implements DataFile {
 
     @Override
     public void write(long offset, ByteBuffer src) throws IOException {
-        copy(offset, src);
-        long changed = unwritten.addAndGet(src.remaining());
-        if (changed >= AHEAD_BYTES && unwritten.compareAndSet(changed, 0)) {
-            AHEAD.execute(this::writeAhead);
-        }
-    }
-
-    /// Errors are told by the next [#sync]. A file closed meanwhile is of no matter: the descriptor
-    /// is invalid, or another file's, which is written a little earlier then.
-    private void writeAhead() {
-        int failed = NativeIo.beginWriting(fd);
-        if (failed < 0 && failed != -NativeIo.EINTR && failed != -NativeIo.EBADF) {
-            aheadError = -failed;
-        }
-    }
-
-    private void copy(long offset, ByteBuffer src) throws IOException {
         if (src.isDirect()) {
             writeAll(MemorySegment.ofBuffer(src), offset);
             return;
@@ -213,9 +183,6 @@ final class NativeFile implements DataFile {
 
     @Override
     public void sync() throws IOException {
-        if (aheadError != 0) {
-            throw NativeIo.error("sync_file_range", path, aheadError);
-        }
         int failed = NativeIo.fdatasync(fd);
         if (failed < 0) {
             throw NativeIo.error("fdatasync", path, -failed);

@@ -10,22 +10,20 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 
-/// The system calls on file descriptors that Java lacks: preadv2 with RWF_NOWAIT, posix_fallocate
-/// and sync_file_range; and those around them, so that a failure carries its errno. Linux.
+/// The system calls on file descriptors that Java lacks: preadv2 with RWF_NOWAIT and
+/// posix_fallocate; and those around them, so that a failure carries its errno. Linux.
 final class NativeIo {
     static final int O_RDWR = 2;
     static final int O_CREAT = 0100;
     static final int O_CLOEXEC = 02000000;
 
     static final int EINTR = 4;
-    static final int EBADF = 9;
     static final int EAGAIN = 11;
     static final int EINVAL = 22;
     static final int ENOSPC = 28;
     static final int EOPNOTSUPP = 95;
 
     private static final int RWF_NOWAIT = 8;
-    private static final int SYNC_FILE_RANGE_WRITE = 2;
     private static final Linker LINKER = Linker.nativeLinker();
     private static final Linker.Option ERRNO = Linker.Option.captureCallState("errno");
     private static final VarHandle ERRNO_VALUE =
@@ -50,8 +48,6 @@ final class NativeIo {
                     FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, INT, LONG, INT));
     private static final MethodHandle FDATASYNC =
             handle("fdatasync", FunctionDescriptor.of(INT, INT));
-    private static final MethodHandle SYNC_FILE_RANGE =
-            handle("sync_file_range", FunctionDescriptor.of(INT, INT, LONG, LONG, INT));
     private static final MethodHandle FSYNC = handle("fsync", FunctionDescriptor.of(INT, INT));
     private static final MethodHandle FALLOCATE =
             handle("posix_fallocate", FunctionDescriptor.of(INT, INT, LONG, LONG));
@@ -146,19 +142,6 @@ final class NativeIo {
         Scratch s = SCRATCH.get();
         try {
             return (int) FDATASYNC.invokeExact(s.state, fd) < 0 ? -s.errno() : 0;
-        } catch (Throwable e) {
-            throw impossible(e);
-        }
-    }
-
-    /// Has the kernel begin to write a file's changed pages; makes nothing durable. It does not
-    /// look for errors of writes that have ended, which stay for [#fdatasync] to tell.
-    static int beginWriting(int fd) {
-        Scratch s = SCRATCH.get();
-        try {
-            return (int) SYNC_FILE_RANGE.invokeExact(s.state, fd, 0L, 0L, SYNC_FILE_RANGE_WRITE) < 0
-                    ? -s.errno()
-                    : 0;
         } catch (Throwable e) {
             throw impossible(e);
         }
