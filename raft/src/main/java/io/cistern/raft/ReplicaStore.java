@@ -9,9 +9,11 @@ import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.Properties;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.ratis.proto.RaftProtos.LogEntryProto;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.slf4j.Logger;
@@ -39,6 +41,11 @@ final class ReplicaStore {
 
     private static final String META = "raft-meta";
     private static final String CONF = "raft-meta.conf";
+
+    /// A disk that takes longer for two small files is of no use to a group.
+    private static final Duration VOTE_PATIENCE = Duration.ofSeconds(30);
+
+    private static final long VOTE_LOOK_NANOS = 1_000_000;
 
     private final Path directory;
     private final Path current;
@@ -244,27 +251,42 @@ final class ReplicaStore {
 
     /// Makes the vote that Ratis has stored durable: its rename, and the copy of it.
     ///
+    /// A candidate is in its new term before it has stored it, and not under the lock under which
+    /// votes are answered. So what is said in that term meanwhile waits here.
+    ///
     /// @param term that this replica is in
-    /// @throws IOException also where the vote file is of an earlier term: Ratis goes on in a term
-    ///   that it failed to store
-    synchronized void voted(long term) throws IOException {
-        DurableFiles.sync(current);
+    /// @throws IOException also where the vote file stays at an earlier term: Ratis goes on in a
+    ///   term that it failed to store
+    void voted(long term) throws IOException {
+        voted(term, VOTE_PATIENCE);
+    }
+
+    synchronized void voted(long term, Duration patience) throws IOException {
         try {
+            awaitStored(term, patience);
+            DurableFiles.sync(current);
             Vote vote = readVote();
-            if (vote.term < term) {
-                throw new IOException(
-                        current.resolve(META)
-                                + " says term "
-                                + vote.term
-                                + ", but this replica is in term "
-                                + term
-                                + ", which could not be stored");
-            }
             if (vote.term != file.term() || !vote.peer.equals(file.vote())) {
                 save(file.withVote(vote.term, vote.peer));
             }
         } catch (LogDamagedException e) {
             throw new IOException(e.getMessage(), e);
+        }
+    }
+
+    private void awaitStored(long term, Duration patience) throws IOException, LogDamagedException {
+        long begun = System.nanoTime();
+        for (long stored = readVote().term; stored < term; stored = readVote().term) {
+            if (System.nanoTime() - begun >= patience.toNanos()) {
+                throw new IOException(
+                        current.resolve(META)
+                                + " says term "
+                                + stored
+                                + ", but this replica is in term "
+                                + term
+                                + ", which could not be stored");
+            }
+            LockSupport.parkNanos(VOTE_LOOK_NANOS);
         }
     }
 

@@ -1,12 +1,17 @@
 package io.cistern.raft;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.cistern.block.DurableFiles;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.apache.ratis.proto.RaftProtos.LogEntryProto;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.junit.jupiter.api.BeforeEach;
@@ -45,7 +50,7 @@ class ReplicaStoreTest {
 
     /// An open segment with one entry.
     private void log(long index, long term) throws IOException {
-        byte[] header = "RaftLog1".getBytes(StandardCharsets.US_ASCII);
+        byte[] header = "RaftLog1".getBytes(US_ASCII);
         byte[] frame = LogInspectorTest.frame(term, index, new byte[10]);
         byte[] file = java.util.Arrays.copyOf(header, header.length + frame.length);
         System.arraycopy(frame, 0, file, header.length, frame.length);
@@ -104,8 +109,30 @@ class ReplicaStoreTest {
     void aTermThatCouldNotBeStoredIsNotSpokenOf() throws Exception {
         ReplicaStore store = open();
         store.voted(2);
-        assertThatThrownBy(() -> store.voted(3))
+        assertThatThrownBy(() -> store.voted(3, Duration.ofMillis(20)))
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("could not be stored");
+    }
+
+    /// Ratis' candidates are in a term before they have stored it.
+    @Test
+    void whatIsSaidInATermWaitsUntilItIsStored() throws Exception {
+        ReplicaStore store = open();
+        FutureTask<Void> vote =
+                new FutureTask<>(() -> {
+                    store.voted(3);
+                    return null;
+                });
+        Thread voter = Thread.ofPlatform().start(vote);
+        while (voter.getState() != Thread.State.TIMED_WAITING && voter.isAlive()) {
+            Thread.onSpinWait();
+        }
+        assertThat(vote.isDone()).isFalse();
+        Path meta = current.resolve("raft-meta");
+        DurableFiles.replace(
+                meta, Files.readString(meta).replaceAll("term=.*", "term=3").getBytes(UTF_8));
+        vote.get(30, TimeUnit.SECONDS);
+        assertThat(ReplicaFile.read(directory))
+                .isEqualTo(FRESH.withOpened().withVote(3, "n2.0").withMembers(members(3)));
     }
 }
