@@ -53,7 +53,7 @@ class SessionRulesTest {
     }
 
     @Test
-    void aSessionThatWasRefusedHasTakenItsSequenceNumberAndIsRefusedAgain() {
+    void aSessionThatWasRefusedHasNotTakenItsSequenceNumber() {
         XdrReader id =
                 a.alone(
                         op(
@@ -68,12 +68,10 @@ class SessionRulesTest {
         assertThat(a.lastStatus()).isEqualTo(SEQ_MISORDERED);
         a.alone(createSession(client, next, 10));
         assertThat(a.lastStatus()).isEqualTo(TOOSMALL);
-        a.alone(createSession(client, next, 4_096));
-        assertThat(a.lastStatus()).as("a repetition").isEqualTo(TOOSMALL);
-        XdrReader made = a.alone(createSession(client, next + 1, 4_096));
+        XdrReader made = a.alone(createSession(client, next, 4_096));
         assertThat(a.lastStatus()).isZero();
         byte[] session = made.readFixed(16);
-        XdrReader again = a.alone(createSession(client, next + 1, 4_096));
+        XdrReader again = a.alone(createSession(client, next, 4_096));
         assertThat(again.readFixed(16)).isEqualTo(session);
     }
 

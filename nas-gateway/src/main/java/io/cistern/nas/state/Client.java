@@ -1,7 +1,6 @@
 package io.cistern.nas.state;
 
 import io.cistern.block.fs.ByteString;
-import io.cistern.nas.share.NfsException;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -21,11 +20,7 @@ public final class Client {
     boolean removed;
     boolean reclaimComplete;
     int createSequence;
-
-    /// What the last CREATE_SESSION came to: one of the two.
     @Nullable CreatedSession lastCreated;
-
-    @Nullable NfsException lastRefused;
     volatile long seenNanos;
     int nextSession = 1;
     int lockedRanges;

@@ -127,8 +127,7 @@ final class ClientTable {
         List.copyOf(byId.values()).stream().filter(this::expired).forEach(this::remove);
     }
 
-    /// A session. The client's slot for this takes the sequence number before anything else may
-    /// fail, and answers its repetition with that failure (RFC 8881 section 18.36.4).
+    /// A session. A request that fails does not take its sequence number.
     CreatedSession create(SessionRequest rq) {
         Client client = byId.get(rq.client());
         if (client == null) {
@@ -138,31 +137,12 @@ final class ClientTable {
         if (last != null && rq.sequence() == client.createSequence) {
             return last;
         }
-        NfsException refused = client.lastRefused;
-        if (refused != null && rq.sequence() == client.createSequence) {
-            throw refused;
-        }
         if (rq.sequence() != client.createSequence + 1) {
             throw new NfsException(Status4.SEQ_MISORDERED, "sequence number out of order");
         }
         if (!client.confirmed && !client.principal.equals(rq.principal())) {
             throw new NfsException(Status4.CLID_INUSE, "another principal made the client id");
         }
-        client.createSequence = rq.sequence();
-        client.version++;
-        client.lastCreated = null;
-        client.lastRefused = null;
-        try {
-            CreatedSession created = create(client, rq);
-            client.lastCreated = created;
-            return created;
-        } catch (NfsException e) {
-            client.lastRefused = e;
-            throw e;
-        }
-    }
-
-    private CreatedSession create(Client client, SessionRequest rq) {
         if (client.sessions.size() >= limits.maxSessions()) {
             throw new NfsException(NfsStatus.NOSPC, "too many sessions of one client");
         }
@@ -173,11 +153,14 @@ final class ClientTable {
         Session session = new Session(id, client, fore, rq.callbacks(), nanoTime.getAsLong());
         session.bind(rq.connection());
         enter(session);
+        client.createSequence = rq.sequence();
         client.seenNanos = nanoTime.getAsLong();
         client.madeSession = true;
         client.madeSessionNanos = client.seenNanos;
         int flags = rq.sameConnection() ? CONN_BACK_CHAN : 0;
-        return new CreatedSession(id, rq.sequence(), flags, fore, back);
+        CreatedSession created = new CreatedSession(id, rq.sequence(), flags, fore, back);
+        client.lastCreated = created;
+        return created;
     }
 
     private void enter(Session session) {
