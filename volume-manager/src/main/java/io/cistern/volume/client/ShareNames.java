@@ -14,4 +14,9 @@ public final class ShareNames {
     public static String of(String volumeName) {
         return volumeName.substring(PREFIX.length());
     }
+
+    /// `volume NAME` or `share NAME`, for people.
+    public static String shown(String volumeName) {
+        return isShare(volumeName) ? "share " + of(volumeName) : "volume " + volumeName;
+    }
 }

@@ -272,9 +272,8 @@ final class Caretaker {
     private List<LocalReplica> gone(SystemState state) {
         List<LocalReplica> gone = new ArrayList<>();
         for (LocalReplica replica : local.file().replicas()) {
-            Group group = state.groups().get(replica.group());
-            boolean listed = group != null && group.replica(replica.peer()) != null;
-            if (!listed && state.issued(replica.group(), replica.peer())) {
+            if (!state.lists(replica.group(), replica.peer())
+                    && state.issued(replica.group(), replica.peer())) {
                 gone.add(replica);
             }
         }

@@ -335,9 +335,8 @@ final class StatusView {
             SystemState state, Map<String, NodeReport> reports, List<String> reasons) {
         for (NodeReport report : reports.values()) {
             for (ReplicaReport replica : report.replicas()) {
-                Group group = state.groups().get(replica.group());
-                boolean listed = group != null && group.replica(replica.peer()) != null;
-                if (!listed && !state.issued(replica.group(), replica.peer())) {
+                if (!state.lists(replica.group(), replica.peer())
+                        && !state.issued(replica.group(), replica.peer())) {
                     reasons.add(
                             "node "
                                     + report.name()

@@ -112,15 +112,9 @@ final class Verification {
         }
         return state.volumes().values().stream()
                 .filter(v -> v.id() == id)
-                .map(v -> shown(v) + ": ")
+                .map(v -> ShareNames.shown(v.name()) + ": ")
                 .findFirst()
                 .orElse("volume with id " + id + ": ");
-    }
-
-    /// `volume NAME` or `share NAME`.
-    static String shown(Volume volume) {
-        String name = volume.name();
-        return ShareNames.isShare(name) ? "share " + ShareNames.of(name) : "volume " + name;
     }
 
     List<String> findings() {

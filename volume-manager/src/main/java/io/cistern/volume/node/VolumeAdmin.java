@@ -440,7 +440,7 @@ final class VolumeAdmin {
             String message = Objects.requireNonNullElse(e.getMessage(), "");
             throw message.contains(id)
                     ? new CisternException(
-                            e.code(), message.replace(id, Verification.shown(volume) + " "), e)
+                            e.code(), message.replace(id, ShareNames.shown(volume.name()) + " "), e)
                     : e;
         }
     }

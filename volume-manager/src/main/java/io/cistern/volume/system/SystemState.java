@@ -227,11 +227,6 @@ public record SystemState(
             return groups.getFirst();
         }
 
-        /// As it is once its creation is complete.
-        public Volume ready() {
-            return withPhase(Phase.READY);
-        }
-
         Volume withPhase(Phase changed) {
             return new Volume(id, name, changed, groups, sizeBytes, limits, source, createdMillis);
         }
@@ -397,6 +392,12 @@ public record SystemState(
             d.newNextGroup = Math.max(nextGroup, group);
             d.newNextVolume = nextVolume + volumes;
         });
+    }
+
+    /// Whether a group has a replica of that peer id.
+    public boolean lists(long group, String peer) {
+        Group known = groups.get(group);
+        return known != null && known.replica(peer) != null;
     }
 
     /// Whether this state has given out a peer id of a group. What it has given out and does not
