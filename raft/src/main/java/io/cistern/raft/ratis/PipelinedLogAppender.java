@@ -1,13 +1,13 @@
 package io.cistern.raft.ratis;
 
 import io.cistern.block.CisternException;
+import io.cistern.raft.ratis.AppendWindow.Sent;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -27,7 +27,6 @@ import org.apache.ratis.server.raftlog.RaftLog;
 import org.apache.ratis.server.raftlog.RaftLogIOException;
 import org.apache.ratis.statemachine.SnapshotInfo;
 import org.apache.ratis.util.LifeCycle;
-import org.apache.ratis.util.Timestamp;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,29 +34,19 @@ import org.slf4j.LoggerFactory;
 /// Feeds one follower, from the event loop of the connection to it: no thread of its own, so a new
 /// entry costs one wake-up for all followers on that loop.
 ///
-/// Up to [#MAX_IN_FLIGHT] appends are under way, in order. A start, a failure or an inconsistency
-/// begins a new era: a heartbeat first finds out where the follower is; what is still under way
-/// from the old era may raise the match index, and is otherwise ignored. Heartbeats travel on a
-/// connection of their own. A follower that is a witness is sent headers, and no further than its
-/// [WitnessGate] lets it. Far behind the leader's log, requests are built on a pool thread, because
-/// old entries are read from disk.
+/// Up to [AppendWindow#MAX_IN_FLIGHT] appends are under way, in order. A start, a failure or an
+/// inconsistency begins a new era: a heartbeat first finds out where the follower is; what is still
+/// under way from the old era may raise the match index, and is otherwise ignored. Heartbeats
+/// travel on a connection of their own. A follower that is a witness is sent headers, and no
+/// further than its [WitnessGate] lets it. Far behind the leader's log, requests are built on a
+/// pool thread, because old entries are read from disk.
 ///
 /// All state is confined to the event loop, but for what is atomic or volatile.
 final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.Mirror {
     private static final Logger LOG = LoggerFactory.getLogger(PipelinedLogAppender.class);
 
-    /// Most appends under way. Enough to keep a follower's fsync busy.
-    static final int MAX_IN_FLIGHT = 32;
-
-    /// Most bytes of appends under way, plus one message. Below the 64 MiB of a follower's log
-    /// queue.
-    static final long MAX_IN_FLIGHT_BYTES = 16L << 20;
-
     /// Entries this near to the end of the log are in memory.
     private static final long NEAR_ENTRIES = 256;
-
-    /// The follower learns of a commit with the next append, or after this much idleness.
-    private static final long COMMIT_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
 
     private final RatisRpc rpc;
     private final PeerLink link;
@@ -73,19 +62,13 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
     private final ErrorPause errors = new ErrorPause();
     private volatile boolean started;
     private volatile boolean stopped;
-    private volatile int inFlight;
     private volatile @Nullable Long heardAt;
     private volatile @Nullable Long failingSince;
 
-    private long inFlightBytes;
-    private long era;
-    private boolean answered;
-    private boolean probing;
+    private final AppendWindow window = new AppendWindow();
+    private final CommitNotice notice = new CommitNotice();
+    private final WakeUp wakeUp;
     private boolean building;
-    private long commitTold = -1;
-    private long commitTellAt;
-    private @Nullable Future<?> timer;
-    private long timerAt;
 
     PipelinedLogAppender(RaftServer.Division server, LeaderState leader, FollowerInfo follower) {
         super(server, leader, follower);
@@ -99,6 +82,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
         this.rpc = (RatisRpc) server.getRaftServer().getServerRpc();
         this.link = rpc.link(follower.getId());
         this.loop = link.loop();
+        this.wakeUp = new WakeUp(loop, this::step);
         this.heartbeatTimeout =
                 Duration.ofMillis(
                         RaftServerConfigKeys.Rpc.timeoutMax(properties)
@@ -130,7 +114,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
     public CompletableFuture<LifeCycle.State> stopAsync() {
         stopped = true;
         rpc.remove(this);
-        execute(this::disarm);
+        execute(wakeUp::cancel);
         return CompletableFuture.completedFuture(LifeCycle.State.CLOSED);
     }
 
@@ -159,7 +143,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
 
     @Override
     public boolean hasPendingDataRequests() {
-        return inFlight > 0;
+        return window.inFlight() > 0;
     }
 
     void execute(Runnable task) {
@@ -242,7 +226,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
     void step() {
         signalled.set(false);
         if (!isRunning()) {
-            disarm();
+            wakeUp.cancel();
             return;
         }
         long now = System.nanoTime();
@@ -264,11 +248,11 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
         if (snapshots.blocksEntries(now)) {
             return;
         }
-        long current = era;
+        long era = window.era();
         long limit = limit(now);
-        while (era == current
+        while (window.isCurrent(era)
                 && !building
-                && windowOpen()
+                && window.isOpen()
                 && hasAppendEntries()
                 && getFollower().getNextIndex() <= limit) {
             long behind = getRaftLog().getNextIndex() - getFollower().getNextIndex();
@@ -285,13 +269,9 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
         }
     }
 
-    private boolean windowOpen() {
-        return answered && inFlight < MAX_IN_FLIGHT && inFlightBytes < MAX_IN_FLIGHT_BYTES;
-    }
-
     private void buildElsewhere() {
         building = true;
-        long current = era;
+        long era = window.era();
         executeBlocking(() -> {
             AppendEntriesRequestProto request = null;
             try {
@@ -301,7 +281,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
                 dropUnreadable();
             }
             AppendEntriesRequestProto result = request;
-            execute(() -> built(current, result));
+            execute(() -> built(era, result));
         });
     }
 
@@ -316,11 +296,11 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
         }
     }
 
-    private void built(long ofEra, @Nullable AppendEntriesRequestProto request) {
+    private void built(long era, @Nullable AppendEntriesRequestProto request) {
         building = false;
         if (request == null) {
             errors.failed();
-        } else if (isRunning() && ofEra == era && isNext(request)) {
+        } else if (isRunning() && window.isCurrent(era) && isNext(request)) {
             long limit = limit(System.nanoTime());
             if (getFollower().getNextIndex() <= limit) {
                 send(request, limit);
@@ -335,34 +315,13 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
     }
 
     private void sendHeartbeatIfDue(long now) throws RaftLogIOException {
-        boolean probe = !answered && !probing && hasAppendEntries();
-        boolean due = probe || getHeartbeatWaitTimeMs() <= 0;
+        boolean due = window.wantsProbe() && hasAppendEntries();
+        due |= getHeartbeatWaitTimeMs() <= 0;
         long committed = getRaftLog().getLastCommittedIndex();
-        boolean tell = inFlight == 0 && commitTold < committed && isCommitBehind();
-        if (!tell) {
-            commitTellAt = 0;
-        } else if (commitTellAt == 0) {
-            commitTellAt = now + COMMIT_NANOS;
-        } else if (commitTellAt - now <= 0) {
-            commitTold = committed;
-            commitTellAt = 0;
-            due = true;
-        }
+        boolean behind = window.inFlight() == 0 && committed > getFollower().getCommitIndex();
+        due |= notice.isDue(now, committed, behind);
         if (due) {
             send(newAppendEntriesRequest(callId.getAndIncrement(), true), Long.MAX_VALUE);
-        }
-    }
-
-    private boolean isCommitBehind() {
-        return getRaftLog().getLastCommittedIndex() > getFollower().getCommitIndex();
-    }
-
-    /// @param first index of the first entry, or INVALID_LOG_INDEX in a heartbeat
-    /// @param next where to go on if it fails
-    /// @param match what the follower had acknowledged then
-    private record Sent(long era, long first, long next, long match, int bytes, Timestamp at) {
-        boolean isHeartbeat() {
-            return first == RaftLog.INVALID_LOG_INDEX;
         }
     }
 
@@ -381,13 +340,10 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
                         ? TermIndex.valueOf(request.getPreviousLog()).getIndex() + 1
                         : match + 1;
         int bytes = request.getSerializedSize();
-        Sent sent = new Sent(era, first, next, match, bytes, Timestamp.currentTime());
+        Sent sent = window.send(first, next, match, bytes);
         if (heartbeat) {
             resetHeartbeatTrigger();
-            probing = true;
         } else {
-            inFlight++;
-            inFlightBytes += sent.bytes();
             getFollower().increaseNextIndex(request.getEntries(count - 1).getIndex() + 1);
         }
         getFollower().updateLastRpcSendTime(heartbeat);
@@ -404,14 +360,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
     // ---- answers, on the loop
 
     private void answered(Sent sent, @Nullable ByteBuf answer, @Nullable Throwable failure) {
-        if (sent.era() == era) {
-            if (sent.isHeartbeat()) {
-                probing = false;
-            } else {
-                inFlight--;
-                inFlightBytes -= sent.bytes();
-            }
-        }
+        window.returned(sent);
         if (answer == null) {
             if (isRunning()) {
                 failed(sent, CisternException.of(Objects.requireNonNull(failure)));
@@ -445,7 +394,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
                 if (errors.succeeded()) {
                     LOG.info("{}: the follower answers again", this);
                 }
-                answered |= sent.era() == era;
+                window.succeeded(sent);
                 getLeaderState().onFollowerCommitIndex(follower, reply.getFollowerCommit());
                 if (follower.updateMatchIndex(reply.getMatchIndex())) {
                     follower.updateNextIndex(reply.getMatchIndex() + 1);
@@ -461,8 +410,8 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
                 errors.failed();
             }
             case INCONSISTENCY -> {
-                if (sent.era() == era) {
-                    newEra();
+                if (window.isCurrent(sent.era())) {
+                    window.begin();
                     takeBackLost(sent, reply);
                     long next = nextIndex(sent, reply);
                     LOG.debug("{}: goes on from {}", this, next);
@@ -504,7 +453,7 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
     }
 
     private void failed(Sent sent, CisternException failure) {
-        if (sent.era() != era && !sent.isHeartbeat()) {
+        if (!window.isCurrent(sent.era()) && !sent.isHeartbeat()) {
             return;
         }
         if (errors.failed()) {
@@ -523,64 +472,38 @@ final class PipelinedLogAppender extends LogAppenderBase implements WitnessGate.
                 link.reset();
             }
         } else {
-            newEra();
+            window.begin();
             getFollower().computeNextIndex(getNextIndexForError(sent.next()));
         }
         step();
     }
 
-    private void newEra() {
-        era++;
-        inFlight = 0;
-        inFlightBytes = 0;
-        answered = false;
-        probing = false;
-    }
-
     /// The follower has reached `index` by a snapshot.
     void installed(long index) {
-        newEra();
+        window.begin();
         getFollower().setSnapshotIndex(index);
         getFollower().setAttemptedToInstallSnapshot();
         getLeaderState().onFollowerCommitIndex(getFollower(), index);
         getFollower().updateNextIndex(index + 1);
     }
 
-    // ---- timer, on the loop
-
+    /// Sets the timer, on the loop.
     private void arm(long now) {
-        long at = now + TimeUnit.MILLISECONDS.toNanos(Math.max(getHeartbeatWaitTimeMs(), 1));
         if (errors.isPaused(now)) {
-            at = errors.pausedUntil();
-        } else {
-            if (commitTellAt != 0) {
-                at = earlier(at, commitTellAt);
-            }
-            if (snapshots.retryAt() != 0) {
-                at = earlier(at, snapshots.retryAt());
-            }
-        }
-        if (timer != null && timerAt - at <= 0 && timerAt - now > 0) {
+            wakeUp.at(now, errors.pausedUntil());
             return;
         }
-        disarm();
-        timerAt = at;
-        timer = loop.schedule(this::timerFired, Math.max(at - now, 0), TimeUnit.NANOSECONDS);
+        long at = now + TimeUnit.MILLISECONDS.toNanos(Math.max(getHeartbeatWaitTimeMs(), 1));
+        if (notice.at() != 0) {
+            at = earlier(at, notice.at());
+        }
+        if (snapshots.retryAt() != 0) {
+            at = earlier(at, snapshots.retryAt());
+        }
+        wakeUp.at(now, at);
     }
 
     private static long earlier(long a, long b) {
         return a - b < 0 ? a : b;
-    }
-
-    private void timerFired() {
-        timer = null;
-        step();
-    }
-
-    private void disarm() {
-        if (timer != null) {
-            timer.cancel(false);
-            timer = null;
-        }
     }
 }

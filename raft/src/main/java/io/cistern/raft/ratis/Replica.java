@@ -38,7 +38,7 @@ import org.slf4j.LoggerFactory;
 /// of their arrival, all else beside them. Only an append from the leader this replica already
 /// follows, in the term it is already in, that continues the log, runs on the event loop itself: it
 /// takes the lock for microseconds and queues its entries, fewer than fill the log's queue, because
-/// the leader sends no more than [PipelinedLogAppender#MAX_IN_FLIGHT_BYTES] ahead.
+/// the leader sends no more than [AppendWindow#MAX_IN_FLIGHT_BYTES] ahead.
 ///
 /// Three things in Ratis (3.3.0) would let an entry count that must not (ADR 66):
 /// - It checks the term of an append under its lock and puts the entries into the log after it, so

@@ -72,7 +72,7 @@ public final class ApiServer implements AutoCloseable {
     public ApiServer(
             ApiConfig config, ClusterAdmin admin, Requests.Self self, Supplier<String> metrics) {
         this.config = config;
-        this.router = new Router(new Routes(admin, self, new Verifications(admin, threads)).all());
+        this.router = new Router(Routes.of(admin, self, new Verifications(admin, threads)));
         this.pages =
                 new Pages(
                         Json.bytes(OpenApi.document(router.routes(), API_VERSION)), metrics, admin);
@@ -83,7 +83,7 @@ public final class ApiServer implements AutoCloseable {
     public static Map<String, Object> document(ClusterAdmin admin) {
         ExecutorService none = Executors.newVirtualThreadPerTaskExecutor();
         Requests.Self self = new Requests.Self("", "", 0, "");
-        List<Route> routes = new Routes(admin, self, new Verifications(admin, none)).all();
+        List<Route> routes = Routes.of(admin, self, new Verifications(admin, none));
         none.close();
         return OpenApi.document(routes, API_VERSION);
     }

@@ -11,121 +11,91 @@ import io.cistern.volume.ShareRule;
 import io.cistern.volume.ShareUse;
 import io.cistern.volume.SnapshotName;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// The operations of the API on shares.
-final class ShareRoutes {
+final class ShareRoutes extends RouteTable {
     private final Supplier<ShareAdmin> shares;
 
     ShareRoutes(Supplier<ShareAdmin> shares) {
         this.shares = shares;
-    }
 
-    List<Route> all() {
-        return List.of(
-                new Route(
-                        "GET",
-                        "/v1/shares",
-                        "listShares",
-                        "All shares, in order of names",
-                        Map.of(),
-                        null,
-                        Answer.listOf(ShareInfo.class),
-                        r -> shares.get().list()),
-                new Route(
-                        "POST",
-                        "/v1/shares",
-                        "createShare",
-                        "Creates a share",
-                        Map.of(),
-                        CreateShare.class,
-                        Answer.created(ShareInfo.class),
-                        this::create),
-                new Route(
-                        "GET",
-                        "/v1/shares/{share}",
-                        "getShare",
-                        "One share",
-                        Map.of(),
-                        null,
-                        Answer.of(ShareInfo.class),
-                        r -> shares.get().show(r.part("share"))),
-                new Route(
-                        "GET",
-                        "/v1/shares/{share}/use",
-                        "getShareUse",
-                        "Who uses a share over NFS: clients with their rates, locked ranges",
-                        Map.of(),
-                        null,
-                        Answer.of(ShareUse.class),
-                        r -> shares.get().use(r.part("share"))),
-                new Route(
-                        "PUT",
-                        "/v1/shares/{share}",
-                        "setShare",
-                        "Sets a share's quota and client rules",
-                        Map.of(),
-                        SetShare.class,
-                        Answer.of(ShareInfo.class),
-                        this::set),
-                new Route(
-                        "DELETE",
-                        "/v1/shares/{share}",
-                        "deleteShare",
-                        "Deletes a share and its snapshots",
-                        Map.of(),
-                        null,
-                        Answer.NONE,
-                        r -> {
-                            shares.get().delete(r.part("share"));
-                            return null;
-                        }),
-                new Route(
-                        "POST",
-                        "/v1/shares/{share}/snapshots",
-                        "snapshotShare",
-                        "Freezes a share under a name",
-                        Map.of(),
-                        SetName.class,
-                        Answer.created(ShareInfo.class),
-                        r ->
-                                shares.get()
-                                        .snapshot(
-                                                new SnapshotName(
-                                                        r.part("share"),
-                                                        r.body(SetName.class).name()))),
-                new Route(
-                        "DELETE",
-                        "/v1/shares/{share}/snapshots/{snapshot}",
-                        "deleteShareSnapshot",
-                        "Deletes a snapshot of a share",
-                        Map.of(),
-                        null,
-                        Answer.NONE,
-                        r -> {
-                            shares.get().deleteSnapshot(snapshot(r));
-                            return null;
-                        }),
-                new Route(
-                        "POST",
-                        "/v1/shares/{share}/snapshots/{snapshot}/clones",
-                        "cloneShare",
-                        "Makes a share of a snapshot",
-                        Map.of(),
-                        SetName.class,
-                        Answer.created(ShareInfo.class),
-                        r -> shares.get().cloneShare(snapshot(r), r.body(SetName.class).name())),
-                new Route(
-                        "POST",
-                        "/v1/snapshots-together",
-                        "snapshotTogether",
-                        "Freezes volumes and shares in one instant",
-                        Map.of(),
-                        SnapshotTogether.class,
-                        Answer.NONE,
-                        this::together));
+        get(
+                "/v1/shares",
+                "listShares",
+                "All shares, in order of names",
+                Answer.listOf(ShareInfo.class),
+                r -> shares.get().list());
+        post(
+                "/v1/shares",
+                "createShare",
+                "Creates a share",
+                CreateShare.class,
+                Answer.created(ShareInfo.class),
+                this::create);
+        get(
+                "/v1/shares/{share}",
+                "getShare",
+                "One share",
+                Answer.of(ShareInfo.class),
+                r -> shares.get().show(r.part("share")));
+        get(
+                "/v1/shares/{share}/use",
+                "getShareUse",
+                "Who uses a share over NFS: clients with their rates, locked ranges",
+                Answer.of(ShareUse.class),
+                r -> shares.get().use(r.part("share")));
+        put(
+                "/v1/shares/{share}",
+                "setShare",
+                "Sets a share's quota and client rules",
+                SetShare.class,
+                Answer.of(ShareInfo.class),
+                this::set);
+        delete(
+                "/v1/shares/{share}",
+                "deleteShare",
+                "Deletes a share and its snapshots",
+                Answer.NONE,
+                r -> {
+                    shares.get().delete(r.part("share"));
+                    return null;
+                });
+        post(
+                "/v1/shares/{share}/snapshots",
+                "snapshotShare",
+                "Freezes a share under a name",
+                SetName.class,
+                Answer.created(ShareInfo.class),
+                r ->
+                        shares.get()
+                                .snapshot(
+                                        new SnapshotName(
+                                                r.part("share"), r.body(SetName.class).name())));
+        delete(
+                "/v1/shares/{share}/snapshots/{snapshot}",
+                "deleteShareSnapshot",
+                "Deletes a snapshot of a share",
+                Answer.NONE,
+                r -> {
+                    shares.get().deleteSnapshot(snapshot(r));
+                    return null;
+                });
+        post(
+                "/v1/shares/{share}/snapshots/{snapshot}/clones",
+                "cloneShare",
+                "Makes a share of a snapshot",
+                SetName.class,
+                Answer.created(ShareInfo.class),
+                r -> shares.get().cloneShare(snapshot(r), r.body(SetName.class).name()));
+        post(
+                "/v1/snapshots-together",
+                "snapshotTogether",
+                "Freezes volumes and shares in one instant",
+                SnapshotTogether.class,
+                Answer.NONE,
+                this::together);
     }
 
     private static SnapshotName snapshot(Request r) {
