@@ -240,6 +240,9 @@ class BlockCommandsTest {
                     .fails(Condition.UNEXPECTED_INEXACT_SEGMENT);
             a.send(copy, copyList(nodes.first, others.first, 8, 4095, 16))
                     .fails(Condition.COPY_ABORTED);
+            byte[] reserved = list.clone();
+            reserved[1] = 0x08; // LIST ID USAGE
+            a.send(copy, reserved).fails(Condition.INVALID_FIELD_IN_PARAMETER_LIST);
 
             // What keeps the initiator from writing there keeps its copies from it too.
             Initiator holder = others.login("b", 1);
