@@ -78,11 +78,13 @@ class IscsiTest {
         assertThat(run("iscsi-ls", "iscsi://" + cluster.portal(0))).doesNotContain("shared");
     }
 
-    /// QEMU's initiator through a portal whose node does not lead: the leader is killed, then the
-    /// node of the portal itself, and every block that was acknowledged is there.
+    /// QEMU's initiator, with logical blocks of 4,096 bytes, through a portal whose node does not
+    /// lead: the leader is killed, then the node of the portal itself, and every block that was
+    /// acknowledged is there.
     @Test
     void aVerifiedLoadLosesNothingWhereLeaderAndPortalAreKilled() throws Exception {
-        export("load", "256MiB");
+        cluster.cistern("volume", "create", "load", "256MiB");
+        cluster.cistern("iscsi", "export", "load", "--block-size", "4096");
         String leader = cluster.leaderOf("load");
         int portal = leader.equals("n0") ? 1 : 0;
         Path socket = dir.resolve("load.sock");
@@ -162,7 +164,7 @@ class IscsiTest {
     /// A Debian host with CHAP in both directions and digests, with a file system over the portals
     /// of two nodes. The node of the path that it uses is killed and comes back: to the host that
     /// is a short stall and no error. `-Dcistern.multipath.kills=N` does it N times, and prints
-    /// each.
+    /// each; `-Dcistern.multipath.blocks=4096` with logical blocks of that size.
     @Test
     void aHostWithTwoPathsSeesAKilledNodeAsAShortStall(@TempDir Path guestDir) throws Exception {
         cluster.cistern("volume", "create", "san", "256MiB");
@@ -170,6 +172,8 @@ class IscsiTest {
                 "iscsi",
                 "export",
                 "san",
+                "--block-size",
+                System.getProperty("cistern.multipath.blocks", "512"),
                 "--initiator",
                 MultipathHost.INITIATOR,
                 "--chap-user",

@@ -12,6 +12,7 @@ import io.cistern.iscsi.pdu.Reject;
 import io.cistern.iscsi.pdu.Residual;
 import io.cistern.iscsi.pdu.ScsiRequest;
 import io.cistern.iscsi.pdu.ScsiResponse;
+import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -131,6 +132,15 @@ class DataTransferTest {
             initiator.send(initiator.write(true, 9, 2, BLOCK, java.util.Arrays.copyOf(two, BLOCK)));
             response = initiator.receive(ScsiResponse.class);
             assertThat(response.residual()).isEqualTo(new Residual(Residual.Kind.OVERFLOW, BLOCK));
+            // a write that is sent as a read: nothing is taken, and nothing comes
+            ByteBuffer write = RawInitiator.cdb(0x8a, 0, 1);
+            initiator.send(initiator.request(true, true, false, BLOCK, write, new byte[0]));
+            response = initiator.receive(ScsiResponse.class);
+            assertThat(response.residual()).isEqualTo(new Residual(Residual.Kind.UNDERFLOW, BLOCK));
+            // without a direction there is nothing to expect
+            initiator.send(initiator.request(true, false, false, BLOCK, write, new byte[0]));
+            response = initiator.receive(ScsiResponse.class);
+            assertThat(response.residual()).isEqualTo(new Residual(Residual.Kind.OVERFLOW, BLOCK));
             // a refused command takes nothing
             initiator.send(initiator.write(true, 1L << 40, 1, BLOCK, new byte[BLOCK]));
             response = initiator.receive(ScsiResponse.class);
@@ -222,6 +232,59 @@ class DataTransferTest {
             initiator.answer(r2t, data, 2048);
             assertThat(initiator.receive(ScsiResponse.class).status()).isZero();
             assertThat(initiator.readAll(0, 12)).isEqualTo(data);
+        }
+    }
+
+    @Test
+    void unsolicitedDataNeedsNoImmediateData() throws IOException {
+        try (RawInitiator initiator =
+                RawInitiator.login(
+                        served,
+                        "ImmediateData",
+                        "No",
+                        "InitialR2T",
+                        "No",
+                        "FirstBurstLength",
+                        "1024")) {
+            byte[] data = random(9, 3 * 1024);
+            ScsiRequest write = initiator.write(false, 0, 6, data.length, new byte[0]);
+            initiator.send(
+                    write,
+                    RawInitiator.dataOut(false, write.itt(), Pdu.NO_TAG, 0, 0, data, 510),
+                    RawInitiator.dataOut(true, write.itt(), Pdu.NO_TAG, 1, 510, data, 514));
+            ReadyToTransfer r2t = initiator.receive(ReadyToTransfer.class);
+            assertThat(r2t.bufferOffset()).isEqualTo(1024);
+            initiator.answer(r2t, data, 999);
+            assertThat(initiator.receive(ScsiResponse.class).status()).isZero();
+            assertThat(initiator.readAll(0, 6)).isEqualTo(data);
+            initiator.send(initiator.write(true, 0, 1, BLOCK, new byte[BLOCK]));
+            assertThat(sense(initiator.receive(ScsiResponse.class))).isEqualTo(0xb0c0c);
+        }
+    }
+
+    @Test
+    void digestsCoverPaddingAndAdditionalHeaders() throws IOException {
+        try (RawInitiator initiator =
+                RawInitiator.login(served, "DataDigest", "CRC32C", "HeaderDigest", "CRC32C")) {
+            for (int odd = 1; odd <= 9; odd++) {
+                ByteBuffer cdb = ByteBuffer.allocate(16 + odd).put(0, (byte) 0x7f);
+                initiator.send(initiator.request(true, false, true, odd, cdb, new byte[odd]));
+                ScsiResponse response = initiator.receive(ScsiResponse.class);
+                assertThat(sense(response)).isEqualTo(0x52000);
+                assertThat(response.residual())
+                        .isEqualTo(new Residual(Residual.Kind.UNDERFLOW, odd));
+            }
+            assertThat(initiator.status()).isZero();
+        }
+    }
+
+    @Test
+    void whatTheTransportRefusesHasSenseDataInTheFormatAskedFor() throws IOException {
+        served.target.descriptorSense = true;
+        try (RawInitiator initiator = RawInitiator.login(served, "ImmediateData", "No")) {
+            initiator.send(initiator.write(true, 0, 1, BLOCK, new byte[BLOCK]));
+            ScsiResponse response = initiator.receive(ScsiResponse.class);
+            assertThat(ByteBufUtil.hexDump(response.data())).isEqualTo("0008" + "720b0c0c00000000");
         }
     }
 

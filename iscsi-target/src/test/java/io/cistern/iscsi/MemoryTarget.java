@@ -40,6 +40,9 @@ final class MemoryTarget implements ScsiTarget {
     /// What [Nexus#gone] says of every nexus.
     volatile CompletableFuture<Void> gone = CompletableFuture.completedFuture(null);
 
+    /// What [Nexus#descriptorSense] says of every nexus.
+    volatile boolean descriptorSense;
+
     MemoryTarget(MemoryBlockDevice device) {
         this.device = device;
     }
@@ -107,6 +110,11 @@ final class MemoryTarget implements ScsiTarget {
         @Override
         public CompletableFuture<Void> gone() {
             return gone;
+        }
+
+        @Override
+        public boolean descriptorSense() {
+            return descriptorSense;
         }
 
         private MemoryNexus(NexusId id, NexusEvents events) {

@@ -12,6 +12,10 @@ import io.cistern.volume.VolumeDevice;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,6 +30,7 @@ import org.slf4j.LoggerFactory;
 final class OpenTarget implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(OpenTarget.class);
     private static final long RETRY_MILLIS = 1_000;
+    private static final long RECORD_PATIENCE_MILLIS = 2_000;
 
     /// How attachments of portals are named; the node's name follows.
     private static final String HOLDER = "iscsi/";
@@ -78,6 +83,7 @@ final class OpenTarget implements AutoCloseable {
         VolumeDevice device = node.client().open(export.volume(), AttachMode.SHARED, holder);
         try (device) {
             endFormer(device, holder);
+            learnRecord(device);
             try (ClusterPorts ports = new ClusterPorts(node.exports(), device)) {
                 Unit unit =
                         units.make(
@@ -95,14 +101,23 @@ final class OpenTarget implements AutoCloseable {
                     log.info("offering {} at node {}", name, node.name());
                     CisternException why = device.ended().get();
                     log.warn("{} lost its attachment: {}", name, why.getMessage());
-                } catch (java.util.concurrent.ExecutionException
-                        | java.util.concurrent.CancellationException closedElsewhere) {
+                } catch (ExecutionException | CancellationException closedElsewhere) {
                     log.debug("{} was closed", name, closedElsewhere);
                 } finally {
                     target = null;
                     Quietly.close(List.of(unit.closing()));
                 }
             }
+        }
+    }
+
+    /// The unit begins with what is the case, so that its first initiators are not told of what
+    /// happened before it was there. Without a leader it has to begin without.
+    private void learnRecord(VolumeDevice device) throws InterruptedException {
+        try {
+            device.record().get(RECORD_PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            log.debug("{} is offered before its record is known", name, e);
         }
     }
 

@@ -27,6 +27,10 @@ record CopyList(
     static final int HEADER_BYTES = 16;
     static final int IDENTIFICATION = 0xe4;
     static final int BLOCK_TO_BLOCK = 0x02;
+
+    /// LIST ID USAGE.
+    private static final int RESERVED = 1;
+
     private static final int DISCARD = 3;
     private static final int DESTINATION_COUNT = 0x02;
 
@@ -65,6 +69,9 @@ record CopyList(
         }
         if (inlineBytes > 0) {
             throw Refusal.of(Condition.INLINE_DATA_LENGTH_EXCEEDED);
+        }
+        if (usage == RESERVED) {
+            throw Refusal.parameter(1, 4);
         }
         int identifier = list.get(0) & 0xff;
         if (usage == DISCARD && identifier != 0) {

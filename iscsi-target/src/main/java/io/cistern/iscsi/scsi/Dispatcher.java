@@ -61,8 +61,16 @@ final class Dispatcher {
     private void finish(Task task, ScsiResult result, Throwable failure) {
         ScsiResult answer = failure == null ? result : Failures.result(unit, task, failure);
         List<Task> next = leave(task);
+        if (answer.status() == ScsiResult.GOOD && changesMedium(task)) {
+            unit.thresholds().look(); // before the answer: the next command is to find out
+        }
         task.complete(answer);
         start(next);
+    }
+
+    private static boolean changesMedium(Task task) {
+        Opcode opcode = task.opcode();
+        return opcode != null && opcode.is(Opcode.Trait.CHANGES_MEDIUM);
     }
 
     private List<Task> leave(Task task) {

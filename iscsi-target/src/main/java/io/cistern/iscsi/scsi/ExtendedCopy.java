@@ -40,6 +40,7 @@ final class ExtendedCopy implements Operation {
                                     .thenRun(() -> {
                                         copied[0]++;
                                         copied[1] += copy.bytes();
+                                        copy.destination().unit().thresholds().look();
                                     });
                         })
                 .whenComplete((done, failure) -> {

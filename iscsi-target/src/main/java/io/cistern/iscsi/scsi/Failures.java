@@ -13,8 +13,7 @@ final class Failures {
     private Failures() {}
 
     static ScsiResult result(LogicalUnit unit, Task task, Throwable failure) {
-        boolean descriptor = unit.shared().view().state().mode().descriptorSense();
-        return refusal(unit, task, unwrap(failure)).result(descriptor);
+        return refusal(unit, task, unwrap(failure)).result(unit.descriptorSense());
     }
 
     private static Refusal refusal(LogicalUnit unit, Task task, Throwable failure) {

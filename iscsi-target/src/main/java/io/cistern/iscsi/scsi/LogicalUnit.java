@@ -98,7 +98,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         subscriptions.add(device.onRecord(this::learn));
         subscriptions.add(device.onResize(size -> attentionForAll(Condition.CAPACITY_CHANGED)));
         subscriptions.add(ports.onChange(this::portsChanged));
-        shared.learn(device.knownRecord());
+        learn(device.knownRecord());
     }
 
     /// Joins the logical units that EXTENDED COPY copies between, until this one is closed.
@@ -205,6 +205,10 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         return nexuses.values();
     }
 
+    boolean descriptorSense() {
+        return shared.view().state().mode().descriptorSense();
+    }
+
     void attentionForAll(Condition condition) {
         nexuses.values().forEach(nexus -> nexus.attentions().add(condition));
     }
@@ -285,6 +289,7 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
     private void learn(GuardedDevice.SharedRecord record) {
         try {
             shared.learn(record);
+            releaseStray();
         } catch (CisternException e) {
             log.error("Target {} cannot go on: {}", config.targetName(), e.getMessage());
         }
@@ -296,19 +301,27 @@ public final class LogicalUnit implements ScsiTarget, AutoCloseable {
         }
     }
 
-    /// A port that cannot be reached has lost its nexuses.
     private void portsChanged() {
         nexuses.values().forEach(LuNexus::portsChanged);
+        releaseStray();
+    }
+
+    /// Releases an SPC-2 reservation whose nexus is no more: that of a port that cannot be reached,
+    /// and one of this port that began before this process did.
+    private void releaseStray() {
         NexusId holder = shared.view().state().reservedBy();
         if (holder == null) {
             return;
         }
-        boolean reachable =
-                ports.ports().stream()
-                        .anyMatch(port ->
-                                port.tag() == holder.targetPortGroup()
-                                        && port.state() != PortStates.AccessState.UNAVAILABLE);
-        if (!reachable) {
+        boolean alive =
+                holder.targetPortGroup() == config.portTag()
+                        ? nexuses.containsKey(holder)
+                        : ports.ports().stream()
+                                .anyMatch(port ->
+                                        port.tag() == holder.targetPortGroup()
+                                                && port.state()
+                                                        != PortStates.AccessState.UNAVAILABLE);
+        if (!alive) {
             releaseReserve(holder);
         }
     }

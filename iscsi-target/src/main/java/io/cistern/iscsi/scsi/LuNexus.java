@@ -128,6 +128,11 @@ final class LuNexus implements Nexus {
     }
 
     @Override
+    public boolean descriptorSense() {
+        return unit.descriptorSense();
+    }
+
+    @Override
     public CompletableFuture<Void> gone() {
         return unit.released(id);
     }

@@ -38,6 +38,11 @@ public interface Nexus extends AutoCloseable {
         return CompletableFuture.completedFuture(null);
     }
 
+    /// Whether sense data is wanted in descriptor format (D_SENSE, SPC-4 7.5.8).
+    default boolean descriptorSense() {
+        return false;
+    }
+
     interface Completion {
         void completed(ScsiResult result);
     }

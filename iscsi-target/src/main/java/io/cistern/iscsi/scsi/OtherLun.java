@@ -2,8 +2,6 @@ package io.cistern.iscsi.scsi;
 
 /// The answers of logical units that do not exist (SPC-4 6.6.1, 6.33, 6.39).
 final class OtherLun {
-    /// The REPORT LUNS well known logical unit.
-    static final long REPORT_LUNS_WLUN = 0xc101_0000_0000_0000L;
 
     private OtherLun() {}
 

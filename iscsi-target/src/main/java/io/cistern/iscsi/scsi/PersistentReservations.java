@@ -119,13 +119,15 @@ final class PersistentReservations {
         return draft.build();
     }
 
-    /// REGISTER AND MOVE.
+    /// REGISTER AND MOVE (SPC-4 5.13.8); where there is nothing to move, the service action is
+    /// wrong.
     static ScsiState move(ScsiState state, Asked asked, NexusId destination, boolean unregister) {
         checkKey(state, asked);
         ScsiState.Reservation present = state.reservation();
-        if (present == null
-                || present.type().allRegistrants()
-                || !asked.nexus().equals(present.holder())) {
+        if (present == null) {
+            throw Refusal.cdb(1, 4);
+        }
+        if (present.type().allRegistrants() || !asked.nexus().equals(present.holder())) {
             throw Refusal.conflict();
         }
         if (asked.actionKey() == 0) {

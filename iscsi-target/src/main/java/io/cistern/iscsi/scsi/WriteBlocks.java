@@ -19,11 +19,6 @@ final class WriteBlocks implements Operation {
         if (!data.hasRemaining()) {
             return CompletableFuture.completedFuture(ScsiResult.good());
         }
-        return request.io()
-                .write(range.offset(unit), data)
-                .thenApply(done -> {
-                    unit.thresholds().look();
-                    return ScsiResult.good();
-                });
+        return request.io().write(range.offset(unit), data).thenApply(done -> ScsiResult.good());
     }
 }

@@ -31,10 +31,7 @@ final class WriteSame implements Operation {
                 isZero(block)
                         ? request.io().zero(range.offset(unit), range.bytes(unit), unmap)
                         : fill(request, range, block);
-        return written.thenApply(done -> {
-            unit.thresholds().look();
-            return ScsiResult.good();
-        });
+        return written.thenApply(done -> ScsiResult.good());
     }
 
     private static CompletableFuture<Void> fill(

@@ -42,10 +42,10 @@ final class ResponseSender {
             sent.run();
             return;
         }
-        Residual residual =
-                Residual.of(
-                        expected,
-                        task.writes() ? task.wanted : Math.max(data.readableBytes(), task.wanted));
+        // A write that is sent as a read has been given nothing, and nothing is given back.
+        long available =
+                task.reads() ? data.readableBytes() : Math.max(data.readableBytes(), task.wanted);
+        Residual residual = Residual.of(expected, task.writes() ? task.wanted : available);
         int length = task.reads() ? (int) Math.min(data.readableBytes(), expected) : 0;
         if (length == 0) {
             data.release();

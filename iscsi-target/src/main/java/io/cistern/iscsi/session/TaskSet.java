@@ -113,7 +113,7 @@ final class TaskSet {
         stats.inFlight(byTag.size());
         if (task.reads() && task.writes()) {
             request.release();
-            answer(task, ScsiResult.checkCondition(Sense.INVALID_OPERATION_CODE));
+            fail(task, Sense.INVALID_OPERATION_CODE);
             return;
         }
         task.wanted = nexus.dataOutLength(task.command());
@@ -154,8 +154,13 @@ final class TaskSet {
         }
 
         @Override
-        public void answer(Task task, ScsiResult result) {
-            TaskSet.this.answer(task, result);
+        public void refuse(Task task) {
+            answer(task, ScsiResult.status(ScsiResult.TASK_SET_FULL));
+        }
+
+        @Override
+        public void fail(Task task, Sense sense) {
+            TaskSet.this.fail(task, sense);
         }
 
         @Override
@@ -218,6 +223,10 @@ final class TaskSet {
         }
         answer(task, result);
         onChange.run();
+    }
+
+    private void fail(Task task, Sense sense) {
+        answer(task, ScsiResult.checkCondition(sense.encode(nexus.descriptorSense())));
     }
 
     private void answer(Task task, ScsiResult result) {

@@ -4,7 +4,6 @@ import io.cistern.iscsi.login.Parameters;
 import io.cistern.iscsi.pdu.DataOut;
 import io.cistern.iscsi.pdu.Pdu;
 import io.cistern.iscsi.pdu.ReadyToTransfer;
-import io.cistern.iscsi.scsi.ScsiResult;
 import io.netty.buffer.ByteBuf;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -17,8 +16,11 @@ final class WriteCollector {
         /// It has its data, or needs none.
         void ready(Task task);
 
-        /// It has failed.
-        void answer(Task task, ScsiResult result);
+        /// There is no memory for its data.
+        void refuse(Task task);
+
+        /// Its data did not come as it should.
+        void fail(Task task, Sense sense);
 
         /// It was to be aborted, and nothing of it is on its way any more.
         void discard(Task task);
@@ -69,7 +71,7 @@ final class WriteCollector {
         boolean granted = !whole && memory.tryTake(all);
         if (!granted && unasked > 0 && !memory.tryTakeUnasked(unasked)) {
             data.release();
-            outcome.answer(task, ScsiResult.status(ScsiResult.TASK_SET_FULL));
+            outcome.refuse(task);
             return;
         }
         task.writeReserved = granted ? all : unasked;
@@ -114,11 +116,11 @@ final class WriteCollector {
     /// Does what the gathering of a write allows now.
     private void advance(Task task, WriteGather gather) {
         if (gather.ended()) {
-            byte[] failure = gather.failure();
+            Sense failure = gather.failure();
             if (task.doomed) {
                 outcome.discard(task);
             } else if (failure != null) {
-                outcome.answer(task, ScsiResult.checkCondition(failure));
+                outcome.fail(task, failure);
             } else {
                 task.dataOut = gather.take();
                 task.gather = null;

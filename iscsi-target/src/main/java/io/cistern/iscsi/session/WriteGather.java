@@ -39,7 +39,7 @@ final class WriteGather {
     private boolean unsolicitedOpen;
     private int unsolicitedSn;
     private boolean granted;
-    private byte @Nullable [] failure;
+    private @Nullable Sense failure;
     private long lastProgress = System.nanoTime();
 
     /// An R2T whose data has not all come.
@@ -203,7 +203,7 @@ final class WriteGather {
         }
     }
 
-    private void fail(byte[] sense) {
+    private void fail(Sense sense) {
         if (failure == null) {
             failure = sense;
             release();
@@ -245,7 +245,7 @@ final class WriteGather {
         return lastProgress;
     }
 
-    byte @Nullable [] failure() {
+    @Nullable Sense failure() {
         return failure;
     }
 

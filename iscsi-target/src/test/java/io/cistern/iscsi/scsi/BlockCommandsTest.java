@@ -151,6 +151,17 @@ class BlockCommandsTest {
                 .fails(Condition.PARAMETER_LIST_LENGTH_ERROR);
         a.send("42 01 00000000 00 0028 00", unmapList(0, 8, 16, 3))
                 .fails(Condition.INVALID_FIELD_IN_CDB);
+        // more descriptors than there is list, and one of which a part is there, which counts not
+        a.send("42 00 00000000 00 0027 00", unmapList(24, 8, 32, 3))
+                .fails(Condition.PARAMETER_LIST_LENGTH_ERROR);
+        byte[] partial = unmapList(24, 8, 32, 3);
+        partial[3] = 31;
+        a.send("42 00 00000000 00 0028 00", partial).good();
+        assertThat(a.read(24, 16).data()).startsWith(filled(8, 0)).endsWith(filled(8, 5));
+        // more descriptors, or more blocks, than the limits
+        byte[] many = new byte[8 + 257 * 16];
+        ByteBuffer.wrap(many).putShort((short) (many.length - 2)).putShort((short) (257 * 16));
+        a.send("42 00 00000000 00 1018 00", many).fails(Condition.INVALID_FIELD_IN_PARAMETER_LIST);
     }
 
     private static byte[] unmapList(long lba, int blocks, long lba2, int blocks2) {
@@ -229,6 +240,9 @@ class BlockCommandsTest {
                     .fails(Condition.UNEXPECTED_INEXACT_SEGMENT);
             a.send(copy, copyList(nodes.first, others.first, 8, 4095, 16))
                     .fails(Condition.COPY_ABORTED);
+            byte[] reserved = list.clone();
+            reserved[1] = 0x08; // LIST ID USAGE
+            a.send(copy, reserved).fails(Condition.INVALID_FIELD_IN_PARAMETER_LIST);
 
             // What keeps the initiator from writing there keeps its copies from it too.
             Initiator holder = others.login("b", 1);

@@ -21,7 +21,13 @@ class LateReleaseTest {
     private volatile CompletableFuture<Void> gate = CompletableFuture.completedFuture(null);
 
     private final Nodes nodes = new Nodes(device, 512);
-    private final LogicalUnit unit = nodes.unit(slow(device.portal()), 512, 1);
+    private final LogicalUnit unit = unit();
+
+    /// In place of the first node's.
+    private LogicalUnit unit() {
+        nodes.first.close();
+        return nodes.unit(slow(device.portal()), 512, 1);
+    }
 
     private GuardedDevice slow(MemoryGuardedDevice portal) {
         return (GuardedDevice)

@@ -134,6 +134,13 @@ class ModePagesTest {
         nodes.clockSeconds.addAndGet(2);
         a.write(0, new byte[512]).good();
         assertThat(a.attention()).as("told once").isEmpty();
+        nodes.availableBytes.set(101L << 20);
+        nodes.clockSeconds.addAndGet(2);
+        a.write(0, new byte[512]).good();
+        nodes.availableBytes.set(99L << 20);
+        nodes.clockSeconds.addAndGet(2);
+        a.compareAndWrite(0, new byte[512], new byte[512]).good();
+        assertThat(a.attention()).as("whatever maps").contains(0x3807);
         ByteBuffer log = a.send("4d 00 4c 00 00 0000 00ff 00").good().buffer();
         assertThat(log.getInt(8)).isEqualTo(99);
     }

@@ -163,9 +163,11 @@ class PersistentReservationTest {
 
     @Test
     void registerAndMoveHandsTheReservationOver() {
-        a.reserveOut(REGISTER, 0, 0, 0xa).good();
-        a.reserveOut(RESERVE, 3, 0xa, 0).good();
         byte[] transport = TransportId.encode(b.id);
+        moved(a, 0xa, 0xbb, 2, 0, transport).conflict();
+        a.reserveOut(REGISTER, 0, 0, 0xa).good();
+        moved(a, 0xa, 0xbb, 2, 0, transport).fails(Condition.INVALID_FIELD_IN_CDB);
+        a.reserveOut(RESERVE, 3, 0xa, 0).good();
         moved(a, 0xa, 0xbb, 9, 0, transport).fails(Condition.INVALID_FIELD_IN_PARAMETER_LIST);
         moved(a, 0xa, 0xbb, 1, 0, TransportId.encode(a.id))
                 .fails(Condition.INVALID_FIELD_IN_PARAMETER_LIST);
@@ -265,6 +267,18 @@ class PersistentReservationTest {
         b.send("16 00 0000 00 00").good();
         b.send("57 00 00000000000000 00").good();
         c.read(0, 1).good();
+    }
+
+    /// Its process ends with all others and is back before anybody has missed it.
+    @Test
+    void anSpc2ReservationEndsWithTheProcessOfItsPort() {
+        a.send("16 00 0000 00 00").good();
+        LogicalUnit again = nodes.unit(nodes.firstDevice.portal(), 512, 1);
+        Initiator back = new Initiator(again, "c", 1, 1);
+        back.drain();
+        back.read(0, 1).good();
+        b.read(0, 1).good();
+        again.close();
     }
 
     @Test

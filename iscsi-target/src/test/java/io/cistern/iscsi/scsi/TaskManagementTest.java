@@ -117,6 +117,24 @@ class TaskManagementTest {
     }
 
     @Test
+    void abortTaskSetLeavesOtherNexusesAlone() {
+        nodes.firstDevice.gate(hold());
+        Initiator beside = nodes.login("c", 1);
+        CompletableFuture<Initiator.Answer> own = a.startWrite(0, block(9));
+        CompletableFuture<Initiator.Answer> others = beside.startWrite(1, block(8));
+        CompletableFuture<TaskManagement.Response> abort =
+                a.nexus.manage(TaskManagement.ABORT_TASK_SET, 0, null);
+        assertThat(a.aborted).hasSize(1);
+        nodes.firstDevice.gate(null);
+        letGo();
+        assertThat(Initiator.await(abort)).isEqualTo(TaskManagement.Response.COMPLETE);
+        Initiator.await(others).good();
+        assertThat(own).isNotDone();
+        assertThat(beside.attention()).isEmpty();
+        assertThat(b.read(1, 1).data()).isEqualTo(block(8));
+    }
+
+    @Test
     void abortTaskWaitsUntilTheTaskCanDoNothingMore() {
         nodes.firstDevice.gate(hold());
         byte[] cdb = Initiator.transfer(0x8a, 0, 1);
