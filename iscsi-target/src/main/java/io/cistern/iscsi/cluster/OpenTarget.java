@@ -28,7 +28,7 @@ final class OpenTarget implements AutoCloseable {
     private static final long RETRY_MILLIS = 1_000;
 
     /// How attachments of portals are named; the node's name follows.
-    private static final String HOLDER = "iscsi/";
+    static final String HOLDER = "iscsi/";
 
     private final ClusterNode node;
     private final UnitFactory units;
@@ -78,7 +78,8 @@ final class OpenTarget implements AutoCloseable {
         VolumeDevice device = node.client().open(export.volume(), AttachMode.SHARED, holder);
         try (device) {
             endFormer(device, holder);
-            try (ClusterPorts ports = new ClusterPorts(node.exports(), device)) {
+            try (ClusterPorts ports = new ClusterPorts(node.exports(), device);
+                    SilentPortals _ = new SilentPortals(node, device)) {
                 Unit unit =
                         units.make(
                                 new Parts(
