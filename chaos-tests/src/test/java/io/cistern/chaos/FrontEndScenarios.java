@@ -153,7 +153,9 @@ final class FrontEndScenarios {
         for (Map.Entry<String, HistoryLoad> entry : loads.entrySet()) {
             HistoryLoad load = entry.getValue();
             load.stop();
-            wrong.addAll(load.check(load.access(), Op.NEVER));
+            for (String why : load.check(load.access(), Op.NEVER)) {
+                wrong.add(entry.getKey() + ": " + why);
+            }
             operations += load.operations();
             HistoryLoad.Stall worst = load.worst();
             System.out.printf(

@@ -142,10 +142,45 @@ final class HistoryLoad implements AutoCloseable {
         histories.forEach((register, history) -> {
             String why = Linearizability.check(history, 0);
             if (why != null) {
-                all.add("sector " + register + ": " + why);
+                all.add("sector " + register + strangers(history) + ": " + why);
             }
         });
         return all;
+    }
+
+    /// Where what a sector showed had been written, if not to it.
+    private String strangers(List<Op> history) {
+        StringBuilder text = new StringBuilder();
+        for (Op op : history) {
+            boolean read = op.kind() == Op.Kind.READ && op.result() != 0;
+            if (read && history.stream().noneMatch(w -> wrote(w, op.result()))) {
+                text.append(", which showed ").append(op.result()).append(" written to");
+                for (Client client : clients) {
+                    client.entries.stream()
+                            .filter(e -> wrote(e.op, op.result()))
+                            .forEach(e -> text.append(' ').append(e.register));
+                }
+            }
+        }
+        return text.toString();
+    }
+
+    private static boolean wrote(Op op, long value) {
+        return op.kind() == Op.Kind.WRITE && op.value() == value;
+    }
+
+    /// The values in a sector, each with the offset where it begins.
+    private static String values(ByteBuffer bytes, int sector) {
+        StringBuilder text = new StringBuilder();
+        long before = -1;
+        for (int at = 0; at < SECTOR; at += 8) {
+            long value = bytes.getLong(sector * SECTOR + at);
+            if (value != before) {
+                text.append(' ').append(at).append(':').append(value);
+            }
+            before = value;
+        }
+        return text.toString();
     }
 
     /// Reads everything, as one more client.
@@ -159,7 +194,8 @@ final class HistoryLoad implements AutoCloseable {
                 int register = granule * area.sectors + i;
                 Long value = uniform(bytes, i);
                 if (value == null) {
-                    wrong.add("sector " + register + " is torn at the end");
+                    wrong.add(
+                            "sector " + register + " is torn at the end:" + values(bytes, i));
                 } else {
                     observed.add(new Entry(register, Op.read("end", value, from, to)));
                 }
@@ -355,7 +391,8 @@ final class HistoryLoad implements AutoCloseable {
                 }
                 Long seen = uniform(data, i);
                 if (seen == null) {
-                    wrong.add(name + " read a torn sector " + (register + i));
+                    wrong.add(
+                            name + " read a torn sector " + (register + i) + values(data, i));
                 } else {
                     entries.add(new Entry(register + i, Op.read(name, seen, from, to)));
                 }

@@ -12,7 +12,8 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Initiators at several portals that raise one counter by COMPARE AND WRITE, each having read it
-/// before, as fast as they can. A path that is lost is replaced by one to the next portal.
+/// before, as fast as they can. A path that is lost is replaced by another to the same portal, or
+/// the next one where that cannot be had.
 final class PortalStorm implements AutoCloseable {
     private static final int SECTOR = 512;
     private static final long PLACE = 4096;
@@ -42,13 +43,16 @@ final class PortalStorm implements AutoCloseable {
     private void storm(int first) {
         String name = "storm" + first;
         try {
-            for (int portal = first; !stopping; portal++) {
+            for (int portal = first; !stopping; ) {
+                boolean open = false;
                 try (IscsiPath path = open(portal, name)) {
+                    open = true;
                     while (!stopping) {
                         raise(path, name);
                     }
                 } catch (IOException broken) {
-                    Thread.sleep(20); // the next portal
+                    portal += open ? 0 : 1;
+                    Thread.sleep(20);
                 }
             }
         } catch (InterruptedException closed) {
