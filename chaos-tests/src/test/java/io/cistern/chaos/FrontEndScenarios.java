@@ -55,18 +55,56 @@ final class FrontEndScenarios {
             }
             long from = System.nanoTime();
             running.killAll();
-            running.startNodes();
-            System.out.println("all nodes were back after " + since(from));
-            loads.forEach((name, load) -> {
-                load.awaitProgress(RealScenarios.PROGRESS);
-                System.out.println(name + " went on " + since(from) + " after all had died");
-            });
+            try (Prober prober = new Prober(portals(), volumes.iscsi)) {
+                running.startNodes();
+                System.out.println("all nodes were back after " + since(from));
+                loads.forEach((name, load) -> {
+                    load.awaitProgress(RealScenarios.PROGRESS);
+                    System.out.println(name + " went on " + since(from) + " after all had died");
+                });
+                assertThat(prober.unknown).as("told that the target does not exist").isZero();
+            }
             return 5;
         });
     }
 
     private static String since(long from) {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - from) + " ms";
+    }
+
+    /// Logs in at all portals over and over. One that is being started may refuse for a while, but
+    /// not say that there is no such target: many initiators give up then.
+    private static final class Prober implements AutoCloseable {
+        private final Thread thread;
+        volatile int unknown;
+
+        Prober(List<String> portals, String volume) {
+            thread = Thread.ofVirtual().name("prober").start(() -> probe(portals, volume));
+        }
+
+        private void probe(List<String> portals, String volume) {
+            for (int i = 0; !Thread.currentThread().isInterrupted(); i++) {
+                String portal = portals.get(i % portals.size());
+                try (IscsiPath path = IscsiPath.open(portal, volume, "prober", SILENCE)) {
+                    Thread.sleep(20);
+                } catch (IscsiPath.RefusedException e) {
+                    if (e.status() == IscsiPath.NO_SUCH_TARGET) {
+                        System.out.println(portal + ": " + e.getMessage());
+                        unknown++;
+                    }
+                } catch (IOException notYet) {
+                    Thread.onSpinWait();
+                } catch (InterruptedException closed) {
+                    return;
+                }
+            }
+        }
+
+        @Override
+        public void close() throws InterruptedException {
+            thread.interrupt();
+            thread.join();
+        }
     }
 
     /// Directions between nodes are cut at random, down to no majority, and mended again.

@@ -26,6 +26,9 @@ final class IscsiPath implements Blocks {
     private static final Duration CONNECT = Duration.ofSeconds(2);
     private static final Duration RETRIES = Duration.ofSeconds(60);
 
+    /// Status of a login: the target is not known.
+    static final int NO_SUCH_TARGET = 0x0203;
+
     private static final int GOOD = 0;
     private static final int CHECK_CONDITION = 2;
     private static final int UNIT_ATTENTION = 6;
@@ -38,6 +41,22 @@ final class IscsiPath implements Blocks {
     private int commandNumber = 1;
     private int nextStatus;
     private int tag;
+
+    /// A login was refused.
+    static final class RefusedException extends IOException {
+        private static final long serialVersionUID = 1;
+        private final int status;
+
+        RefusedException(int status) {
+            super(String.format(Locale.ROOT, "login refused: %04xh", status));
+            this.status = status;
+        }
+
+        /// Class and detail.
+        int status() {
+            return status;
+        }
+    }
 
     private record Answer(ByteBuffer header, ByteBuffer data) {
         int opcode() {
@@ -106,9 +125,12 @@ final class IscsiPath implements Blocks {
         login.put(8, isid).putInt(16, ++tag).putInt(24, commandNumber);
         send(login, text);
         Answer answer = receive();
-        int failed = answer.header.getShort(36);
-        if (answer.opcode() != 0x23 || failed != 0 || (answer.header.get(1) & FINAL) == 0) {
-            throw new IOException("login refused: " + Integer.toHexString(failed));
+        int status = answer.header.getShort(36);
+        if (status != 0) {
+            throw new RefusedException(status);
+        }
+        if (answer.opcode() != 0x23 || (answer.header.get(1) & FINAL) == 0) {
+            throw new IOException("not the answer to a login");
         }
         nextStatus = answer.header.getInt(24) + 1;
     }
