@@ -76,16 +76,19 @@ final class SilentPortals implements AutoCloseable {
             } catch (CisternException e) {
                 log.debug("attachments to {} stay for now: {}", device.name(), e.getMessage());
                 waiting = true;
+            } catch (RuntimeException e) {
+                log.error("ending attachments to {} is tried again", device.name(), e);
+                waiting = true;
             }
         }
     }
 
     /// @return whether there is something left to do
     private boolean look() {
-        heard.removeIf(name -> {
+        for (String name : heard) {
+            heard.remove(name);
             former.remove(name);
-            return true;
-        });
+        }
         Set<String> silent = silent();
         if (!former.keySet().containsAll(silent)) {
             List<AttachmentInfo> all = node.client().attachments(device.name());
