@@ -37,8 +37,8 @@ import org.slf4j.LoggerFactory;
 ///
 /// RocksDB reads its files in the background, to merge them, and takes no writes any more once it
 /// has come upon damage there: not even those that would remove what is damaged. So files are
-/// merged only while the map is taken for sound, see [#mergeFiles]; and where a write has failed
-/// in that way this is noted beside them, since the rows of no group need to be concerned.
+/// merged only while the map is taken for sound, see [#mergeFiles]; and where a write has failed in
+/// that way this is noted beside them, since the rows of no group need to be concerned.
 final class MapDb implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(MapDb.class);
     private static final long BLOCK_CACHE_BYTES = 32L << 20;
@@ -156,8 +156,8 @@ final class MapDb implements AutoCloseable {
         }
     }
 
-    /// Lets RocksDB merge files from now on, where no write has been refused because of damage; else
-    /// once all of them have been read and found sound.
+    /// Lets RocksDB merge files from now on, where no write has been refused because of damage;
+    /// else once all of them have been read and found sound.
     ///
     /// @throws CisternException CORRUPT
     void mergeFiles() {
@@ -229,7 +229,8 @@ final class MapDb implements AutoCloseable {
         }
     }
 
-    /// Removes all rows of a group, durably, even where files that hold them are damaged. First the
+    /// Removes all rows of a group, durably, even where files that hold them are damaged. Files of
+    /// RocksDB's level 0 stay until they are merged: where one is damaged the map stays so. First the
     /// rows, all in one, then the files with nothing else: the other way round a crash in between
     /// would leave some of the rows, which nothing tells from a replica.
     ///

@@ -76,8 +76,7 @@ class FileSystemRulesTest {
         write(file, 300_000, "end");
         byte[] used = new byte[300_003];
         Arrays.fill(used, (byte) 'x');
-        ByteBuffer found =
-                fs.read(Credentials.ROOT, file, 0, ByteBuffer.wrap(used)).join().bytes();
+        ByteBuffer found = fs.read(Credentials.ROOT, file, 0, ByteBuffer.wrap(used)).join().bytes();
         byte[] bytes = new byte[found.remaining()];
         found.get(bytes);
         byte[] expected = new byte[300_003];
