@@ -230,9 +230,9 @@ final class MapDb implements AutoCloseable {
     }
 
     /// Removes all rows of a group, durably, even where files that hold them are damaged. Files of
-    /// RocksDB's level 0 stay until they are merged: where one is damaged the map stays so. First the
-    /// rows, all in one, then the files with nothing else: the other way round a crash in between
-    /// would leave some of the rows, which nothing tells from a replica.
+    /// RocksDB's level 0 stay until they are merged: where one is damaged the map stays so. First
+    /// the rows, all in one, then the files with nothing else: the other way round a crash in
+    /// between would leave some of the rows, which nothing tells from a replica.
     ///
     /// @param half run when the first half is done
     void dropGroup(long group, Runnable half) {
