@@ -206,7 +206,7 @@ class DamagedGroupTest {
     }
 
     private DiskConfig large() {
-        return config().withCapacity(128 << 20);
+        return config().withCapacity(64 << 20);
     }
 
     /// As [#fill], with so many rows of the damaged group that its file has several blocks.
@@ -216,7 +216,7 @@ class DamagedGroupTest {
             Filler.fill(sound, 2);
             sound.checkpoint().join();
             Store damaged = disk.openStore(DAMAGED);
-            Filler.fill(damaged, 1500);
+            Filler.fill(damaged, 900);
             damaged.checkpoint().join();
         }
     }
