@@ -106,6 +106,7 @@ final class MapDb implements AutoCloseable {
 
     /// @throws CisternException CORRUPT
     static MapDb open(Path path, Halt halt) {
+        Manifest.check(path);
         return new MapDb(path, false, halt);
     }
 
