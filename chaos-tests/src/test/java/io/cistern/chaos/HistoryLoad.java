@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -38,7 +39,7 @@ final class HistoryLoad implements AutoCloseable {
     private final List<String> wrong = Collections.synchronizedList(new ArrayList<>());
     private volatile boolean stopping;
     private volatile boolean mayEnd;
-    private volatile int connections;
+    private final AtomicInteger connections = new AtomicInteger();
     private volatile int tolerated;
 
     /// One operation on one sector.
@@ -82,7 +83,7 @@ final class HistoryLoad implements AutoCloseable {
 
     /// Every client ends its connection between two requests, and makes another.
     void reconnect() {
-        connections++;
+        connections.incrementAndGet();
     }
 
     /// Waits until every client has had an answer to something that it asked after this call.
@@ -294,9 +295,9 @@ final class HistoryLoad implements AutoCloseable {
         private void run() {
             try {
                 while (!stopping) {
-                    int connection = connections;
+                    int connection = connections.get();
                     try (Blocks blocks = connect()) {
-                        while (!stopping && connection == connections && operate(blocks)) {
+                        while (!stopping && connection == connections.get() && operate(blocks)) {
                             TimeUnit.MILLISECONDS.sleep(random.nextInt(25));
                         }
                         if (mayEnd) {

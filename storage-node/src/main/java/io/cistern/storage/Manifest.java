@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 
@@ -33,8 +34,8 @@ final class Manifest {
             if (name.matches("MANIFEST-[0-9]{1,20}") && Files.exists(map.resolve(name))) {
                 check(map, map.resolve(name));
             }
-        } catch (java.nio.file.NoSuchFileException e) {
-            return; // RocksDB says what is missing
+        } catch (NoSuchFileException e) {
+            // RocksDB says what is missing.
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "map " + map + " cannot be read: " + e, e);
         }
