@@ -195,8 +195,7 @@ final class HistoryLoad implements AutoCloseable {
                 int register = granule * area.sectors + i;
                 Long value = uniform(bytes, i);
                 if (value == null) {
-                    wrong.add(
-                            "sector " + register + " is torn at the end:" + values(bytes, i));
+                    wrong.add("sector " + register + " is torn at the end:" + values(bytes, i));
                 } else {
                     observed.add(new Entry(register, Op.read("end", value, from, to)));
                 }
@@ -392,8 +391,7 @@ final class HistoryLoad implements AutoCloseable {
                 }
                 Long seen = uniform(data, i);
                 if (seen == null) {
-                    wrong.add(
-                            name + " read a torn sector " + (register + i) + values(data, i));
+                    wrong.add(name + " read a torn sector " + (register + i) + values(data, i));
                 } else {
                     entries.add(new Entry(register + i, Op.read(name, seen, from, to)));
                 }

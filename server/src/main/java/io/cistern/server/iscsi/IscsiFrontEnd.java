@@ -105,8 +105,8 @@ public final class IscsiFrontEnd implements AutoCloseable {
         }
     }
 
-    /// What this node knows of exports is from before it was stopped, until it has heard of a leader.
-    /// Without one for a while it goes on with that.
+    /// What this node knows of exports is from before it was stopped, until it has heard of a
+    /// leader. Without one for a while it goes on with that.
     private void catchUp() throws InterruptedException {
         long from = System.nanoTime();
         while (System.nanoTime() - from < OPEN_PATIENCE.toNanos()) {
