@@ -11,7 +11,7 @@ cleanly or by SIGKILL, a file of it is damaged, and it is started again. What mu
 
 With --running the file is damaged while the node runs, which is restarted some seconds later (or at once, if it halts).
 
-    benchmarks/files-damaged.py [--seed N] [--seconds S] [--kinds REGEX] [--damages REGEX] [--running] [--keep]
+    benchmarks/files-damaged.py [--seed N] [--skip N] [--seconds S] [--kinds REGEX] [--damages REGEX] [--running] [--keep]
 
 CISTERN names the command (./cistern). Exit 1 if a case failed. Needs: Linux, Python 3, fsync that works.
 """
@@ -478,6 +478,7 @@ class Sweep:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
+    parser.add_argument('--skip', type=int, default=0, help='leaves out as many cases of this seed, which another run had')
     parser.add_argument('--seconds', type=int, default=3600)
     parser.add_argument('--kinds', default='.')
     parser.add_argument('--damages', default='.')
@@ -488,6 +489,7 @@ def main():
     print('seed %d' % options.seed)
     cases = [(k, d) for k, _ in KINDS for d in DAMAGES if re.search(options.kinds, k) and re.search(options.damages, d)]
     rng.shuffle(cases)
+    del cases[:options.skip]
     wanted, deadline = len(cases), time.time() + options.seconds
     root = tempfile.mkdtemp(prefix='files-damaged-')
     cluster = None

@@ -1,8 +1,8 @@
 /*
  * Faults on demand: preloaded into a node's process, it does what FAULTS_DIR/NODE asks for, a file of CONTROL bytes
  * that a test maps and changes while the node runs:
- *   - fsyncs of, or writes to, files whose path contains a pattern fail with an error, or writes are lost or go to the
- *     neighbouring block, as often as is asked for; how often it happened is counted in the same file;
+ *   - fsyncs of, or writes to, files whose path contains a pattern fail with an error, or are slow, or writes are lost or go to
+ *     the neighbouring block, as often as is asked for; how often it happened is counted in the same file;
  *   - connections that were accepted at a port break in place of one of so many writes to them: answers are lost;
  *   - the wall clock is ahead or behind by so many nanoseconds;
  *   - connections leave from 127.0.0.(10 + number of the node), so that what two nodes say to each other can be told
@@ -20,12 +20,12 @@
 #include <time.h>
 
 #define CONTROL 4096
-enum { NONE, FSYNC_FAILS, WRITE_FAILS, WRITE_LOST, WRITE_MISDIRECTED, ANSWER_LOST };
+enum { NONE, FSYNC_FAILS, WRITE_FAILS, WRITE_LOST, WRITE_MISDIRECTED, ANSWER_LOST, FSYNC_SLOW };
 
 struct control {
     volatile int64_t clock_ns;
     volatile int32_t kind;   /* written last */
-    volatile int32_t error;  /* of ANSWER_LOST: one of how many writes */
+    volatile int32_t error;  /* of ANSWER_LOST: one of how many writes; of FSYNC_SLOW: milliseconds */
     volatile int32_t left;   /* how often; negative: until it is taken back */
     volatile int32_t struck; /* how often it happened */
     char pattern[256];       /* of ANSWER_LOST: the port */
@@ -73,7 +73,7 @@ static int fault(int fd, int sync) {
     int kind, left, found, saved = errno;
     pthread_once(&once, setup);
     kind = control->kind;
-    if (kind == NONE || kind == ANSWER_LOST || (kind == FSYNC_FAILS) != sync) return NONE;
+    if (kind == NONE || kind == ANSWER_LOST || (kind == FSYNC_FAILS || kind == FSYNC_SLOW) != sync) return NONE;
     found = regular(fd, &st, path);
     errno = saved;
     if (!found || !strstr(path, control->pattern)) return NONE;
@@ -135,8 +135,15 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset) {
     FAULTY(real_pwritev(fd, iov, count, offset), real_pwritev(fd, iov, count, neighbour(offset)), total(iov, count))
 }
 ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset) { return pwritev64(fd, iov, count, offset); }
-int fsync(int fd) { return fault(fd, 1) ? failed() : real_fsync(fd); }
-int fdatasync(int fd) { return fault(fd, 1) ? failed() : real_fdatasync(fd); }
+static int synced(int fd, int (*call)(int)) {
+    switch (fault(fd, 1)) {
+    case FSYNC_FAILS: return failed();
+    case FSYNC_SLOW: usleep(control->error * 1000);
+    }
+    return call(fd);
+}
+int fsync(int fd) { pthread_once(&once, setup); return synced(fd, real_fsync); }
+int fdatasync(int fd) { pthread_once(&once, setup); return synced(fd, real_fdatasync); }
 
 int clock_gettime(clockid_t clock, struct timespec *at) {
     pthread_once(&once, setup);

@@ -41,6 +41,13 @@ final class Filler {
         return next - from;
     }
 
+    /// Writes that many more MiB, for which there must be space.
+    void fill(long count) {
+        for (long end = next + count; next < end; next++) {
+            write(next);
+        }
+    }
+
     private void write(long mib) {
         long value = values.getOrDefault(mib, mib << 8) + 1;
         ByteBuffer bytes = ByteBuffer.allocate(MIB);

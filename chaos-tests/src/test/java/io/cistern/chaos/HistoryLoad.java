@@ -9,11 +9,13 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -24,29 +26,43 @@ import org.jspecify.annotations.Nullable;
 final class HistoryLoad implements AutoCloseable {
     private static final int SECTOR = 512;
     private static final int GRANULE_BYTES = 64 << 10;
-    private static final int GRANULES = 12;
-    private static final int SECTORS_PER_GRANULE = 32;
+    private static final int MOST_SECTORS = 32;
     static final int CLIENTS = 6;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final Blocks.Way way;
     private final LongSupplier life;
+    private final Area area;
     private final AtomicLong values = new AtomicLong();
     private final List<Client> clients = new ArrayList<>();
     private final List<Entry> observed = new ArrayList<>();
     private final List<String> wrong = Collections.synchronizedList(new ArrayList<>());
     private volatile boolean stopping;
     private volatile boolean mayEnd;
+    private final AtomicInteger connections = new AtomicInteger();
     private volatile int tolerated;
 
     /// One operation on one sector.
     private record Entry(int register, Op op) {}
 
-    /// @param life tells one process behind the connections from the next, where that one continues
-    ///   the attachment; else always the same
+    /// Where the sectors are: so many granules, and of each so many sectors from its beginning.
+    record Area(int granules, int sectors) {
+        static final Area WIDE = new Area(12, MOST_SECTORS);
+
+        /// One block that everybody writes parts of.
+        static final Area ONE_BLOCK = new Area(1, 8);
+    }
+
     HistoryLoad(Blocks.Way way, LongSupplier life, int count, long seed) {
+        this(way, life, Area.WIDE, count, seed);
+    }
+
+    /// @param life tells one process behind the connections from the next, where what the former
+    ///   was sent can no longer happen once the next has answered; else always the same
+    HistoryLoad(Blocks.Way way, LongSupplier life, Area area, int count, long seed) {
         this.way = way;
         this.life = life;
+        this.area = area;
         for (int i = 0; i < count; i++) {
             Client client = new Client("c" + i, new Random(seed + i));
             clients.add(client);
@@ -63,6 +79,11 @@ final class HistoryLoad implements AutoCloseable {
     /// From now on this error leaves a request's outcome open and does not fail the run; 0: none.
     void tolerate(int error) {
         tolerated = error;
+    }
+
+    /// Every client ends its connection between two requests, and makes another.
+    void reconnect() {
+        connections.incrementAndGet();
     }
 
     /// Waits until every client has had an answer to something that it asked after this call.
@@ -122,24 +143,59 @@ final class HistoryLoad implements AutoCloseable {
         histories.forEach((register, history) -> {
             String why = Linearizability.check(history, 0);
             if (why != null) {
-                all.add("sector " + register + ": " + why);
+                all.add("sector " + register + strangers(history) + ": " + why);
             }
         });
         return all;
     }
 
+    /// Where what a sector showed had been written, if not to it.
+    private String strangers(List<Op> history) {
+        StringBuilder text = new StringBuilder();
+        for (Op op : history) {
+            boolean read = op.kind() == Op.Kind.READ && op.result() != 0;
+            if (read && history.stream().noneMatch(w -> wrote(w, op.result()))) {
+                text.append(", which showed ").append(op.result()).append(" written to");
+                for (Client client : clients) {
+                    client.entries.stream()
+                            .filter(e -> wrote(e.op, op.result()))
+                            .forEach(e -> text.append(' ').append(e.register));
+                }
+            }
+        }
+        return text.toString();
+    }
+
+    private static boolean wrote(Op op, long value) {
+        return op.kind() == Op.Kind.WRITE && op.value() == value;
+    }
+
+    /// The values in a sector, each with the offset where it begins.
+    private static String values(ByteBuffer bytes, int sector) {
+        StringBuilder text = new StringBuilder();
+        long before = -1;
+        for (int at = 0; at < SECTOR; at += 8) {
+            long value = bytes.getLong(sector * SECTOR + at);
+            if (value != before) {
+                text.append(' ').append(at).append(':').append(value);
+            }
+            before = value;
+        }
+        return text.toString();
+    }
+
     /// Reads everything, as one more client.
     void observe(Access access) throws IOException {
-        for (int granule = 0; granule < GRANULES; granule++) {
+        for (int granule = 0; granule < area.granules; granule++) {
             long from = System.nanoTime();
-            ByteBuffer bytes = ByteBuffer.allocate(SECTORS_PER_GRANULE * SECTOR);
+            ByteBuffer bytes = ByteBuffer.allocate(area.sectors * SECTOR);
             access.read((long) granule * GRANULE_BYTES, bytes);
             long to = System.nanoTime();
-            for (int i = 0; i < SECTORS_PER_GRANULE; i++) {
-                int register = granule * SECTORS_PER_GRANULE + i;
+            for (int i = 0; i < area.sectors; i++) {
+                int register = granule * area.sectors + i;
                 Long value = uniform(bytes, i);
                 if (value == null) {
-                    wrong.add("sector " + register + " is torn at the end");
+                    wrong.add("sector " + register + " is torn at the end:" + values(bytes, i));
                 } else {
                     observed.add(new Entry(register, Op.read("end", value, from, to)));
                 }
@@ -174,8 +230,21 @@ final class HistoryLoad implements AutoCloseable {
     }
 
     Duration worstStall() {
-        return Duration.ofNanos(
-                clients.stream().mapToLong(c -> c.worstNanos.get()).max().orElse(0));
+        return worst().took;
+    }
+
+    /// The request that waited longest for its answer.
+    Stall worst() {
+        return clients.stream()
+                .map(c -> c.worst)
+                .max(Comparator.comparing(Stall::took))
+                .orElse(Stall.NONE);
+    }
+
+    /// @param type of [Nbd]'s requests
+    /// @param asked when, as [System#nanoTime]
+    record Stall(Duration took, int type, long asked) {
+        static final Stall NONE = new Stall(Duration.ZERO, Nbd.READ, 0);
     }
 
     @Override
@@ -213,7 +282,7 @@ final class HistoryLoad implements AutoCloseable {
         volatile long lastAsked = Long.MIN_VALUE;
         final AtomicLong operations = new AtomicLong();
         final AtomicLong unknown = new AtomicLong();
-        final AtomicLong worstNanos = new AtomicLong();
+        volatile Stall worst = Stall.NONE;
 
         Client(String name, Random random) {
             this.name = name;
@@ -225,8 +294,9 @@ final class HistoryLoad implements AutoCloseable {
         private void run() {
             try {
                 while (!stopping) {
+                    int connection = connections.get();
                     try (Blocks blocks = connect()) {
-                        while (!stopping && operate(blocks)) {
+                        while (!stopping && connection == connections.get() && operate(blocks)) {
                             TimeUnit.MILLISECONDS.sleep(random.nextInt(25));
                         }
                         if (mayEnd) {
@@ -267,11 +337,11 @@ final class HistoryLoad implements AutoCloseable {
 
         /// @return false where the volume was taken over
         private boolean operate(Blocks blocks) throws IOException {
-            int granule = random.nextInt(GRANULES);
+            int granule = random.nextInt(area.granules);
             boolean whole = random.nextInt(20) == 0;
-            int first = whole ? 0 : random.nextInt(SECTORS_PER_GRANULE);
-            int most = Math.min(SECTORS_PER_GRANULE - first, random.nextBoolean() ? 1 : 9);
-            int count = whole ? SECTORS_PER_GRANULE : 1 + random.nextInt(most);
+            int first = whole ? 0 : random.nextInt(area.sectors);
+            int most = Math.min(area.sectors - first, random.nextBoolean() ? 1 : 9);
+            int count = whole ? area.sectors : 1 + random.nextInt(most);
             int dice = random.nextInt(100);
             int type =
                     dice < 45
@@ -285,7 +355,7 @@ final class HistoryLoad implements AutoCloseable {
                 }
                 data.clear();
             }
-            int register = granule * SECTORS_PER_GRANULE + first;
+            int register = granule * area.sectors + first;
             long offset = (long) granule * GRANULE_BYTES + (long) first * SECTOR;
             long from = System.nanoTime();
             int error;
@@ -311,7 +381,9 @@ final class HistoryLoad implements AutoCloseable {
             boundCutOff(to);
             lastAsked = from;
             operations.incrementAndGet();
-            worstNanos.accumulateAndGet(to - from, Math::max);
+            if (to - from > worst.took.toNanos()) {
+                worst = new Stall(Duration.ofNanos(to - from), type, from);
+            }
             for (int i = 0; i < count; i++) {
                 if (type != Nbd.READ) {
                     entries.add(new Entry(register + i, Op.write(name, value, from, to)));
@@ -319,7 +391,7 @@ final class HistoryLoad implements AutoCloseable {
                 }
                 Long seen = uniform(data, i);
                 if (seen == null) {
-                    wrong.add(name + " read a torn sector " + (register + i));
+                    wrong.add(name + " read a torn sector " + (register + i) + values(data, i));
                 } else {
                     entries.add(new Entry(register + i, Op.read(name, seen, from, to)));
                 }

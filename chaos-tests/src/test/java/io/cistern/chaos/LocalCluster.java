@@ -190,6 +190,12 @@ final class LocalCluster implements AutoCloseable {
         return Integer.parseInt(address.substring(address.lastIndexOf(':') + 1));
     }
 
+    /// The port of a node's iSCSI portal.
+    int portalPort(String node) {
+        String portal = portal(Integer.parseInt(node.substring(1)));
+        return Integer.parseInt(portal.substring(portal.lastIndexOf(':') + 1));
+    }
+
     /// How a program beside the nodes reaches them.
     ClientConfig client() throws InterruptedException {
         List<InetSocketAddress> wires = new ArrayList<>();
@@ -215,6 +221,14 @@ final class LocalCluster implements AutoCloseable {
     /// Starts the nodes that do not run and returns when all is healthy.
     void startNodes() throws IOException, InterruptedException {
         cistern("start", "--processes", "--port-base", Integer.toString(portBase));
+    }
+
+    /// Starts the nodes that do not run; closing what is returned ends the waiting for them.
+    Programs.Running startNodesSoon() throws IOException {
+        return Programs.start(
+                dir,
+                commandLine("start", "--processes", "--port-base", Integer.toString(portBase)),
+                environment());
     }
 
     /// Runs a command of `cistern` that must succeed.
@@ -377,6 +391,18 @@ final class LocalCluster implements AutoCloseable {
 
     void awaitHealth(String health) {
         awaitStatus(Duration.ofSeconds(120), s -> s.path("health").asText().equals(health));
+    }
+
+    /// Waits until a node is in that state, as DRAINED.
+    void awaitState(String node, String state) {
+        awaitStatus(
+                Duration.ofSeconds(180),
+                s ->
+                        s.path("nodes")
+                                .valueStream()
+                                .anyMatch(n ->
+                                        n.path("name").asText().equals(node)
+                                                && n.path("state").asText().equals(state)));
     }
 
     /// Asks until the status is as wanted; the last one is in the failure's message.

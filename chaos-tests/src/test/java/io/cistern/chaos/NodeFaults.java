@@ -39,7 +39,8 @@ final class NodeFaults {
         WRITE_FAILS,
         WRITE_LOST,
         WRITE_MISDIRECTED,
-        ANSWER_LOST
+        ANSWER_LOST,
+        FSYNC_SLOW
     }
 
     private final Path library;
@@ -89,6 +90,11 @@ final class NodeFaults {
     /// many answers.
     void loseAnswers(String node, int port, int oneOf, int times) {
         strike(node, Kind.ANSWER_LOST, Integer.toString(port), oneOf, times);
+    }
+
+    /// From now on each sync of the node's files waits first.
+    void slowSyncs(String node, Duration wait) {
+        strike(node, Kind.FSYNC_SLOW, "/disk/", (int) wait.toMillis(), FOREVER);
     }
 
     /// No more of them.

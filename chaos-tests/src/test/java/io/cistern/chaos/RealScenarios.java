@@ -12,13 +12,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
-import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -26,10 +27,11 @@ import org.jspecify.annotations.Nullable;
 /// each ends with everything healthy, going on, and all replicas equal. A cluster that a scenario
 /// failed on is not used again.
 final class RealScenarios implements AutoCloseable {
-    private static final Duration PROGRESS = Duration.ofSeconds(30);
-    private static final Duration DEATH = Duration.ofSeconds(90);
-    private static final int FEW_CLIENTS = 3;
+    static final Duration PROGRESS = Duration.ofSeconds(30);
+    static final Duration DEATH = Duration.ofSeconds(90);
     private static final int LOST_ANSWERS = 40;
+
+    private static final int OVERWRITES = 4;
 
     /// Between a node's wish to sync its log and the sync: what is acknowledged too early is lost.
     private static final Duration SLOW_SYNC = Duration.ofMillis(40);
@@ -82,7 +84,15 @@ final class RealScenarios implements AutoCloseable {
         all.put("disk-wiped-leader-killed", () -> underLoad(this::diskWiped));
         all.put("pool-full", this::poolFull);
         all.put("power-cut", this::powerCut);
-        all.put("all-front-ends", this::allFrontEnds);
+        all.put("torn-last-entry", this::tornLastEntry);
+        all.put("sectors-of-one-block", this::sectorsOfOneBlock);
+        all.put("away-past-the-purge", this::awayPastThePurge);
+        all.put("membership-churn", this::membershipChurn);
+        FrontEndScenarios frontEnds = new FrontEndScenarios(this);
+        all.put("all-front-ends", frontEnds::nodesKilled);
+        all.put("front-ends-cut-off", frontEnds::cutOff);
+        all.put("iscsi-compare-and-write-storm", frontEnds::storm);
+        all.put("iscsi-portal-frozen", frontEnds::portalFrozen);
     }
 
     /// In the order in which they are run.
@@ -100,7 +110,7 @@ final class RealScenarios implements AutoCloseable {
 
     // ---- the cluster
 
-    private LocalCluster cluster() throws IOException, InterruptedException {
+    LocalCluster cluster() throws IOException, InterruptedException {
         LocalCluster running = cluster;
         return running == null ? start("0", false) : running;
     }
@@ -118,6 +128,20 @@ final class RealScenarios implements AutoCloseable {
         return running;
     }
 
+    /// A name that no volume has had.
+    String newVolume() {
+        return "chaos" + volumes++;
+    }
+
+    Random random() {
+        return random;
+    }
+
+    /// Of the cluster that runs.
+    Path dir() {
+        return dir;
+    }
+
     /// Runs a scenario on a cluster of its own.
     private Outcome apart(String diskSize, boolean power, Faults strikes) throws Exception {
         close();
@@ -127,7 +151,7 @@ final class RealScenarios implements AutoCloseable {
         return outcome;
     }
 
-    private NodeFaults faults() {
+    NodeFaults faults() {
         NodeFaults made = faults;
         assertThat(made).isNotNull();
         return made;
@@ -153,7 +177,7 @@ final class RealScenarios implements AutoCloseable {
         }
     }
 
-    private static List<String> others(String node) {
+    static List<String> others(String node) {
         return NAMES.stream().filter(n -> !n.equals(node)).toList();
     }
 
@@ -169,8 +193,12 @@ final class RealScenarios implements AutoCloseable {
     // ---- the load
 
     private Outcome underLoad(Faults strikes) throws Exception {
+        return underLoad(HistoryLoad.Area.WIDE, strikes);
+    }
+
+    private Outcome underLoad(HistoryLoad.Area area, Faults strikes) throws Exception {
         LocalCluster running = cluster();
-        String volume = "chaos" + volumes++;
+        String volume = newVolume();
         running.cistern("volume", "create", volume, "8MiB");
         Path socket = running.attach(volume);
         int struck;
@@ -179,6 +207,7 @@ final class RealScenarios implements AutoCloseable {
                 new HistoryLoad(
                         () -> Nbd.connect(socket, volume),
                         () -> running.driver().pid(),
+                        area,
                         HistoryLoad.CLIENTS,
                         random.nextLong())) {
             load.awaitProgress(PROGRESS);
@@ -396,11 +425,7 @@ final class RealScenarios implements AutoCloseable {
     private int diskWiped(String volume, HistoryLoad load) throws Exception {
         String wiped = others(cluster().leaderOf(volume)).getFirst();
         cluster().kill(wiped);
-        try (Stream<Path> files = Files.walk(cluster().disk(wiped))) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
-        }
+        wipe(wiped);
         try (Programs.Running filled = cluster().runNode(wiped)) {
             TimeUnit.SECONDS.sleep(4);
             cluster().kill(cluster().leaderOf(volume));
@@ -471,6 +496,165 @@ final class RealScenarios implements AutoCloseable {
                 });
     }
 
+    /// All nodes die, and what one, two and then all three had not fsynced is lost, the last entry
+    /// of a log in part.
+    private Outcome tornLastEntry() throws Exception {
+        return apart(
+                "0",
+                true,
+                (volume, load) -> {
+                    PowerCut power = powerCut;
+                    assertThat(power).isNotNull();
+                    int[] lost = new int[NAMES.size()];
+                    for (int cut = 0; cut < 6; cut++) {
+                        TimeUnit.SECONDS.sleep(2);
+                        cluster().killAll();
+                        List<String> torn = new ArrayList<>(NAMES);
+                        Collections.shuffle(torn, random);
+                        for (String node : torn.subList(0, 1 + cut / 2)) {
+                            lost[cut / 2] += power.forget(random, cluster().disk(node));
+                        }
+                        cluster().startNodes();
+                        load.awaitProgress(PROGRESS);
+                    }
+                    System.out.println(
+                            "writes lost on one, two, three nodes: "
+                                    + Arrays.toString(lost)
+                                    + "; torn entries cut off: "
+                                    + said("a write that did not complete"));
+                    assertThat(lost).as("writes that were lost").doesNotContain(0);
+                    return 6;
+                });
+    }
+
+    /// How many lines of the nodes' logs say this.
+    private long said(String what) throws IOException, InterruptedException {
+        long lines = 0;
+        for (String node : NAMES) {
+            Path log = cluster().home().resolve(node).resolve("node.log");
+            lines += Files.readAllLines(log).stream().filter(l -> l.contains(what)).count();
+        }
+        return lines;
+    }
+
+    /// Everybody writes parts of one block of 4 KiB while the leader, and then every node, dies.
+    private Outcome sectorsOfOneBlock() throws Exception {
+        return underLoad(
+                HistoryLoad.Area.ONE_BLOCK,
+                (volume, load) -> leaderKilled(volume, load) + allKilled(volume, load));
+    }
+
+    // ---- members
+
+    /// A replica is away until the logs of the others begin behind what it has, while snapshots are
+    /// made and deleted. It comes back with the leader's disk slow, more snapshots are deleted, a
+    /// fourth node joins, and the leader dies.
+    private Outcome awayPastThePurge() throws Exception {
+        return apart(
+                "0",
+                false,
+                (volume, load) -> {
+                    LocalCluster running = cluster();
+                    String leader = running.leaderOf(volume);
+                    String away = others(leader).getFirst();
+                    running.cistern("snapshot", "create", volume + "@before");
+                    running.kill(away);
+                    running.cistern("volume", "create", "fill", "256MiB");
+                    try (RemoteCluster client = RemoteCluster.connect(running.client(), "filler");
+                            VolumeDevice fill =
+                                    client.open("fill", AttachMode.EXCLUSIVE, "filler")) {
+                        Filler filler = new Filler(fill);
+                        for (int i = 0; i < 3; i++) {
+                            filler.fill(40);
+                            running.cistern("snapshot", "create", "fill@s" + i);
+                            running.cistern("snapshot", "create", volume + "@s" + i);
+                            // In all more than the log that is kept for who is away.
+                            for (int again = 0; again < OVERWRITES; again++) {
+                                filler.overwrite(0, 40);
+                            }
+                        }
+                        running.cistern("snapshot", "delete", volume + "@before");
+                        running.cistern("snapshot", "delete", "fill@s0");
+                        faults().slowSyncs(leader, Duration.ofMillis(100));
+                        try (Programs.Running starting = running.startNodesSoon()) {
+                            String token = running.cistern("node", "token").strip();
+                            running.cistern("node", "add", "--join", token);
+                            for (int i = 1; i < 3; i++) {
+                                running.cistern("snapshot", "delete", "fill@s" + i);
+                                filler.overwrite(20L * i, 20);
+                            }
+                            running.cistern("snapshot", "delete", volume + "@s1");
+                            load.awaitProgress(PROGRESS);
+                            running.kill(leader);
+                            faults().end(leader);
+                            System.out.println("still starting: " + starting.alive());
+                            running.leaderOf(volume, leader);
+                        }
+                        running.startNodes();
+                        running.awaitHealth("OK");
+                        running.metrics()
+                                .lines()
+                                .filter(l -> l.startsWith("cistern_copied_bytes_total"))
+                                .forEach(System.out::println);
+                        filler.check();
+                    }
+                    running.cistern("verify", "fill");
+                    running.cistern("volume", "delete", "fill");
+                    running.cistern("snapshot", "delete", volume + "@s0");
+                    running.cistern("snapshot", "delete", volume + "@s2");
+                    return 3;
+                });
+    }
+
+    /// A node joins and another is emptied, a disk is wiped meanwhile, and leaders die; then the
+    /// emptied node is removed.
+    private Outcome membershipChurn() throws Exception {
+        return apart(
+                "0",
+                false,
+                (volume, load) -> {
+                    LocalCluster running = cluster();
+                    running.cistern("cluster", "set", "--rebuild-after", "8s");
+                    String token = running.cistern("node", "token").strip();
+                    running.cistern("node", "add", "--join", token);
+                    String leader = running.leaderOf(volume);
+                    String leaves = others(leader).getFirst();
+                    String wiped = others(leader).getLast();
+                    running.cistern("node", "drain", leaves);
+                    running.kill(leader);
+                    running.leaderOf(volume, leader);
+                    running.startNodes();
+                    load.awaitProgress(PROGRESS);
+                    running.awaitState(leaves, "DRAINED");
+                    running.awaitHealth("OK");
+                    // Three are left: one of them loses its disk, and the leader dies while it is
+                    // filled.
+                    running.kill(wiped);
+                    wipe(wiped);
+                    try (Programs.Running starting = running.startNodesSoon()) {
+                        TimeUnit.SECONDS.sleep(2);
+                        leader = running.leaderOf(volume, wiped);
+                        running.kill(leader);
+                        TimeUnit.SECONDS.sleep(2);
+                        System.out.println("still starting: " + starting.alive());
+                    }
+                    running.startNodes();
+                    load.awaitProgress(DEATH);
+                    running.awaitHealth("OK");
+                    running.cistern("node", "remove", leaves);
+                    running.awaitHealth("OK");
+                    return 4;
+                });
+    }
+
+    private void wipe(String node) throws IOException, InterruptedException {
+        try (Stream<Path> files = Files.walk(cluster().disk(node))) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
+    }
+
     // ---- clocks
 
     /// Wall clocks jump, forth and back, on all nodes differently; nothing may depend on them.
@@ -526,7 +710,7 @@ final class RealScenarios implements AutoCloseable {
     /// it, and the driver goes on: nothing of it takes effect any more.
     private Outcome zombieGateway() throws Exception {
         LocalCluster running = cluster();
-        String volume = "chaos" + volumes++;
+        String volume = newVolume();
         running.cistern("volume", "create", volume, "8MiB");
         Path socket = running.attach(volume);
         Outcome outcome;
@@ -557,80 +741,6 @@ final class RealScenarios implements AutoCloseable {
         running.command("detach", volume);
         running.cistern("volume", "delete", volume);
         return outcome;
-    }
-
-    /// Loads over NBD, iSCSI and NFS at a time, while leaders die, and then all nodes.
-    private Outcome allFrontEnds() throws Exception {
-        LocalCluster running = cluster();
-        String nbd = "chaos" + volumes++;
-        String iscsi = "chaos" + volumes++;
-        String share = "chaos" + volumes++;
-        running.cistern("volume", "create", nbd, "8MiB");
-        running.cistern("volume", "create", iscsi, "8MiB");
-        running.cistern("iscsi", "export", iscsi);
-        running.cistern("share", "create", share, "--allow", "127.0.0.0/8:no_root_squash");
-        Path socket = running.attach(nbd);
-        Path bridged = dir.resolve(iscsi + ".sock");
-        List<String> bridge =
-                List.of(
-                        "qemu-nbd",
-                        "--format=raw",
-                        "--cache=none",
-                        "--persistent",
-                        "--shared=" + 2 * FEW_CLIENTS,
-                        "--export-name=" + iscsi,
-                        "--socket=" + bridged,
-                        "iscsi://" + running.portal(0) + "/iqn.2026-11.io.cistern:" + iscsi + "/0");
-        Outcome outcome;
-        try (Programs.Running initiator = Programs.start(dir, bridge);
-                HistoryLoad overNbd =
-                        few(() -> Nbd.connect(socket, nbd), () -> running.driver().pid());
-                HistoryLoad overIscsi =
-                        few(() -> Blocks.withoutTrims(Nbd.connect(bridged, iscsi)), () -> 0);
-                HistoryLoad overNfs = few(() -> running.openFile(share, "file"), () -> 0)) {
-            List<HistoryLoad> loads = List.of(overNbd, overIscsi, overNfs);
-            awaitProgress(loads);
-            for (int i = 0; i < 2; i++) {
-                String leader = running.leaderOf(i == 0 ? iscsi : nbd);
-                running.kill(leader);
-                running.leaderOf(nbd, leader);
-                overNbd.awaitProgress(PROGRESS);
-                running.startNodes();
-                awaitProgress(loads);
-            }
-            running.killAll();
-            running.startNodes();
-            awaitProgress(loads);
-            running.awaitHealth("OK");
-            assertThat(initiator.alive()).as("the initiator").isTrue();
-            long operations = 0;
-            Duration stall = Duration.ZERO;
-            List<String> wrong = new ArrayList<>();
-            for (HistoryLoad load : loads) {
-                load.stop();
-                wrong.addAll(load.check(load.access(), Op.NEVER));
-                operations += load.operations();
-                stall = stall.compareTo(load.worstStall()) < 0 ? load.worstStall() : stall;
-            }
-            assertThat(wrong).isEmpty();
-            outcome = new Outcome(5, operations, stall);
-        }
-        running.cistern("verify", nbd);
-        running.cistern("verify", iscsi);
-        running.cistern("detach", nbd);
-        running.cistern("volume", "delete", nbd);
-        running.cistern("iscsi", "unexport", iscsi);
-        running.cistern("volume", "delete", iscsi);
-        running.cistern("share", "delete", share);
-        return outcome;
-    }
-
-    private HistoryLoad few(Blocks.Way way, LongSupplier life) {
-        return new HistoryLoad(way, life, FEW_CLIENTS, random.nextLong());
-    }
-
-    private static void awaitProgress(List<HistoryLoad> loads) {
-        loads.forEach(load -> load.awaitProgress(PROGRESS));
     }
 
     // ---- several holders

@@ -213,7 +213,10 @@ public final class Disk implements AutoCloseable {
                 damaged.put(group, new Damage(e, map.slots(), false));
             }
         }
-        if (!damaged.isEmpty()) {
+        if (damaged.isEmpty()) {
+            db.mergeFiles();
+        } else {
+            db.suspect();
             long withheld = area.withhold();
             LOG.error(
                     "disk {}: which slots {} hold is not known: {} that seem free are withheld until"
@@ -391,9 +394,23 @@ public final class Disk implements AutoCloseable {
             config.halt().halt("mark of group " + group + " on " + config.directory(), e);
             throw new IllegalStateException(e);
         }
+        if (damage != null && damaged.isEmpty()) {
+            mergeFiles();
+        }
         slots.stream().forEach(area::release);
         if (damaged.values().stream().allMatch(Damage::all)) {
             area.releaseWithheld();
+        }
+    }
+
+    /// What was damaged has been dropped. Where the files still are, the next start finds that, and
+    /// the disk is set aside.
+    private void mergeFiles() {
+        try {
+            db.mergeFiles();
+        } catch (CisternException e) {
+            config.halt().halt("map of " + config.directory(), e);
+            throw e;
         }
     }
 

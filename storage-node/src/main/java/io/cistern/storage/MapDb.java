@@ -3,6 +3,8 @@ package io.cistern.storage;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,14 +27,25 @@ import org.rocksdb.Snapshot;
 import org.rocksdb.Status;
 import org.rocksdb.WriteBatch;
 import org.rocksdb.WriteOptions;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// The map of one disk in RocksDB: one column family, no write-ahead log. What [#flush] has not
 /// made durable is lost by a crash, whole batches at a time; the groups' logs have it.
 ///
 /// Damage that RocksDB's checksums find is a CisternException CORRUPT; any other failure halts.
+///
+/// RocksDB reads its files in the background, to merge them, and takes no writes any more once it
+/// has come upon damage there: not even those that would remove what is damaged. So files are
+/// merged only while the map is taken for sound, see [#mergeFiles]; and where a write has failed in
+/// that way this is noted beside them, since the rows of no group need to be concerned.
 final class MapDb implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(MapDb.class);
     private static final long BLOCK_CACHE_BYTES = 32L << 20;
     private static final long WRITE_BUFFER_BYTES = 32L << 20;
+
+    /// Beside the map's files: RocksDB has refused a write because of damage.
+    private static final String SUSPECT = "SUSPECT";
 
     private final List<AutoCloseable> owned = new ArrayList<>();
     private final Path path;
@@ -60,6 +73,7 @@ final class MapDb implements AutoCloseable {
                         .setWriteBufferSize(WRITE_BUFFER_BYTES)
                         .setCompressionType(CompressionType.NO_COMPRESSION)
                         .setMaxBackgroundJobs(2)
+                        .setDisableAutoCompactions(true)
                         .setMaxOpenFiles(512)
                         .setStatsDumpPeriodSec(0)
                         .setInfoLogLevel(InfoLogLevel.WARN_LEVEL)
@@ -92,6 +106,7 @@ final class MapDb implements AutoCloseable {
 
     /// @throws CisternException CORRUPT
     static MapDb open(Path path, Halt halt) {
+        Manifest.check(path);
         return new MapDb(path, false, halt);
     }
 
@@ -142,6 +157,34 @@ final class MapDb implements AutoCloseable {
         }
     }
 
+    /// Lets RocksDB merge files from now on, where no write has been refused because of damage;
+    /// else once all of them have been read and found sound.
+    ///
+    /// @throws CisternException CORRUPT
+    void mergeFiles() {
+        try {
+            if (Files.exists(path.resolve(SUSPECT))) {
+                db.verifyChecksum();
+                Files.delete(path.resolve(SUSPECT));
+            }
+            db.enableAutoCompaction(List.of(db.getDefaultColumnFamily()));
+        } catch (RocksDBException e) {
+            throw failure("is damaged", e);
+        } catch (IOException e) {
+            throw new CisternException(ErrorCode.IO, "map " + path + ": " + e, e);
+        }
+    }
+
+    /// Has [#mergeFiles] read all files first, and the next start as well.
+    void suspect() {
+        try {
+            Files.write(path.resolve(SUSPECT), new byte[0]);
+        } catch (IOException e) {
+            // The next start finds what it finds without.
+            LOG.error("cannot note that map {} is damaged", path, e);
+        }
+    }
+
     /// The map as it is now, flushed or not, whatever is written later.
     Frozen freeze() {
         return new Frozen();
@@ -187,9 +230,10 @@ final class MapDb implements AutoCloseable {
         }
     }
 
-    /// Removes all rows of a group, durably, even where files that hold them are damaged. First the
-    /// rows, all in one, then the files with nothing else: the other way round a crash in between
-    /// would leave some of the rows, which nothing tells from a replica.
+    /// Removes all rows of a group, durably, even where files that hold them are damaged. Files of
+    /// RocksDB's level 0 stay until they are merged: where one is damaged the map stays so. First
+    /// the rows, all in one, then the files with nothing else: the other way round a crash in
+    /// between would leave some of the rows, which nothing tells from a replica.
     ///
     /// @param half run when the first half is done
     void dropGroup(long group, Runnable half) {
@@ -209,6 +253,10 @@ final class MapDb implements AutoCloseable {
     }
 
     private RuntimeException halted(String what, RocksDBException e) {
+        Status status = e.getStatus();
+        if (status != null && status.getCode() == Status.Code.Corruption) {
+            suspect();
+        }
         halt.halt(what + " map " + path + " failed", e);
         return new IllegalStateException(e);
     }

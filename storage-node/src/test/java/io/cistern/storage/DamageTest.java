@@ -132,6 +132,28 @@ class DamageTest {
         }
     }
 
+    /// RocksDB would read it for ever.
+    @Test
+    void aRecordOfAManifestThatHasBecomeOneOfARecycledLogIsFound() throws IOException {
+        Path directory = filled(temp.resolve("m"));
+        String name = Files.readString(directory.resolve("map/CURRENT")).strip();
+        Path manifest = directory.resolve("map").resolve(name);
+        byte[] before = Files.readAllBytes(manifest);
+        int records = 0;
+        for (int at = 0; at < before.length; records++) {
+            flip(manifest, (at + 6) * 8L + 2);
+            assertThatThrownBy(() -> Disk.open(config(directory)).close())
+                    .isInstanceOfSatisfying(
+                            CisternException.class,
+                            e -> assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT))
+                    .hasMessageContaining("has a record of type 5");
+            Files.write(manifest, before);
+            at += 7 + (before[at + 4] & 0xff | (before[at + 5] & 0xff) << 8);
+        }
+        assertThat(records).isGreaterThan(4);
+        Disk.open(config(directory)).close();
+    }
+
     /// The map either reports the damage or is not changed by it (bits nobody reads).
     @Property(tries = 60, shrinking = ShrinkingMode.OFF)
     void aFlippedBitInTheMapIsFoundOrHarmless(@ForAll long seed) throws IOException {

@@ -18,6 +18,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.rocksdb.Options;
+import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.WriteBatch;
 
@@ -201,6 +203,123 @@ class DamagedGroupTest {
             Filler.fill(disk.openStore(DAMAGED), 100);
             assertThat(disk.checkBooks(worked -> {}).clean()).isTrue();
         }
+    }
+
+    private DiskConfig large() {
+        return config().withCapacity(64 << 20);
+    }
+
+    /// As [#fill], with so many rows of the damaged group that its file has several blocks.
+    private void fillMany() {
+        try (Disk disk = Disk.format(large())) {
+            Store sound = disk.openStore(SOUND);
+            Filler.fill(sound, 2);
+            sound.checkpoint().join();
+            Store damaged = disk.openStore(DAMAGED);
+            Filler.fill(damaged, 900);
+            damaged.checkpoint().join();
+        }
+    }
+
+    /// As RocksDB does in time: the damaged group's rows are no longer in a file of level 0.
+    private void merge() throws RocksDBException {
+        try (Options options = new Options();
+                RocksDB db = RocksDB.open(options, directory.resolve("map").toString())) {
+            db.compactRange(Keys.of(DAMAGED, (char) 0), Keys.of(DAMAGED + 1, (char) 0));
+        }
+    }
+
+    /// A bit flips in the largest file of the closed map, behind its first block: which groups
+    /// there are can be read all the same.
+    private void flip() throws IOException {
+        Path file;
+        try (Stream<Path> files = Files.list(directory.resolve("map"))) {
+            file =
+                    files.filter(f -> f.toString().endsWith(".sst"))
+                            .max(java.util.Comparator.comparing(f -> f.toFile().length()))
+                            .orElseThrow();
+        }
+        byte[] bytes = Files.readAllBytes(file);
+        assertThat(bytes).hasSizeGreaterThan(17_000);
+        bytes[bytes.length / 2] ^= 4;
+        Files.write(file, bytes);
+    }
+
+    /// Merging files in the background would come upon the damage, and RocksDB take no writes then.
+    @Test
+    void aGroupWhoseRowsAreInADamagedFileIsDroppedAndOthersGoOn() throws Exception {
+        fillMany();
+        merge();
+        flip();
+        try (Disk disk = Disk.open(large())) {
+            refused(disk, DAMAGED, "cannot be read");
+            Store sound = disk.openStore(SOUND);
+            for (int i = 1; i <= 8; i++) {
+                Filler.fill(sound, 2 + i);
+                sound.checkpoint().join();
+            }
+            disk.dropStore(DAMAGED);
+            Store again = disk.openStore(DAMAGED);
+            for (int i = 1; i <= 8; i++) {
+                Filler.fill(again, i);
+                again.checkpoint().join();
+            }
+        }
+        try (Disk disk = Disk.open(large())) {
+            assertFilled(disk.openStore(SOUND), 10);
+            assertFilled(disk.openStore(DAMAGED), 8);
+        }
+        assertThat(directory.resolve("map/SUSPECT")).doesNotExist();
+    }
+
+    /// RocksDB deletes no file of level 0 as a whole. What is left of it would be come upon later.
+    @Test
+    void aDiskWhoseMapStaysDamagedWhenTheGroupIsDroppedIsSetAside() throws Exception {
+        fillMany();
+        flip();
+        try (Disk disk = Disk.open(large())) {
+            assertThatThrownBy(() -> disk.dropStore(DAMAGED))
+                    .isInstanceOf(AssertionError.class)
+                    .hasMessageContaining("map of");
+        }
+        assertThatThrownBy(() -> Disk.open(large()).close())
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT))
+                .hasMessageContaining("is damaged");
+        Disk.replace(large()).close();
+    }
+
+    @Test
+    void aMapThatHasRefusedAWriteIsReadAsAWholeBeforeItIsUsedAgain() throws Exception {
+        fillMany();
+        try (MapDb db = MapDb.open(directory.resolve("map"), config().halt())) {
+            db.suspect();
+        }
+        Disk.open(large()).close();
+        assertThat(directory.resolve("map/SUSPECT")).doesNotExist();
+
+        // What is left of a group is damaged, and nobody's.
+        try (MapDb db = MapDb.open(directory.resolve("map"), config().halt())) {
+            assertThatThrownBy(() ->
+                            db.dropGroup(
+                                    DAMAGED,
+                                    () -> {
+                                        throw new IllegalStateException("in between");
+                                    }))
+                    .hasMessage("in between");
+        }
+        Files.delete(directory.resolve("marks/" + DAMAGED));
+        flip();
+        Disk.open(large()).close();
+        try (MapDb db = MapDb.open(directory.resolve("map"), config().halt())) {
+            db.suspect();
+        }
+        assertThatThrownBy(() -> Disk.open(large()).close())
+                .isInstanceOfSatisfying(
+                        CisternException.class,
+                        e -> assertThat(e.code()).isEqualTo(ErrorCode.CORRUPT))
+                .hasMessageContaining("is damaged");
     }
 
     /// As a replica is closed whose map has turned out to be damaged.

@@ -14,9 +14,11 @@ import io.cistern.block.fs.FileResults.Listing;
 import io.cistern.block.fs.FileResults.StateEntry;
 import io.cistern.block.fs.SetAttributes.SetTime;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -66,6 +68,20 @@ class FileSystemRulesTest {
     private String read(FileId file, long offset, int length) {
         return ByteString.copyOf(fs.read(Credentials.ROOT, file, offset, length).join().bytes())
                 .toString();
+    }
+
+    @Test
+    void aHoleReadsAsZeroesIntoABufferThatSomethingElseWasIn() {
+        FileId file = file("sparse");
+        write(file, 300_000, "end");
+        byte[] used = new byte[300_003];
+        Arrays.fill(used, (byte) 'x');
+        ByteBuffer found = fs.read(Credentials.ROOT, file, 0, ByteBuffer.wrap(used)).join().bytes();
+        byte[] bytes = new byte[found.remaining()];
+        found.get(bytes);
+        byte[] expected = new byte[300_003];
+        System.arraycopy("end".getBytes(StandardCharsets.UTF_8), 0, expected, 300_000, 3);
+        assertThat(bytes).isEqualTo(expected);
     }
 
     @Test

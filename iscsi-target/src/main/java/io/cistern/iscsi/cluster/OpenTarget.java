@@ -33,7 +33,7 @@ final class OpenTarget implements AutoCloseable {
     private static final long RECORD_PATIENCE_MILLIS = 2_000;
 
     /// How attachments of portals are named; the node's name follows.
-    private static final String HOLDER = "iscsi/";
+    static final String HOLDER = "iscsi/";
 
     private final ClusterNode node;
     private final UnitFactory units;
@@ -84,7 +84,8 @@ final class OpenTarget implements AutoCloseable {
         try (device) {
             endFormer(device, holder);
             learnRecord(device);
-            try (ClusterPorts ports = new ClusterPorts(node.exports(), device)) {
+            try (ClusterPorts ports = new ClusterPorts(node.exports(), device);
+                    SilentPortals _ = new SilentPortals(node, device)) {
                 Unit unit =
                         units.make(
                                 new Parts(

@@ -80,6 +80,7 @@ public final class IscsiFrontEnd implements AutoCloseable {
     private void open() {
         try {
             int number = number();
+            catchUp();
             ClusterTargets opened = new ClusterTargets(node, this::unit, number);
             targets = opened;
             opened.awaitOpen(OPEN_PATIENCE);
@@ -101,6 +102,21 @@ public final class IscsiFrontEnd implements AutoCloseable {
             log.debug("closed before it listened");
         } catch (RuntimeException e) {
             log.error("the iSCSI portal of node {} cannot start", node.name(), e);
+        }
+    }
+
+    /// What this node knows of exports is from before it was stopped, until it has heard of a
+    /// leader. Without one for a while it goes on with that.
+    private void catchUp() throws InterruptedException {
+        long from = System.nanoTime();
+        while (System.nanoTime() - from < OPEN_PATIENCE.toNanos()) {
+            try {
+                node.admin().exports();
+                return;
+            } catch (CisternException e) {
+                log.debug("exports are not known yet: {}", e.getMessage());
+                Thread.sleep(LOOK_MILLIS);
+            }
         }
     }
 

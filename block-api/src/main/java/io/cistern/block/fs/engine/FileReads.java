@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 /// Reads files' contents.
 final class FileReads {
     private static final int MAX_ATTEMPTS = 16;
+    private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(64 << 10).asReadOnlyBuffer();
 
     private final Views views;
 
@@ -88,6 +89,8 @@ final class FileReads {
     }
 
     /// Reads pieces one behind the other.
+    ///
+    /// @param dst may hold whatever was in it before
     static void fill(BlockReads blocks, List<Piece> pieces, ByteBuffer dst) {
         int end = dst.limit();
         for (Piece piece : pieces) {
@@ -95,9 +98,17 @@ final class FileReads {
             if (piece.address >= 0) {
                 dst.limit(stop);
                 blocks.read(piece.address, dst);
-                dst.limit(end);
+                dst.limit(end).position(stop);
+            } else {
+                zero(dst, stop);
             }
-            dst.position(stop);
+        }
+    }
+
+    private static void zero(ByteBuffer dst, int stop) {
+        while (dst.position() < stop) {
+            int part = Math.min(stop - dst.position(), ZEROES.capacity());
+            dst.put(ZEROES.duplicate().limit(part));
         }
     }
 

@@ -109,6 +109,13 @@ final class DataSteps {
         }
     }
 
+    /// A buffer that something else was in.
+    private static ByteBuffer used(int length) {
+        byte[] bytes = new byte[length];
+        Arrays.fill(bytes, (byte) 0x5a);
+        return ByteBuffer.wrap(bytes);
+    }
+
     void read() {
         ModelFile file = model.regular();
         if (file == null) {
@@ -121,7 +128,10 @@ final class DataSteps {
                 FileModel.attempt(
                         "read " + file.id,
                         file.mayReadData(who),
-                        () -> model.fs().read(who, file.id, offset, length));
+                        () ->
+                                length % 2 == 0
+                                        ? model.fs().read(who, file.id, offset, used(length))
+                                        : model.fs().read(who, file.id, offset, length));
         if (data != null) {
             byte[] got = new byte[data.bytes().remaining()];
             data.bytes().get(got);
