@@ -38,7 +38,8 @@ final class GuestLoads {
     static GuestLoads start(Guest guest, String program, List<String> mounts, int pauseMillis)
             throws IOException {
         StringBuilder script =
-                new StringBuilder("cp " + program + " /run/load && chmod 755 /run/load || exit 1\n");
+                new StringBuilder(
+                        "cp " + program + " /run/load && chmod 755 /run/load || exit 1\n");
         int seed = 1;
         for (String mount : mounts) {
             for (String kind : KINDS) {

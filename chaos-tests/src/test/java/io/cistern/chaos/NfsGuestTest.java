@@ -155,7 +155,9 @@ class NfsGuestTest {
     /// Waits until each load has made a round from now on.
     private static void awaitRounds(GuestLoads loads) throws IOException {
         Map<String, Long> before = loads.rounds();
-        await().atMost(LONG).pollInterval(Duration.ofSeconds(1)).until(() -> loads.allWentOn(before));
+        await().atMost(LONG)
+                .pollInterval(Duration.ofSeconds(1))
+                .until(() -> loads.allWentOn(before));
     }
 
     /// Starts loads on all mounts; the guest gets the program through the share.
