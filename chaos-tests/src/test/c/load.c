@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST (256 << 10)
@@ -92,6 +93,25 @@ static int file;
 static char file_path[256];
 static int holes = 1, copies = 1;
 
+/* The newest changes, for the message of a failure. */
+static struct { const char *what; size_t at, length, size; long second; } notes[256];
+static unsigned noted;
+
+static void note(const char *what, size_t at, size_t length) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    unsigned i = noted++ % 256;
+    notes[i].what = what, notes[i].at = at, notes[i].length = length, notes[i].size = size, notes[i].second = now.tv_sec;
+}
+
+static void tell(size_t byte) {
+    for (unsigned i = noted > 256 ? noted - 256 : 0; i < noted; i++) {
+        size_t at = notes[i % 256].at, end = at + notes[i % 256].length, was = notes[i % 256].size;
+        int near = (at <= byte && byte < end) || was <= byte || !strcmp(notes[i % 256].what, "cut");
+        if (near) printf("%lds: %s %zu+%zu of %zu; ", notes[i % 256].second, notes[i % 256].what, at, notes[i % 256].length, was);
+    }
+}
+
 static void grow(size_t to) {
     if (to > size) size = to; /* what is between is zero: see cut */
 }
@@ -103,8 +123,11 @@ static void cut(size_t to) {
 
 static void compare(size_t at, size_t length, const uint8_t *seen, const char *how) {
     for (size_t i = 0; i < length; i++)
-        if (seen[i] != good[at + i])
+        if (seen[i] != good[at + i]) {
+            note(how, at, length);
+            tell(at + i);
             fail("%s: byte %zu of %s (%zu bytes) is %02x, not %02x", how, at + i, file_path, size, seen[i], good[at + i]);
+        }
 }
 
 static void forget_cached(void) {
@@ -134,6 +157,7 @@ static void map(int writes) {
     size_t at = below(writes ? MOST : size), length = 1 + below(PIECE);
     size_t end = writes ? MOST : size;
     if (length > end - at) length = end - at;
+    if (writes) note("map", at, length);
     if (writes && at + length > size) {
         if (ftruncate(file, at + length)) fail("ftruncate to %zu", at + length);
         grow(at + length);
@@ -155,6 +179,7 @@ static void punch(void) {
     size_t at = below(MOST), length = 1 + below(PIECE);
     if (!holes || at >= size) return;
     if (length > size - at) length = size - at;
+    note("punch", at, length);
     if (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length)) {
         if (errno != EOPNOTSUPP) fail("hole at %zu", at);
         holes = 0; /* before NFSv4.2 */
@@ -169,6 +194,7 @@ static void copy(void) {
     off_t from = below(size - length + 1), to = below(MOST - length + 1);
     if (from < to + (off_t)length && to < from + (off_t)length) return;
     off_t source = from, target = to;
+    note("copy to", to, length);
     ssize_t n = copy_file_range(file, &source, file, &target, length, 0);
     if (n < 0) {
         if (errno != EOPNOTSUPP && errno != EXDEV && errno != ENOSYS) fail("copy of %zu bytes", length);
@@ -185,6 +211,7 @@ static void one_operation(void) {
     case 0: case 1: case 2: case 3:
         at = below(MOST), length = 1 + below(PIECE);
         if (length > MOST - at) length = MOST - at;
+        note("write", at, length);
         fill(at, length);
         write_all(file, good + at, length, at);
         grow(at + length);
@@ -198,6 +225,7 @@ static void one_operation(void) {
         break;
     case 8:
         length = below(MOST);
+        note("cut", length, 0);
         if (ftruncate(file, length)) fail("ftruncate to %zu", length);
         cut(length);
         break;
@@ -209,7 +237,7 @@ static void one_operation(void) {
         if ((file = open(file_path, O_RDWR)) < 0) fail("open of %s", file_path);
         check_size();
         break;
-    case 13: forget_cached(); break;
+    case 13: note("forget", 0, 0); forget_cached(); break;
     case 14: punch(); break;
     case 15: copy(); break;
     }

@@ -1,5 +1,6 @@
 package io.cistern.block.fs;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -17,6 +18,7 @@ import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -66,6 +68,25 @@ class FileSystemRulesTest {
     private String read(FileId file, long offset, int length) {
         return ByteString.copyOf(fs.read(Credentials.ROOT, file, offset, length).join().bytes())
                 .toString();
+    }
+
+    @Test
+    void whatWasInABufferBeforeIsNotReadFromHoles() {
+        FileId file = file("f");
+        write(file, 10, "data");
+        write(file, 300_000, "end");
+        for (FileSystem reader : List.of(fs, fs.atOnce())) {
+            byte[] used = new byte[400_000];
+            Arrays.fill(used, (byte) 'x');
+            ByteBuffer found =
+                    reader.read(Credentials.ROOT, file, 0, ByteBuffer.wrap(used)).join().bytes();
+            byte[] bytes = new byte[found.remaining()];
+            found.get(bytes);
+            byte[] expected = new byte[300_003];
+            System.arraycopy("data".getBytes(US_ASCII), 0, expected, 10, 4);
+            System.arraycopy("end".getBytes(US_ASCII), 0, expected, 300_000, 3);
+            assertThat(bytes).isEqualTo(expected);
+        }
     }
 
     @Test

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 /// Reads files' contents.
 final class FileReads {
     private static final int MAX_ATTEMPTS = 16;
+    private static final byte[] ZEROES = new byte[BlockDevice.BLOCK_BYTES];
 
     private final Views views;
 
@@ -87,17 +88,20 @@ final class FileReads {
         return pieces;
     }
 
-    /// Reads pieces one behind the other.
+    /// Reads pieces one behind the other: every byte of `dst` is written, whatever it held before.
     static void fill(BlockReads blocks, List<Piece> pieces, ByteBuffer dst) {
         int end = dst.limit();
         for (Piece piece : pieces) {
             int stop = dst.position() + piece.length;
+            dst.limit(stop);
             if (piece.address >= 0) {
-                dst.limit(stop);
                 blocks.read(piece.address, dst);
-                dst.limit(end);
+            } else {
+                while (dst.hasRemaining()) {
+                    dst.put(ZEROES, 0, Math.min(dst.remaining(), ZEROES.length));
+                }
             }
-            dst.position(stop);
+            dst.limit(end).position(stop);
         }
     }
 

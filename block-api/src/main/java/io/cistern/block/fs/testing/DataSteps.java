@@ -117,11 +117,13 @@ final class DataSteps {
         Credentials who = model.user();
         long offset = offset();
         int length = random.nextInt(100_000);
+        byte[] used = new byte[length];
+        Arrays.fill(used, (byte) 0x5a); // as of a buffer that had others' bytes before
         Data data =
                 FileModel.attempt(
                         "read " + file.id,
                         file.mayReadData(who),
-                        () -> model.fs().read(who, file.id, offset, length));
+                        () -> model.fs().read(who, file.id, offset, ByteBuffer.wrap(used)));
         if (data != null) {
             byte[] got = new byte[data.bytes().remaining()];
             data.bytes().get(got);
