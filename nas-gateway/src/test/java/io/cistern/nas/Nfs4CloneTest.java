@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.cistern.nas.V4TestClient.Op;
 import io.cistern.nas.V4TestClient.Opened;
 import io.cistern.nas.xdr.XdrReader;
+import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -43,11 +44,17 @@ class Nfs4CloneTest {
     }
 
     private byte[] read(Opened file) {
-        XdrReader r = a.ok(putfh(file.handle()), V4TestClient.read(file.stateid(), 0, 100_000));
-        result(r, PUTFH);
-        result(r, READ);
-        r.readBool();
-        return r.readOpaque(100_000, "data");
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        boolean end = false;
+        while (!end) {
+            Op read = V4TestClient.read(file.stateid(), all.size(), 4_096);
+            XdrReader r = a.ok(putfh(file.handle()), read);
+            result(r, PUTFH);
+            result(r, READ);
+            end = r.readBool();
+            all.writeBytes(r.readOpaque(4_096, "data"));
+        }
+        return all.toByteArray();
     }
 
     @Test

@@ -53,9 +53,7 @@ record CloneOp(StateId from, StateId to, long fromOffset, long toOffset, long co
         long size = await(target.files().attributes(target.file())).size();
         if (rest > 0 && end < size) {
             Call call = Call.of(target.who());
-            await(
-                    target.files()
-                            .deallocate(call, target.file(), end, Math.min(rest, size - end)));
+            await(target.files().deallocate(call, target.file(), end, Math.min(rest, size - end)));
         }
     }
 }

@@ -13,6 +13,8 @@ record DelegreturnOp(StateId id) implements Operation {
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        c.state().delegations().giveBack(c.stateid(id), c.client(), Compound.key(c.access(Status4.BAD_STATEID)));
+        c.state()
+                .delegations()
+                .giveBack(c.stateid(id), c.client(), Compound.key(c.access(Status4.BAD_STATEID)));
     }
 }

@@ -119,7 +119,7 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
         }
 
         boolean add(long cookie, ByteString name, @Nullable AttributeSource source) {
-            return add(
+            return put(
                     cookie,
                     name,
                     () -> {
@@ -134,7 +134,7 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
         /// A share whose attributes cannot be had (RFC 8881 section 5.8.1.12).
         boolean addFailed(long cookie, ByteString name, int status, long share) {
             boolean number = Fattr4.has(asked, AttributeTable.MOUNTED_ON_FILEID.number());
-            return add(
+            return put(
                     cookie,
                     name,
                     () -> {
@@ -150,7 +150,7 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
                     });
         }
 
-        private boolean add(long cookie, ByteString name, Runnable attributes) {
+        private boolean put(long cookie, ByteString name, Runnable attributes) {
             XdrWriter.Mark mark = out.mark();
             int before = out.size();
             out.writeBool(true).writeLong(cookie).writeOpaque(name.toByteArray());

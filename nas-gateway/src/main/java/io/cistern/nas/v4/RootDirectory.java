@@ -41,8 +41,7 @@ final class RootDirectory {
 
     /// Why a name is not opened there.
     static NfsException notOpened(Compound c, ByteString name, boolean create) {
-        boolean there =
-                shares(c).stream().anyMatch(s -> ByteString.utf8(s.name()).equals(name));
+        boolean there = shares(c).stream().anyMatch(s -> ByteString.utf8(s.name()).equals(name));
         if (create && !there) {
             return new NfsException(NfsStatus.ROFS, "shares are not made that way");
         }
