@@ -316,6 +316,7 @@ record OpenOp(
         Call call = c.once(file);
         c.changing(
                 file,
+                call,
                 () ->
                         await(
                                 file.files()
