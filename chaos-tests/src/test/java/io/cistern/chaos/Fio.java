@@ -46,22 +46,29 @@ final class Fio {
     /// own and reads all of them back, until `/run/stop` is there. Then `/run/passes-DISK` says how
     /// many there were; what fio says of the last is in `/run/load-DISK`.
     static String inGuestUntilStopped(String disk, int mib, int writesPerSecond) {
+        return inGuestUntilStopped(disk, "/dev/" + disk, mib, writesPerSecond);
+    }
+
+    /// The same over a file.
+    ///
+    /// @param name in place of the disk's
+    static String inGuestUntilStopped(String name, String file, int mib, int writesPerSecond) {
         return "( pass=0; end='none failed'; while [ ! -e /run/stop ]; do pass=$((pass + 1));"
-                + " fio --name=verified --filename=/dev/"
-                + disk
+                + " fio --name=verified --filename="
+                + file
                 + " --ioengine=libaio --direct=1 --rw=randwrite --bs=4k --iodepth=8 --size="
                 + mib
                 + "m --rate_iops=,"
                 + writesPerSecond
                 + " --randseed=$pass --verify=crc32c --verify_fatal=1 --do_verify=1"
                 + " > /run/load-"
-                + disk
+                + name
                 + " 2>&1 || { end=failed; break; }; done; echo \"$pass whole passes, $end\" > /run/passes.new-"
-                + disk
+                + name
                 + "; mv /run/passes.new-"
-                + disk
+                + name
                 + " /run/passes-"
-                + disk
+                + name
                 + " ) > /dev/null 2>&1 &";
     }
 }

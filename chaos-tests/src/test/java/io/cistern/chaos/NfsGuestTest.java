@@ -8,10 +8,13 @@ import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /// A guest's own NFS client, in all versions: losing the node that serves the share is a pause to
@@ -19,6 +22,9 @@ import org.junit.jupiter.api.io.TempDir;
 class NfsGuestTest {
     private static final Duration QUICK = Duration.ofSeconds(60);
     private static final Duration LONG = Duration.ofSeconds(150);
+
+    /// Where versions 3, 4.1 and 4.2 are mounted.
+    private static final List<String> MOUNTS = List.of("m3", "m41", "m42");
 
     /// Writes, renames, reads and removes; every file is checked. Ends at the first error.
     private static final String WORK =
@@ -57,14 +63,7 @@ class NfsGuestTest {
             cluster.cistern("share", "create", "home", "--allow", "127.0.0.0/8:no_root_squash");
             InetSocketAddress second = nfs(cluster, 1);
             try (MovingAddress address = new MovingAddress(nfs(cluster, 0));
-                    Guest guest =
-                            Guest.boot(
-                                    Files.createDirectory(dir.resolve("g")),
-                                    List.of(
-                                            "-netdev",
-                                            "user,id=net",
-                                            "-device",
-                                            "virtio-net-pci,netdev=net,romfile="))) {
+                    Guest guest = guest(dir)) {
                 phases.ended("start of nodes and guest");
                 mount(guest, address.port());
                 phases.ended("mounts");
@@ -88,6 +87,82 @@ class NfsGuestTest {
             cluster.awaitHealth("OK");
             phases.ended("whole again");
         }
+    }
+
+    /// Loads and verified writes over all versions at once, while one node after the other that
+    /// serves the share is killed and comes back, `-Dcistern.kills` times (5).
+    @Test
+    @EnabledIfSystemProperty(named = "cistern.long", matches = "true")
+    void everyVersionGoesOnThroughManyKills() throws Exception {
+        int kills = Integer.getInteger("cistern.kills", 5);
+        Phases phases = new Phases();
+        try (LocalCluster cluster = LocalCluster.start(Files.createDirectory(dir.resolve("c")))) {
+            cluster.cistern("share", "create", "home", "--allow", "127.0.0.0/8:no_root_squash");
+            List<InetSocketAddress> nodes =
+                    List.of(nfs(cluster, 0), nfs(cluster, 1), nfs(cluster, 2));
+            try (MovingAddress address = new MovingAddress(nodes.get(0));
+                    Guest guest = guest(dir)) {
+                mount(guest, address.port());
+                GuestLoads loads = loads(cluster, guest);
+                for (String mount : MOUNTS) {
+                    String file = "/" + mount + "/verified-" + mount;
+                    guest.run(Fio.inGuestUntilStopped(mount, file, 2, 100), QUICK).succeeded();
+                }
+                phases.ended("start");
+                for (int kill = 0; kill < kills; kill++) {
+                    int next = (kill + 1) % nodes.size();
+                    awaitRounds(loads);
+                    cluster.kill("n" + kill % nodes.size());
+                    address.moveTo(nodes.get(next));
+                    await().atMost(QUICK)
+                            .ignoreExceptions()
+                            .until(() -> ("n" + next).equals(owner(cluster)));
+                    awaitRounds(loads);
+                    cluster.startNodes();
+                    cluster.awaitHealth("OK");
+                    phases.ended("kill " + (kill + 1));
+                }
+                awaitRounds(loads);
+                System.out.println(loads.stop(LONG));
+                for (String mount : MOUNTS) {
+                    String passes = "/run/passes-" + mount;
+                    String output =
+                            guest.run(
+                                            "until [ -e %s ]; do sleep 1; done; cat /run/load-%s %s"
+                                                    .formatted(passes, mount, passes),
+                                            LONG)
+                                    .succeeded()
+                                    .output();
+                    assertThat(output).endsWith("whole passes, none failed\n");
+                    System.out.println(mount + ": " + output.lines().toList().getLast());
+                }
+                phases.ended("end");
+            }
+        }
+    }
+
+    /// Waits until each load has made a round from now on.
+    private static void awaitRounds(GuestLoads loads) throws IOException {
+        Map<String, Long> before = loads.rounds();
+        await().atMost(LONG)
+                .pollInterval(Duration.ofSeconds(1))
+                .until(() -> loads.allWentOn(before));
+    }
+
+    /// Starts loads on all mounts; the guest gets the program through the share.
+    private GuestLoads loads(LocalCluster cluster, Guest guest)
+            throws IOException, InterruptedException {
+        List<String> copy = new ArrayList<>(List.of("nfs-cp"));
+        copy.add(GuestLoads.compile(dir).toString());
+        copy.add(NfsShareTest.url(cluster, 0, "/load"));
+        Programs.run(dir, QUICK, copy).succeeded();
+        return GuestLoads.start(guest, "/m3/load", MOUNTS, 0);
+    }
+
+    private static Guest guest(Path dir) throws IOException, InterruptedException {
+        return Guest.boot(
+                Files.createDirectory(dir.resolve("g")),
+                List.of("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="));
     }
 
     /// Says how long each part of the test took.

@@ -1,5 +1,7 @@
 package io.cistern.nas;
 
+import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
 import io.cistern.block.fs.FileSystem;
 import io.cistern.block.fs.MemoryFileSystem;
 import io.cistern.nas.share.Cidr;
@@ -10,6 +12,7 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /// Shares in memory, for servers under test. A share that is opened again is the same one, as after
@@ -17,6 +20,9 @@ import java.util.concurrent.ConcurrentHashMap;
 final class MemoryShares implements ShareCatalog {
     private final List<ShareEntry> entries = new ArrayList<>();
     private final Map<Long, MemoryFileSystem> files = new ConcurrentHashMap<>();
+
+    /// Names of shares that another node serves.
+    final Set<String> elsewhere = ConcurrentHashMap.newKeySet();
 
     /// What is found by the next look at the cluster's state.
     volatile Runnable onRefresh = () -> {};
@@ -31,6 +37,10 @@ final class MemoryShares implements ShareCatalog {
         entries.add(new ShareEntry(id, name, List.of(rules)));
         files.put(id, new MemoryFileSystem());
         return this;
+    }
+
+    void remove(String name) {
+        entries.removeIf(e -> e.name().equals(name));
     }
 
     void replace(String name, ClientRule... rules) {
@@ -70,6 +80,9 @@ final class MemoryShares implements ShareCatalog {
     @Override
     public FileSystem open(ShareEntry share) {
         mayBlock();
+        if (elsewhere.contains(share.name())) {
+            throw new CisternException(ErrorCode.BUSY, share.name() + " is served elsewhere");
+        }
         MemoryFileSystem next = files.computeIfPresent(share.id(), (id, fs) -> fs.reopen());
         if (next == null) {
             throw new IllegalArgumentException(share.name());

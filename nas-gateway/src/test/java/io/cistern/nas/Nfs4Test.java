@@ -394,6 +394,17 @@ class Nfs4Test {
         result(copied, 60);
         copied.readInt();
         assertThat(copied.readLong()).isEqualTo(2 << 20);
+        Op beyond =
+                op(
+                        60,
+                        x -> {
+                            x.writeFixed(f.stateid()).writeFixed(g.stateid());
+                            x.writeLong(0).writeLong(0).writeLong(-1);
+                            x.writeBool(true).writeBool(true).writeInt(0);
+                        });
+        assertThat(a.status(putfh(f.handle()), op(SAVEFH), putfh(g.handle()), beyond))
+                .as("INVAL: the source ends before")
+                .isEqualTo(22);
         assertThat(
                         a.status(
                                 putfh(f.handle()),

@@ -307,6 +307,45 @@ class TakeoverTest {
         assertThat(f.handle()).isNotEmpty();
     }
 
+    @Test
+    void repeatedLinksAreAnsweredWhileOthersReclaim() {
+        CallbackClient holder = new CallbackClient(first.address(), "holder");
+        a.close(a.open("share", "o", "f", 3, 0, true));
+        holder.ok(
+                root(),
+                lookup("share"),
+                open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false));
+        try (holder;
+                RpcTestClient old = first.client();
+                V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
+            Opened g = b.open("share", "o", "g", 3, 0, true);
+            XdrReader r = b.ok(root(), lookup("share"), op(GETFH));
+            result(r, PUTROOTFH);
+            result(r, LOOKUP);
+            result(r, GETFH);
+            byte[] root = r.readOpaque(128, "handle");
+            assertThat(old.call(RpcTestClient.NFS, 3, 15, o -> link(o, g, root, "h")).readInt())
+                    .isZero();
+            Op link = op(LINK, o -> o.writeString("i"));
+            b.ok(putfh(g.handle()), op(SAVEFH), putfh(root), link);
+            old.moveTo(next.address());
+            b.moveTo(next.address());
+            b.again();
+            assertThat(b.lastStatus()).as("the first result").isZero();
+            assertThat(old.repeat(RpcTestClient.NFS, 3, 15, o -> link(o, g, root, "h")).readInt())
+                    .as("the first result")
+                    .isZero();
+            assertThat(old.call(RpcTestClient.NFS, 3, 15, o -> link(o, g, root, "j")).readInt())
+                    .as("JUKEBOX")
+                    .isEqualTo(10_008);
+        }
+    }
+
+    private static void link(
+            io.cistern.nas.xdr.XdrWriter o, Opened file, byte[] directory, String name) {
+        o.writeOpaque(file.handle()).writeOpaque(directory).writeString(name);
+    }
+
     private static void removal(io.cistern.nas.xdr.XdrWriter o, byte[] directory, String name) {
         o.writeOpaque(directory).writeString(name);
     }

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.security.KeyStore;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.Test;
@@ -32,7 +33,7 @@ class TlsTest {
         KeyStore keys = keys();
         KeyManagerFactory own = KeyManagerFactory.getInstance("PKIX");
         own.init(keys, "changeit".toCharArray());
-        SslContext tls = SslContextBuilder.forServer(own).build();
+        SslContext tls = NfsConfig.tlsFor(SslContextBuilder.forServer(own));
         try (TestServer server = TestServer.of(ONLY_TLS, c -> c.withTls(tls));
                 RpcTestClient c = server.client()) {
             assertThat(mount(c)).as("plain").isEqualTo(13);
@@ -74,7 +75,11 @@ class TlsTest {
                 (SSLSocket)
                         context.getSocketFactory()
                                 .createSocket(c.socket(), "localhost", c.socket().getPort(), true);
+        SSLParameters parameters = socket.getSSLParameters();
+        parameters.setApplicationProtocols(new String[] {"sunrpc"});
+        socket.setSSLParameters(parameters);
         socket.startHandshake();
+        assertThat(socket.getApplicationProtocol()).isEqualTo("sunrpc");
         return socket;
     }
 

@@ -219,7 +219,25 @@ final class FileRows {
         if (exact != null && exact != FileLayer.DELETED) {
             return new Version(from, exact);
         }
-        byte[] prefix = Arrays.copyOf(from, from.length - 4);
+        return epoch <= Branch.FIRST_EPOCH
+                ? asked(branch, epoch, key)
+                : searched(from, Arrays.copyOf(from, from.length - 4));
+    }
+
+    /// Before a branch's first snapshot few keys are possible: to ask for each takes a fraction of
+    /// what an iterator does.
+    private @Nullable Version asked(long branch, int epoch, byte[] key) {
+        for (int at = epoch; at >= Branch.INHERITED; at--) {
+            byte[] full = FileKeys.content(group, branch, key, at);
+            byte[] stored = exact(full);
+            if (stored != null) {
+                return new Version(full, stored);
+            }
+        }
+        return null;
+    }
+
+    private @Nullable Version searched(byte[] from, byte[] prefix) {
         try (FileScan scan = new FileScan(this, prefix, from, true, false)) {
             // Keys that go on behind the prefix with more than an epoch are other rows.
             while (scan.next()) {

@@ -84,6 +84,7 @@ public final class Removals implements OpenFiles {
                 directory,
                 file,
                 client,
+                call,
                 () ->
                         guarded(
                                 directory,
@@ -107,11 +108,13 @@ public final class Removals implements OpenFiles {
                 from,
                 moved,
                 client,
+                call,
                 () ->
                         changing(
                                 to,
                                 replaced,
                                 client,
+                                call,
                                 () ->
                                         guarded(
                                                 to,
@@ -129,26 +132,38 @@ public final class Removals implements OpenFiles {
     }
 
     @Override
-    public <T> T changing(Access file, long client, Supplier<T> action) {
-        refuseWhileDelegated(file, null);
-        return changing(file, file.file(), client, action);
+    public <T> T changing(Access file, long client, @Nullable Call call, Supplier<T> action) {
+        refuseWhileDelegated(file, call);
+        return changing(file, file.file(), client, call, action);
     }
 
     /// Has delegations given back that others have of a file.
     ///
     /// @throws NfsException DELAY while one is recalled
     public void recall(Access file, long client) {
-        changing(file, file.file(), client, () -> 0);
+        changing(file, file.file(), client, null, () -> 0);
     }
 
-    private <T> T changing(Access near, @Nullable FileId file, long client, Supplier<T> action) {
+    /// @param call a change that was made before waits for nobody: its result is known
+    private <T> T changing(
+            Access near,
+            @Nullable FileId file,
+            long client,
+            @Nullable Call call,
+            Supplier<T> action) {
         if (file == null || file.inSnapshot()) {
             return action.get();
         }
         FileKey key = keyOf(near, file);
         state.delegations().beginChange(key);
         try {
-            recaller.clear(key, client);
+            try {
+                recaller.clear(key, client);
+            } catch (NfsException e) {
+                if (call == null || !madeBefore(near, call)) {
+                    throw e;
+                }
+            }
             return action.get();
         } finally {
             state.delegations().endChange(key);

@@ -5,6 +5,7 @@ import io.cistern.block.fs.Call;
 import io.cistern.block.fs.FileResults.Removed;
 import io.cistern.block.fs.FileResults.Renamed;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// Changes files with regard to who has them open, or delegated, for all protocol versions. Any
 /// thread; blocks.
@@ -31,7 +32,7 @@ public interface OpenFiles {
 
     /// Carries out another change of a file.
     ///
-    /// @throws NfsException DELAY while clients of an earlier owner who may have delegations have
-    ///   not reclaimed; while a delegation is recalled
-    <T> T changing(Access file, long client, Supplier<T> action);
+    /// @param call what goes with the change; null: it may be made again
+    /// @throws NfsException as [#remove]
+    <T> T changing(Access file, long client, @Nullable Call call, Supplier<T> action);
 }

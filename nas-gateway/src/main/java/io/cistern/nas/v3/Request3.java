@@ -78,7 +78,7 @@ final class Request3 {
 
     /// Makes a change of a file that NFSv4 clients may have a delegation of.
     <T> T changing(Access file, Supplier<T> action) {
-        return openFiles.changing(file, OpenFiles.NO_CLIENT, action);
+        return openFiles.changing(file, OpenFiles.NO_CLIENT, change(file), action);
     }
 
     /// What goes with a change: a repetition of this call, even to another node, does not happen

@@ -2,6 +2,7 @@ package io.cistern.nas.v4;
 
 import io.cistern.nas.share.Access;
 import io.cistern.nas.state.StateId;
+import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
@@ -14,7 +15,7 @@ record CloseOp(StateId id) implements Operation {
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        Access a = c.access();
+        Access a = c.access(Status4.BAD_STATEID);
         c.state().close(c.stateid(id), c.client(), Compound.key(a));
         c.setState(StateId.INVALID);
         Wire4.write(out, StateId.INVALID);

@@ -304,13 +304,15 @@ final class Compound {
     }
 
     /// Makes a change of a file that others may have a delegation of.
-    <T> T changing(Access file, Supplier<T> action) {
-        return parts.removals().changing(file, client().id(), action);
+    ///
+    /// @param call what goes with it, see [#once]; null: it may be made again
+    <T> T changing(Access file, @Nullable Call call, Supplier<T> action) {
+        return parts.removals().changing(file, client().id(), call, action);
     }
 
     /// Makes a change of a file's data: who has it open for writing is in nobody's way.
     <T> T changing(Access file, StateId under, Supplier<T> action) {
-        return stateid(under).special() ? changing(file, action) : action.get();
+        return stateid(under).special() ? changing(file, (Call) null, action) : action.get();
     }
 
     // ---- failures

@@ -28,7 +28,9 @@ record Copying(Access source, Access target) {
     /// @param count 0: to the end of the source
     /// @return how much was copied
     long run(long fromOffset, long toOffset, long count, long most) {
-        Wire4.checkExtent(fromOffset, count);
+        if (fromOffset < 0 || count < 0 || fromOffset + count < 0) {
+            throw new NfsException(NfsStatus.INVAL, "beyond the end of the source");
+        }
         Wire4.checkExtent(toOffset, count);
         Attributes now = await(source.files().attributes(source.file()));
         Types.requireRegular(now.type());

@@ -1,6 +1,7 @@
 package io.cistern.nas.v4;
 
 import io.cistern.nas.state.StateId;
+import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
@@ -12,6 +13,8 @@ record DelegreturnOp(StateId id) implements Operation {
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        c.state().delegations().giveBack(c.stateid(id), c.client(), Compound.key(c.access()));
+        c.state()
+                .delegations()
+                .giveBack(c.stateid(id), c.client(), Compound.key(c.access(Status4.BAD_STATEID)));
     }
 }

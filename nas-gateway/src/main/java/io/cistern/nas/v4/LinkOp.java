@@ -24,6 +24,7 @@ record LinkOp(ByteString name) implements Operation {
         Linked linked =
                 c.changing(
                         file,
+                        call,
                         () ->
                                 await(
                                         directory

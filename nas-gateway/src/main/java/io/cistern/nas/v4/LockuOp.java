@@ -2,6 +2,7 @@ package io.cistern.nas.v4;
 
 import io.cistern.nas.share.Access;
 import io.cistern.nas.state.StateId;
+import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
@@ -15,7 +16,7 @@ record LockuOp(StateId id, long offset, long length) implements Operation {
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        Access a = c.access();
+        Access a = c.access(Status4.BAD_STATEID);
         long last = Wire4.lastByte(offset, length);
         StateId now = c.state().unlock(c.stateid(id), c.client(), Compound.key(a), offset, last);
         c.setState(now);

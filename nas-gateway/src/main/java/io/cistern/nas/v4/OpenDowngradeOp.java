@@ -4,6 +4,7 @@ import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.StateId;
+import io.cistern.nas.state.Status4;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
 
@@ -19,7 +20,7 @@ record OpenDowngradeOp(StateId id, int access, int deny) implements Operation {
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        Access a = c.access();
+        Access a = c.access(Status4.BAD_STATEID);
         int wanted = access & ~WANT_BITS;
         if (wanted < 1 || wanted > 3 || deny < 0 || deny > 3) {
             throw new NfsException(NfsStatus.INVAL, "undefined access or deny bits");

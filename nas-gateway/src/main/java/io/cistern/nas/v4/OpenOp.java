@@ -202,9 +202,7 @@ record OpenOp(
     private Opened byName(Compound c) {
         if (c.atRoot()) {
             Wire4.checkName(name);
-            RootDirectory.enter(c, name);
-            throw new NfsException(
-                    create == null ? NfsStatus.ISDIR : NfsStatus.EXIST, "a share's root");
+            throw RootDirectory.notOpened(c, name, create != null);
         }
         Access directory = c.access();
         Wire4.checkName(name);
@@ -318,6 +316,7 @@ record OpenOp(
         Call call = c.once(file);
         c.changing(
                 file,
+                call,
                 () ->
                         await(
                                 file.files()

@@ -14,7 +14,6 @@ import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.share.ShareEntry;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// READDIR (RFC 8881 section 18.23). `.` and `..` are not listed; the cookies 0, 1 and 2 name no
@@ -26,6 +25,9 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
     private static final int HEAD_BYTES = 8 + 4 + 4;
     private static final long ROOT_VERIFIER = 1;
 
+    /// Cookies of shares are their ids, behind those that name no entry.
+    private static final long FIRST_SHARE_COOKIE = 3;
+
     static ReaddirOp decode(XdrReader in) {
         return new ReaddirOp(
                 in.readLong(), in.readLong(), in.readUint(), in.readUint(), Fattr4.readMask(in));
@@ -33,7 +35,7 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
 
     @Override
     public void execute(Compound c, XdrWriter out) {
-        if (cookie == 1 || cookie == 2) {
+        if (cookie == 1 || cookie == 2 || cookie < 0) {
             throw new NfsException(NfsStatus.BAD_COOKIE, "no entry has that cookie");
         }
         if (cookie == 0 && verifier != 0) {
@@ -68,27 +70,37 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
     }
 
     private void listShares(Compound c, XdrWriter out, Page page) {
+        if (cookie != 0 && verifier != ROOT_VERIFIER) {
+            throw new NfsException(NfsStatus.V4_NOT_SAME, "not this directory's verifier");
+        }
         out.writeLong(ROOT_VERIFIER);
         boolean all = true;
-        List<ShareEntry> shares = RootDirectory.shares(c);
-        for (int i = (int) Math.clamp(cookie - 2, 0, shares.size()); i < shares.size(); i++) {
-            ShareEntry share = shares.get(i);
-            AttributeSource source = null;
-            if (asked.length > 0) {
-                Access a;
-                try {
-                    a = c.parts().shares().access(share, FileId.ROOT, c.call());
-                    source = AttributeSource.of(c, a, await(a.files().attributes(FileId.ROOT)));
-                } catch (RuntimeException e) {
-                    continue; // not here, not now: not listed
-                }
-            }
-            if (!page.add(i + 3, ByteString.utf8(share.name()), source)) {
+        for (ShareEntry share : RootDirectory.shares(c)) {
+            long at = FIRST_SHARE_COOKIE + share.id();
+            if (at > cookie && !add(c, page, at, share)) {
                 all = false;
                 break;
             }
         }
         page.end(all, all);
+    }
+
+    /// A share that another node serves now is listed with the error in place of its attributes,
+    /// where the client asked for that.
+    private boolean add(Compound c, Page page, long at, ShareEntry share) {
+        ByteString name = ByteString.utf8(share.name());
+        if (asked.length == 0) {
+            return page.add(at, name, null);
+        }
+        AttributeSource source;
+        try {
+            Access a = c.parts().shares().access(share, FileId.ROOT, c.call());
+            source = AttributeSource.of(c, a, await(a.files().attributes(FileId.ROOT)));
+        } catch (RuntimeException e) {
+            return !Fattr4.has(asked, AttributeTable.RDATTR_ERROR.number())
+                    || page.addFailed(at, name, NfsStatus.of(e, 4), share.id());
+        }
+        return page.add(at, name, source);
     }
 
     /// Writes entries as long as they fit.
@@ -107,15 +119,43 @@ record ReaddirOp(long cookie, long verifier, long nameBytes, long allBytes, int[
         }
 
         boolean add(long cookie, ByteString name, @Nullable AttributeSource source) {
+            return put(
+                    cookie,
+                    name,
+                    () -> {
+                        if (source == null) {
+                            out.writeInt(0).writeInt(0);
+                        } else {
+                            AttributeTable.write(out, asked, source);
+                        }
+                    });
+        }
+
+        /// A share whose attributes cannot be had (RFC 8881 section 5.8.1.12).
+        boolean addFailed(long cookie, ByteString name, int status, long share) {
+            boolean number = Fattr4.has(asked, AttributeTable.MOUNTED_ON_FILEID.number());
+            return put(
+                    cookie,
+                    name,
+                    () -> {
+                        out.writeBitmap(
+                                1 << AttributeTable.RDATTR_ERROR.number(),
+                                number ? 1 << AttributeTable.MOUNTED_ON_FILEID.number() : 0);
+                        int begin = out.beginOpaque();
+                        out.writeInt(status);
+                        if (number) {
+                            out.writeLong(share);
+                        }
+                        out.endOpaque(begin);
+                    });
+        }
+
+        private boolean put(long cookie, ByteString name, Runnable attributes) {
             XdrWriter.Mark mark = out.mark();
             int before = out.size();
             out.writeBool(true).writeLong(cookie).writeOpaque(name.toByteArray());
             int names = out.size() - before;
-            if (source == null) {
-                out.writeInt(0).writeInt(0);
-            } else {
-                AttributeTable.write(out, asked, source);
-            }
+            attributes.run();
             int bytes = out.size() - before;
             if (bytes > bytesLeft || (names > namesLeft && count > 0)) {
                 out.reset(mark);

@@ -21,7 +21,7 @@ record RemovexattrOp(ByteString name) implements Operation {
         Xattrs.check(name);
         Call call = c.once(a);
         Wire4.writeChange(
-                out, c.changing(a, () -> await(a.files().removeXattr(call, a.file(), name))));
+                out, c.changing(a, call, () -> await(a.files().removeXattr(call, a.file(), name))));
     }
 
     @Override

@@ -9,6 +9,7 @@ import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.share.ShareEntry;
 import io.cistern.nas.share.Shares;
+import java.util.Comparator;
 import java.util.List;
 
 /// The directory above all shares, which has one subdirectory per share that the client may use
@@ -31,8 +32,21 @@ final class RootDirectory {
         throw new NfsException(NfsStatus.NOENT, "no share of that name for this client");
     }
 
+    /// The shares that the client may use, in the order of their cookies.
     static List<ShareEntry> shares(Compound c) {
-        return c.parts().shares().visibleTo(c.call());
+        return c.parts().shares().visibleTo(c.call()).stream()
+                .sorted(Comparator.comparingLong(ShareEntry::id))
+                .toList();
+    }
+
+    /// Why a name is not opened there.
+    static NfsException notOpened(Compound c, ByteString name, boolean create) {
+        boolean there = shares(c).stream().anyMatch(s -> ByteString.utf8(s.name()).equals(name));
+        if (create && !there) {
+            return new NfsException(NfsStatus.ROFS, "shares are not made that way");
+        }
+        enter(c, name);
+        return new NfsException(create ? NfsStatus.EXIST : NfsStatus.ISDIR, "a share's root");
     }
 
     /// Attributes of the root: it changes when the set of shares does.

@@ -25,6 +25,7 @@ record SetattrOp(StateId id, Fattr4 attributes) implements Operation {
         Call call = c.once(a);
         c.changing(
                 a,
+                call,
                 () -> await(file.files().setAttributes(call, file.file(), settings.set(), null)));
         out.writeBitmap(attributes.mask());
     }

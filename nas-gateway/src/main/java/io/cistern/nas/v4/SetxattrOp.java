@@ -30,7 +30,9 @@ record SetxattrOp(int option, ByteString name, ByteString value) implements Oper
         Call call = c.once(a);
         Changed changed =
                 c.changing(
-                        a, () -> await(a.files().setXattr(call, a.file(), name, value, mustExist)));
+                        a,
+                        call,
+                        () -> await(a.files().setXattr(call, a.file(), name, value, mustExist)));
         Wire4.writeChange(out, changed);
     }
 

@@ -96,9 +96,9 @@ public final class NfsFrontEnd implements AutoCloseable {
             return null;
         }
         try {
-            return SslContextBuilder.forServer(files.certificate().toFile(), files.key().toFile())
-                    .protocols("TLSv1.3")
-                    .build();
+            return NfsConfig.tlsFor(
+                    SslContextBuilder.forServer(
+                            files.certificate().toFile(), files.key().toFile()));
         } catch (SSLException | IllegalArgumentException e) {
             throw new CisternException(
                     ErrorCode.INVALID,

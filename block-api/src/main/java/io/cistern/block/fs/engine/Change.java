@@ -7,6 +7,7 @@ import io.cistern.block.fs.FileError;
 import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileSystem;
+import io.cistern.block.fs.FileType;
 import io.cistern.block.fs.engine.Rows.RowCursor;
 import java.util.ArrayList;
 import java.util.List;
@@ -162,6 +163,9 @@ final class Change {
     // ---- the end of files
 
     boolean held(long inode) {
+        if (totals.holds == 0) {
+            return false;
+        }
         try (RowCursor holds = tx.scan(RowKeys.holds(inode), null)) {
             return holds.next();
         }
@@ -188,9 +192,16 @@ final class Change {
         if (inode.xattrs > 0) {
             deleteAll(RowKeys.xattrs(inode.number));
         }
-        tx.delete(RowKeys.symlink(inode.number));
-        tx.delete(RowKeys.orphan(inode.number));
+        if (inode.type == FileType.SYMLINK) {
+            tx.delete(RowKeys.symlink(inode.number));
+        }
         tx.delete(RowKeys.inode(inode.number));
+    }
+
+    /// As [#end], of a file that was an orphan.
+    void endOrphan(Inode inode) {
+        tx.delete(RowKeys.orphan(inode.number));
+        end(inode);
     }
 
     private void deleteAll(byte[] prefix) {

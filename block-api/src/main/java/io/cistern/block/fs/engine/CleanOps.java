@@ -46,7 +46,7 @@ final class CleanOps {
             long number = RowKeys.first(key);
             byte[] row = change.tx.get(RowKeys.inode(number));
             if (row != null && !change.held(number)) {
-                change.end(Inode.decode(number, row));
+                change.endOrphan(Inode.decode(number, row));
             }
         }
     }

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 /// Reads files' contents.
 final class FileReads {
     private static final int MAX_ATTEMPTS = 16;
-    private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(64 << 10).asReadOnlyBuffer();
+    private static final byte[] ZEROES = new byte[BlockDevice.BLOCK_BYTES];
 
     private final Views views;
 
@@ -88,27 +88,20 @@ final class FileReads {
         return pieces;
     }
 
-    /// Reads pieces one behind the other.
-    ///
-    /// @param dst may hold whatever was in it before
+    /// Reads pieces one behind the other: every byte of `dst` is written, whatever it held before.
     static void fill(BlockReads blocks, List<Piece> pieces, ByteBuffer dst) {
         int end = dst.limit();
         for (Piece piece : pieces) {
             int stop = dst.position() + piece.length;
+            dst.limit(stop);
             if (piece.address >= 0) {
-                dst.limit(stop);
                 blocks.read(piece.address, dst);
-                dst.limit(end).position(stop);
             } else {
-                zero(dst, stop);
+                while (dst.hasRemaining()) {
+                    dst.put(ZEROES, 0, Math.min(dst.remaining(), ZEROES.length));
+                }
             }
-        }
-    }
-
-    private static void zero(ByteBuffer dst, int stop) {
-        while (dst.position() < stop) {
-            int part = Math.min(stop - dst.position(), ZEROES.capacity());
-            dst.put(ZEROES.duplicate().limit(part));
+            dst.limit(end).position(stop);
         }
     }
 

@@ -127,7 +127,7 @@ final class StateOps {
         if (change.tx.get(RowKeys.orphan(number)) != null && !change.held(number)) {
             byte[] row = change.tx.get(RowKeys.inode(number));
             if (row != null) {
-                change.end(Inode.decode(number, row));
+                change.endOrphan(Inode.decode(number, row));
             }
         }
     }
