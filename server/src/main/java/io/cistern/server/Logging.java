@@ -23,11 +23,28 @@ public final class Logging {
     private static final String MAX_FILE = "10MB";
     private static final int FILES = 5;
 
+    /// slf4j's own name for the choice of what stands behind it.
+    private static final String PROVIDER = "slf4j.provider";
+
+    private static volatile boolean oneCommand;
+
     private Logging() {}
+
+    /// This process is one command of the command line: [#quiet] may then leave the logging library
+    /// out, which takes longer to start than most commands take.
+    public static void oneCommand() {
+        oneCommand = true;
+    }
 
     /// For the command line: errors reach people by other means.
     public static void quiet() {
-        reset().getLogger(Logger.ROOT_LOGGER_NAME).setLevel(Level.OFF);
+        if (oneCommand) {
+            System.setProperty(PROVIDER, "org.slf4j.helpers.NOP_FallbackServiceProvider");
+        }
+        if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
+            context.reset();
+            context.getLogger(Logger.ROOT_LOGGER_NAME).setLevel(Level.OFF);
+        }
     }
 
     /// For the long-running processes.

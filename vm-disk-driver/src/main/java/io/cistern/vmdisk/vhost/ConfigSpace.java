@@ -18,8 +18,7 @@ final class ConfigSpace {
     /// @return null where it lies outside
     @Nullable ByteBuffer read(int offset, int length) {
         ByteBuffer all =
-                BlockConfig.encode(
-                        target.device().sizeBytes(), writeback, Connection.MAX_QUEUES);
+                BlockConfig.encode(target.device().sizeBytes(), writeback, Connection.MAX_QUEUES);
         return within(offset, length) ? all.slice(offset, length) : null;
     }
 

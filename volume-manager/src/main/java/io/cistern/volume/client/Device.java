@@ -436,7 +436,9 @@ final class Device implements VolumeDevice {
 
     /// Asks for the volume's state unless that is under way.
     void poll() {
-        if (opened.snapshot() != null || volume.closed() || !refreshing.compareAndSet(false, true)) {
+        if (opened.snapshot() != null
+                || volume.closed()
+                || !refreshing.compareAndSet(false, true)) {
             return;
         }
         refresh().whenComplete((done, failure) -> refreshing.set(false));
