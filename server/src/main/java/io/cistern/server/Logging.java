@@ -23,8 +23,9 @@ public final class Logging {
     private static final String MAX_FILE = "10MB";
     private static final int FILES = 5;
 
-    /// slf4j's own name for the choice of what stands behind it.
+    // slf4j's own names: what stands behind it, and what it says of that.
     private static final String PROVIDER = "slf4j.provider";
+    private static final String VERBOSITY = "slf4j.internal.verbosity";
 
     private static volatile boolean oneCommand;
 
@@ -40,6 +41,7 @@ public final class Logging {
     public static void quiet() {
         if (oneCommand) {
             System.setProperty(PROVIDER, "org.slf4j.helpers.NOP_FallbackServiceProvider");
+            System.setProperty(VERBOSITY, "WARN");
         }
         if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
             context.reset();

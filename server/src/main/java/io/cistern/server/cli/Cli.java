@@ -38,7 +38,7 @@ public final class Cli {
     }
 
     /// The command that the first word names, null where help or a mistake needs to know all of
-    /// them. Building one instead of all halves the time of a command.
+    /// them. Building one instead of all saves a quarter of a command's processor time.
     static @Nullable Class<?> named(String[] arguments) {
         for (int i = 0; i < arguments.length; i++) {
             String word = arguments[i];
