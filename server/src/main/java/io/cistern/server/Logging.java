@@ -31,22 +31,26 @@ public final class Logging {
 
     private Logging() {}
 
-    /// This process is one command of the command line: [#quiet] may then leave the logging library
+    /// This process is one command of the command line: [#none] may then leave the logging library
     /// out, which takes longer to start than most commands take.
     public static void oneCommand() {
         oneCommand = true;
     }
 
-    /// For the command line: errors reach people by other means.
-    public static void quiet() {
+    /// For commands that only ask other processes. Not where Netty is used in this one: it goes to
+    /// the JDK's logging where slf4j has nothing behind it.
+    public static void none() {
         if (oneCommand) {
             System.setProperty(PROVIDER, "org.slf4j.helpers.NOP_FallbackServiceProvider");
             System.setProperty(VERBOSITY, "WARN");
+        } else {
+            quiet();
         }
-        if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
-            context.reset();
-            context.getLogger(Logger.ROOT_LOGGER_NAME).setLevel(Level.OFF);
-        }
+    }
+
+    /// For the command line: errors reach people by other means.
+    public static void quiet() {
+        reset().getLogger(Logger.ROOT_LOGGER_NAME).setLevel(Level.OFF);
     }
 
     /// For the long-running processes.

@@ -99,7 +99,7 @@ final class LocalDriver {
     ///
     /// @throws CisternException BUSY where it serves another cluster
     static <T> T with(LocalHome home, RestAdmin admin, Work<T> work) throws InterruptedException {
-        Logging.quiet();
+        Logging.none();
         DriverClient client = new DriverClient(home.driver());
         if (!client.running()) {
             write(home, describe(admin));
@@ -142,7 +142,7 @@ final class LocalDriver {
         if (!Files.exists(file(home))) {
             return null;
         }
-        Logging.quiet();
+        Logging.none();
         DriverClient client = new DriverClient(home.driver());
         return client.running() ? client : null;
     }
@@ -170,7 +170,7 @@ final class LocalDriver {
     /// Starts the driver again where it has attachments.
     static void resume(LocalHome home) {
         if (Files.exists(file(home)) && hasAttachments(home)) {
-            Logging.quiet();
+            Logging.none();
             new DriverClient(home.driver()).ensureRunning(command(home), PATIENCE);
         }
     }
