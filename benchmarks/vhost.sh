@@ -3,6 +3,7 @@
 #
 #   benchmarks/vhost.sh [memory] [volume]     default: both        SECS=3 ROUNDS=3 (volume: turns of each load, medians)
 #   LOADS='randread-4k-.*'   only these of the volume runs        JFR=FILE   a flight recording of the driver during them
+#   FRONT=OPTIONS    for the JVM of the front end, as -XX:TieredStopAtLevel=1
 #   THREADS=1    CPU ticks and context switches of each thread of the driver over the volume runs
 #
 # memory: over a device in memory, each server a process of its own. volume: three node processes and one driver with a volume on
@@ -29,7 +30,8 @@ threads() { # id, name, ticks, switches of each thread
     done
 }
 bench() {
-    "$home/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow -XX:+UseSerialGC -Xmx1g -Dloads="${LOADS:-.*}" \
+    # shellcheck disable=SC2086 # FRONT is a list of words
+    "$home/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow -XX:+UseSerialGC -Xmx1g -Dloads="${LOADS:-.*}" ${FRONT:-} \
         -cp "$here/target/classes:$(printf '%s:' "$jars"/raft-*.jar "$jars"/*.jar)" io.cistern.bench.VhostBench "$@"
 }
 

@@ -23,7 +23,30 @@ public final class Logging {
     private static final String MAX_FILE = "10MB";
     private static final int FILES = 5;
 
+    // slf4j's own names: what stands behind it, and what it says of that.
+    private static final String PROVIDER = "slf4j.provider";
+    private static final String VERBOSITY = "slf4j.internal.verbosity";
+
+    private static volatile boolean oneCommand;
+
     private Logging() {}
+
+    /// This process is one command of the command line: [#none] may then leave the logging library
+    /// out, which takes longer to start than most commands take.
+    public static void oneCommand() {
+        oneCommand = true;
+    }
+
+    /// For commands that only ask other processes. Not where Netty is used in this one: it goes to
+    /// the JDK's logging where slf4j has nothing behind it.
+    public static void none() {
+        if (oneCommand) {
+            System.setProperty(PROVIDER, "org.slf4j.helpers.NOP_FallbackServiceProvider");
+            System.setProperty(VERBOSITY, "WARN");
+        } else {
+            quiet();
+        }
+    }
 
     /// For the command line: errors reach people by other means.
     public static void quiet() {

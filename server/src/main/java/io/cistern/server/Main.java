@@ -7,6 +7,7 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
+        Logging.oneCommand();
         int status = Cli.run(arguments, System.out, System.err);
         System.out.flush();
         System.exit(status);

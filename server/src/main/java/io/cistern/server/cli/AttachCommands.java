@@ -103,18 +103,20 @@ final class AttachCommands {
             if (socket != null && volumes.size() > 1) {
                 throw wrong("--socket is for one volume");
             }
-            DriverClient driver = LocalDriver.ensure(root().home(), admin());
+            DriverDaemon.Offer offer = new DriverDaemon.Offer(by, incoming);
             List<Attached> attached =
-                    Several.each(
-                            volumes,
-                            name -> {
-                                AttachMode mode = mode(name);
-                                DriverDaemon.Offer offer = new DriverDaemon.Offer(by, incoming);
-                                return describe(driver.attach(name, mode, offer, socket), mode);
-                            });
+                    LocalDriver.with(
+                            root().home(),
+                            admin(),
+                            driver -> Several.each(volumes, name -> attach(driver, name, offer)));
             StringBuilder text = new StringBuilder();
             attached.forEach(one -> text.append(text.isEmpty() ? "" : "\n").append(text(one)));
             print(attached.size() == 1 ? attached.getFirst() : attached, text.toString());
+        }
+
+        private Attached attach(DriverClient driver, String name, DriverDaemon.Offer offer) {
+            AttachMode mode = mode(name);
+            return describe(driver.attach(name, mode, offer, socket), mode);
         }
 
         private AttachMode mode(String name) {

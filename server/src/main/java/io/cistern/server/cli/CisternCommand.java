@@ -26,26 +26,6 @@ import picocli.CommandLine.Spec;
         version = "cistern " + Version.TEXT,
         description = "Replicated block volumes for virtual machines.%n",
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {
-            LocalCommands.Start.class,
-            LocalCommands.Stop.class,
-            StatusCommand.class,
-            ClusterCommands.class,
-            NodeCommands.class,
-            DiskCommands.class,
-            VolumeCommands.class,
-            SnapshotCommands.class,
-            SnapshotCommands.CloneVolume.class,
-            ShareCommands.class,
-            AttachCommands.Attach.class,
-            AttachCommands.Detach.class,
-            IscsiCommands.class,
-            GuestCommands.class,
-            CheckCommands.Scrub.class,
-            CheckCommands.Verify.class,
-            CompletionCommand.class,
-            AttachCommands.Driver.class,
-        },
         footer = {
             "",
             "More commands, run by the launcher:",
@@ -68,6 +48,28 @@ import picocli.CommandLine.Spec;
             "'cistern COMMAND --help' has an example for every command.",
         })
 final class CisternCommand implements Runnable {
+    /// The commands, in the order in which help shows them.
+    static final List<Class<?>> COMMANDS =
+            List.of(
+                    LocalCommands.Start.class,
+                    LocalCommands.Stop.class,
+                    StatusCommand.class,
+                    ClusterCommands.class,
+                    NodeCommands.class,
+                    DiskCommands.class,
+                    VolumeCommands.class,
+                    SnapshotCommands.class,
+                    SnapshotCommands.CloneVolume.class,
+                    ShareCommands.class,
+                    AttachCommands.Attach.class,
+                    AttachCommands.Detach.class,
+                    IscsiCommands.class,
+                    GuestCommands.class,
+                    CheckCommands.Scrub.class,
+                    CheckCommands.Verify.class,
+                    CompletionCommand.class,
+                    AttachCommands.Driver.class);
+
     /// Where the API of a local cluster is by default.
     static final String DEFAULT_API = "http://127.0.0.1:7480";
 

@@ -25,6 +25,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 
@@ -70,8 +72,12 @@ final class LocalDriver {
 
     /// How programs on this machine reach the cluster of an API.
     static ClusterFile describe(RestAdmin admin) {
+        return describe(admin.clusterId(), admin);
+    }
+
+    private static ClusterFile describe(String clusterId, RestAdmin admin) {
         return new ClusterFile(
-                admin.clusterId(), admin.nodes().stream().map(NodeInfo::wire).toList(), tls());
+                clusterId, admin.nodes().stream().map(NodeInfo::wire).toList(), tls());
     }
 
     private static ClusterFile.@Nullable Tls tls() {
@@ -88,26 +94,47 @@ final class LocalDriver {
         return Path.of(path).toAbsolutePath().toString();
     }
 
-    /// A client of the home's driver, which is started if it does not run.
-    static DriverClient ensure(LocalHome home, RestAdmin admin) {
-        Logging.quiet();
-        ClusterFile wanted = describe(admin);
+    /// Does something with the home's driver, which is started if it does not run. One that runs
+    /// does not wait for the addresses of the cluster's nodes: they are noted for its next start.
+    ///
+    /// @throws CisternException BUSY where it serves another cluster
+    static <T> T with(LocalHome home, RestAdmin admin, Work<T> work) throws InterruptedException {
+        Logging.none();
         DriverClient client = new DriverClient(home.driver());
-        if (client.running()) {
-            ClusterFile present = read(home);
-            if (!present.clusterId().equals(wanted.clusterId())) {
-                throw new CisternException(
-                        ErrorCode.BUSY,
-                        "the driver in "
-                                + home.driver()
-                                + " serves volumes of another cluster, "
-                                + present.clusterId()
-                                + "; use another --home");
-            }
+        if (!client.running()) {
+            write(home, describe(admin));
+            client.ensureRunning(command(home), PATIENCE);
+            return work.with(client);
         }
-        write(home, wanted);
-        client.ensureRunning(command(home), PATIENCE);
-        return client;
+        String cluster = admin.clusterId();
+        checkServes(home, cluster);
+        FutureTask<ClusterFile> described = new FutureTask<>(() -> describe(cluster, admin));
+        Thread.ofVirtual().start(described);
+        T result = work.with(client);
+        try {
+            write(home, described.get());
+        } catch (ExecutionException e) {
+            throw CisternException.of(e.getCause() == null ? e : e.getCause());
+        }
+        return result;
+    }
+
+    /// Something that is done with the driver.
+    interface Work<T> {
+        T with(DriverClient driver) throws InterruptedException;
+    }
+
+    private static void checkServes(LocalHome home, String wanted) {
+        String present = read(home).clusterId();
+        if (!present.equals(wanted)) {
+            throw new CisternException(
+                    ErrorCode.BUSY,
+                    "the driver in "
+                            + home.driver()
+                            + " serves volumes of another cluster, "
+                            + present
+                            + "; use another --home");
+        }
     }
 
     /// The home's driver where one runs, else null.
@@ -115,7 +142,7 @@ final class LocalDriver {
         if (!Files.exists(file(home))) {
             return null;
         }
-        Logging.quiet();
+        Logging.none();
         DriverClient client = new DriverClient(home.driver());
         return client.running() ? client : null;
     }
@@ -143,7 +170,7 @@ final class LocalDriver {
     /// Starts the driver again where it has attachments.
     static void resume(LocalHome home) {
         if (Files.exists(file(home)) && hasAttachments(home)) {
-            Logging.quiet();
+            Logging.none();
             new DriverClient(home.driver()).ensureRunning(command(home), PATIENCE);
         }
     }

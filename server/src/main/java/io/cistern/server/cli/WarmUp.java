@@ -2,6 +2,7 @@ package io.cistern.server.cli;
 
 import com.sun.net.httpserver.HttpServer;
 import io.cistern.block.FileTrees;
+import io.cistern.server.Logging;
 import io.cistern.server.api.Json;
 import io.cistern.server.api.Requests.Self;
 import io.cistern.storage.Command.Limits;
@@ -31,6 +32,7 @@ public final class WarmUp {
     private WarmUp() {}
 
     public static void main(String[] arguments) throws IOException {
+        Logging.oneCommand();
         HttpServer server =
                 HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 8);
         VolumeInfo volume = volume();

@@ -17,6 +17,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -69,6 +70,22 @@ class CliTest {
     private JsonNode json(String line) throws IOException {
         done(line + " -o json");
         return JSON.readTree(out);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "clone golden@v1 a, clone",
+        "--home clone -o json --api=x attach v --help, attach",
+        "volume list, volume",
+        "--help volume, ",
+        "-h, ",
+        "volumee list, ",
+        "completion, ",
+    })
+    void onlyTheCommandThatIsNamedIsBuilt(String line, @Nullable String command) {
+        Class<?> named = Cli.named(line.split(" "));
+        assertThat(named == null ? null : named.getAnnotation(CommandLine.Command.class).name())
+                .isEqualTo(command);
     }
 
     @Test
@@ -356,7 +373,7 @@ class CliTest {
     void everyCommandHasHelpWithAnExample() {
         ByteArrayOutputStream sink = new ByteArrayOutputStream();
         PrintStream stream = new PrintStream(sink, true, StandardCharsets.UTF_8);
-        checkHelp(Cli.commandLine(stream, stream));
+        checkHelp(Cli.commandLine(stream, stream, CisternCommand.COMMANDS));
     }
 
     private void checkHelp(CommandLine command) {

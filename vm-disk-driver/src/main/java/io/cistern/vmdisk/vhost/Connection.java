@@ -42,9 +42,9 @@ final class Connection implements Runnable {
     private final MessageChannel channel;
     private final Rings rings;
     private final BackendChannel backend = new BackendChannel();
+    private final ConfigSpace config;
 
     private long protocolFeatures;
-    private boolean writeback = true;
     private volatile @Nullable String problem;
 
     // Guarded by this.
@@ -60,6 +60,7 @@ final class Connection implements Runnable {
         this.counters = serving.counters;
         this.drainMillis = serving.drainMillis;
         this.channel = new MessageChannel(fd);
+        this.config = new ConfigSpace(target);
         this.rings = new Rings(serving, name, this::broken);
     }
 
@@ -160,12 +161,25 @@ final class Connection implements Runnable {
         switch (message.request().reply) {
             case VALUE -> value(message);
             case ACK -> {
-                act(message);
-                if (message.needReply() && has(Features.PROTOCOL_REPLY_ACK)) {
-                    channel.reply(message.request(), new Payload.Number(0), -1);
+                boolean asked = message.needReply() && has(Features.PROTOCOL_REPLY_ACK);
+                boolean done;
+                try {
+                    done = act(message);
+                } catch (IOException e) {
+                    if (asked) {
+                        acknowledge(message, false); // and then the connection ends
+                    }
+                    throw e;
+                }
+                if (asked) {
+                    acknowledge(message, done);
                 }
             }
         }
+    }
+
+    private void acknowledge(Message message, boolean done) throws IOException {
+        channel.reply(message.request(), new Payload.Number(done ? 0 : 1), -1);
     }
 
     private boolean has(long protocolFeature) {
@@ -242,14 +256,14 @@ final class Connection implements Runnable {
         channel.reply(request, new Payload.Number(value), -1);
     }
 
+    /// An answer without payload says that there is no such piece.
     private void getConfig(Request request, Payload.Config asked) throws IOException {
-        ByteBuffer all = BlockConfig.encode(target.device().sizeBytes(), writeback, MAX_QUEUES);
-        int length = asked.content().remaining();
-        if (asked.offset() < 0 || asked.offset() > all.capacity() - length) {
-            throw new VhostException("GET_CONFIG of " + length + " bytes at " + asked.offset());
-        }
-        ByteBuffer part = all.slice(asked.offset(), length);
-        channel.reply(request, new Payload.Config(asked.offset(), asked.flags(), part), -1);
+        ByteBuffer piece = config.read(asked.offset(), asked.content().remaining());
+        Payload answer =
+                piece == null
+                        ? Payload.Empty.INSTANCE
+                        : new Payload.Config(asked.offset(), asked.flags(), piece);
+        channel.reply(request, answer, -1);
     }
 
     private void makeInflight(Payload.Inflight asked) throws IOException {
@@ -285,7 +299,8 @@ final class Connection implements Runnable {
 
     // ---- requests that are only carried out
 
-    private void act(Message message) throws IOException {
+    /// @return false where it is refused and nothing has changed
+    private boolean act(Message message) throws IOException {
         Request request = message.request();
         switch (request) {
             case SET_OWNER, RESET_OWNER -> {}
@@ -302,7 +317,9 @@ final class Connection implements Runnable {
             case SET_BACKEND_REQ_FD -> {
                 backend.open(message.takeFd(0));
             }
-            case SET_CONFIG -> setConfig((Payload.Config) message.payload());
+            case SET_CONFIG -> {
+                return config.write((Payload.Config) message.payload());
+            }
             case SET_MEM_TABLE -> {
                 GuestMemory table = Regions.table(message);
                 List<SharedMemory> fresh = new ArrayList<>();
@@ -324,6 +341,7 @@ final class Connection implements Runnable {
             }
             default -> ring(message);
         }
+        return true;
     }
 
     private void ring(Message message) throws IOException {
@@ -358,23 +376,6 @@ final class Connection implements Runnable {
                     "features 0x" + Long.toHexString(unknown) + " were not offered");
         }
         rings.features(asked);
-    }
-
-    private void setConfig(Payload.Config asked) throws VhostException {
-        boolean known =
-                asked.offset() == BlockConfig.WRITEBACK_OFFSET
-                        && asked.content().remaining() == 1
-                        && !target.readOnly();
-        if (!known) {
-            throw new VhostException(
-                    "SET_CONFIG of "
-                            + asked.content().remaining()
-                            + " bytes at "
-                            + asked.offset()
-                            + ": only the write cache can be set");
-        }
-        // Either way a write is durable when it is answered.
-        writeback = asked.content().get(0) != 0;
     }
 
     private Queue ringQueue(Message message) throws IOException {

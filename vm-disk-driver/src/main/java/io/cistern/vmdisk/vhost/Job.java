@@ -266,4 +266,13 @@ final class Job implements BiConsumer<Object, @Nullable Throwable> {
         chain.setStatus(memory, status);
         return written;
     }
+
+    /// What the used ring says: bytes that were written from the beginning of the writable part on,
+    /// without a gap (VIRTIO 1.2, 2.7.8.2). The status is the last byte, wherever that is.
+    ///
+    /// @param written as [#answer] says
+    long used(long written) {
+        long data = status == OK ? written : 0;
+        return data + 1 == chain.writableBytes() ? data + 1 : data;
+    }
 }

@@ -193,9 +193,16 @@ public sealed interface Payload {
 
     /// A piece of the device's configuration space.
     ///
+    /// @param flags of SET_CONFIG: what the piece is written for
     /// @param content to write, or empty in a question, or what was read
     record Config(int offset, int flags, ByteBuffer content) implements Payload {
         static final int HEAD_BYTES = 12;
+
+        /// The guest's driver writes.
+        static final int WRITABLE = 0;
+
+        /// The front end brings what the device had where the guest comes from.
+        static final int MIGRATION = 1;
 
         /// VHOST_USER_MAX_CONFIG_SIZE.
         static final int MAX_CONTENT_BYTES = 256;

@@ -261,7 +261,7 @@ final class RingRequests {
                 job.chain.mark(marks, written);
             }
             shared.counters().count(job);
-            ring.use(job.head, written + 1, batched);
+            ring.use(job.head, job.used(written), batched);
             InflightArea area = inflight;
             if (area != null) {
                 area.batch(job.head);

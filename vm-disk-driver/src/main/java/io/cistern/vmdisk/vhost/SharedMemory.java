@@ -28,17 +28,17 @@ import java.nio.ByteOrder;
 /// * *Races.* The other process may change any byte at any time. Whatever is checked is read once,
 ///   into Java's own variables, and used from there.
 ///
-/// Offsets count from the beginning of the mapping. Multi-byte values are little endian and
-/// naturally aligned.
+/// Offsets count from the beginning of the mapping. Multi-byte values are little endian; those that
+/// are read or written with an order are naturally aligned.
 public final class SharedMemory {
     private static final ValueLayout.OfShort SHORT =
-            ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN);
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT =
-            ValueLayout.JAVA_INT.withOrder(ByteOrder.LITTLE_ENDIAN);
+            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong LONG =
-            ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final VarHandle SHORTS = SHORT.varHandle();
-    private static final VarHandle INTS = INT.varHandle();
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle SHORTS = SHORT.withByteAlignment(Short.BYTES).varHandle();
+    private static final VarHandle INTS = INT.withByteAlignment(Integer.BYTES).varHandle();
     private static final VarHandle BYTES = ValueLayout.JAVA_BYTE.varHandle();
     private static final int PAGE_BYTES = 4096;
 

@@ -155,7 +155,8 @@ final class SplitRing {
             long length = Integer.toUnsignedLong(from.getInt(at + 8));
             int flags = from.getShort(at + 12);
             if ((flags & FLAG_INDIRECT) != 0) {
-                if (!indirect || (flags & (FLAG_NEXT | FLAG_WRITE)) != 0) {
+                // The device must ignore the write flag here (2.7.5.3.2).
+                if (!indirect || (flags & FLAG_NEXT) != 0) {
                     throw new VhostException(
                             "an indirect descriptor with flags " + flags + " is not allowed here");
                 }
@@ -177,7 +178,7 @@ final class SplitRing {
     private static void readIndirect(long table, long bytes, GuestMemory memory, Chain into)
             throws VhostException {
         GuestMemory.Region region = memory.guestRegion(table);
-        if (bytes == 0 || bytes % DESCRIPTOR_BYTES != 0 || (table & 7) != 0) {
+        if (bytes == 0 || bytes % DESCRIPTOR_BYTES != 0) {
             throw new VhostException("an indirect table of " + bytes + " bytes");
         }
         int count = (int) Math.min(bytes / DESCRIPTOR_BYTES, Integer.MAX_VALUE);

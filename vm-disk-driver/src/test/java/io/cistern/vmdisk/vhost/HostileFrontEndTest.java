@@ -235,15 +235,6 @@ class HostileFrontEndTest {
                                 new Payload.Inflight(1, 0, 1, 16, 24),
                                 f.memfd()));
         attacks.put(
-                "configuration beyond its end",
-                f ->
-                        f.send(
-                                Request.GET_CONFIG,
-                                new Payload.Config(250, 0, ByteBuffer.allocate(60))));
-        attacks.put(
-                "a new capacity",
-                f -> f.send(Request.SET_CONFIG, new Payload.Config(0, 0, ByteBuffer.allocate(8))));
-        attacks.put(
                 "a dirty log larger than its file",
                 f -> f.send(Request.SET_LOG_BASE, new Payload.LogArea(1L << 40, 0), f.memfd()));
         for (Map.Entry<String, Attack> one : attacks.entrySet()) {

@@ -9,15 +9,12 @@ import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Origin;
 import io.cistern.storage.VolumeState;
 import io.cistern.storage.group.AtomicWrite;
-import io.cistern.storage.group.VolumeGroup.ReadRequest;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import io.cistern.volume.VolumeDevice;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
@@ -37,27 +34,20 @@ final class Device implements VolumeDevice {
     private final Client client;
     private final GroupRoute route;
     private final Admission admission;
-    private final CompletableFuture<CisternException> ended = new CompletableFuture<>();
-    private final CopyOnWriteArrayList<LongConsumer> resizeListeners = new CopyOnWriteArrayList<>();
+    private final VolumeWatch volume;
+    private final ReadView view;
+    private final RecordAccess records;
     private final AtomicBoolean refreshing = new AtomicBoolean();
     private final DeviceCounters counters = new DeviceCounters();
-
-    /// The largest log index seen: what the next read has to show. -1: ask the leader first.
-    private final AtomicLong seenIndex;
-
-    private volatile long version;
-    private volatile long sizeBytes;
-    private volatile Limits limits = Limits.NONE;
-    private volatile boolean closed;
-    private final RecordWatch records = new RecordWatch();
 
     Device(Opened opened, Client client, GroupRoute route, VolumeState state) {
         this.opened = opened;
         this.client = client;
         this.route = route;
-        this.seenIndex = new AtomicLong(opened.index());
         this.admission = client.newAdmission();
-        this.sizeBytes = state.sizeBytes();
+        this.volume = new VolumeWatch(opened, admission, state.sizeBytes());
+        this.view = new ReadView(opened, route);
+        this.records = new RecordAccess(this, opened, client, volume);
         apply(state);
     }
 
@@ -85,22 +75,22 @@ final class Device implements VolumeDevice {
 
     @Override
     public long sizeBytes() {
-        return sizeBytes;
+        return volume.sizeBytes();
     }
 
     @Override
     public boolean readOnly() {
-        return opened.mode() == AttachMode.READ_ONLY;
+        return volume.readOnly();
     }
 
     @Override
     public Limits limits() {
-        return limits;
+        return volume.limits();
     }
 
     @Override
     public CompletableFuture<CisternException> ended() {
-        return ended.copy();
+        return volume.ended();
     }
 
     @Override
@@ -122,17 +112,17 @@ final class Device implements VolumeDevice {
     public boolean tryRead(long offset, ByteBuffer dst) {
         Member local = route.local();
         if (local == null
-                || refusal(offset, dst.remaining()) != null
+                || volume.refusal(offset, dst.remaining()) != null
                 || dst.remaining() > PART_BYTES
                 || !admission.passes(dst.remaining())) {
             return false;
         }
         int length = dst.remaining();
-        if (!local.group().tryRead(readRequest(), offset, dst.duplicate())) {
+        if (!local.group().tryRead(view.request(), offset, dst.duplicate())) {
             return false;
         }
         // A follower may have applied what the leader has not yet: a later read must not go back.
-        saw(local.visibleIndex());
+        view.saw(local.visibleIndex());
         counters.read(length, 0);
         return true;
     }
@@ -144,7 +134,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<Void> read(long offset, ByteBuffer dst, long guard) {
-        CisternException refusal = refusal(offset, dst.remaining());
+        CisternException refusal = volume.refusal(offset, dst.remaining());
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
         }
@@ -174,7 +164,7 @@ final class Device implements VolumeDevice {
                 || !leader.local()
                 || length > PART_BYTES
                 || !admission.passes(length)
-                || !leader.group().tryRead(readRequest(guard), offset, dst.duplicate())) {
+                || !leader.group().tryRead(view.request(guard), offset, dst.duplicate())) {
             return false;
         }
         counters.read(length, 0);
@@ -188,7 +178,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<Void> write(long offset, ByteBuffer src, long guard) {
-        CisternException refusal = writeRefusal(offset, src.remaining());
+        CisternException refusal = volume.writeRefusal(offset, src.remaining());
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
         }
@@ -225,7 +215,7 @@ final class Device implements VolumeDevice {
 
     private CompletableFuture<Long> atomic(
             AtomicWrite.Kind kind, long offset, ByteBuffer expected, ByteBuffer data, long guard) {
-        CisternException refusal = writeRefusal(offset, data.remaining());
+        CisternException refusal = volume.writeRefusal(offset, data.remaining());
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
         }
@@ -245,21 +235,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<SharedRecord> record() {
-        CisternException refusal = refusal(0, 0);
-        if (refusal != null) {
-            return CompletableFuture.failedFuture(refusal);
-        }
-        if (opened.snapshot() != null) {
-            return CompletableFuture.completedFuture(SharedRecord.EMPTY);
-        }
-        return client.control(route, group -> group.record(opened.volume()))
-                .handle((record, failure) -> {
-                    if (failure != null) {
-                        throw CisternException.of(failure);
-                    }
-                    records.learned(record);
-                    return record;
-                });
+        return records.ask();
     }
 
     @Override
@@ -269,38 +245,10 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<SharedRecord> replaceRecord(long expectedVersion, ByteBuffer bytes) {
-        CisternException refusal = writeRefusal(0, 0);
-        if (refusal == null && expectedVersion < 0) {
-            refusal =
-                    new CisternException(
-                            ErrorCode.INVALID, "no record has version " + expectedVersion);
-        }
-        if (refusal == null && bytes.remaining() > MAX_RECORD_BYTES) {
-            refusal =
-                    new CisternException(
-                            ErrorCode.LIMIT,
-                            "a shared record of "
-                                    + bytes.remaining()
-                                    + " bytes; at most "
-                                    + MAX_RECORD_BYTES);
-        }
-        if (refusal != null) {
-            return CompletableFuture.failedFuture(refusal);
-        }
-        ByteBuffer copy = ByteBuffer.allocate(bytes.remaining());
-        copy.put(bytes.duplicate()).flip();
-        Requests.ReplaceRecord request =
-                new Requests.ReplaceRecord(
-                        this, expectedVersion, copy.asReadOnlyBuffer(), nanoTime());
-        return submit(request)
-                .thenApply(version -> {
-                    SharedRecord replaced = new SharedRecord(version, copy.asReadOnlyBuffer());
-                    records.learned(replaced);
-                    return replaced;
-                });
+        return records.replace(expectedVersion, bytes);
     }
 
-    private CompletableFuture<Long> submit(Requests.Valued request) {
+    CompletableFuture<Long> submit(Requests.Valued request) {
         admission.submit(request);
         return request.result();
     }
@@ -317,7 +265,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<Void> zero(long offset, long length, boolean unmap, long guard) {
-        CisternException refusal = writeRefusal(offset, length);
+        CisternException refusal = volume.writeRefusal(offset, length);
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
         }
@@ -337,7 +285,7 @@ final class Device implements VolumeDevice {
     /// Every completed write is durable already.
     @Override
     public CompletableFuture<Void> flush() {
-        CisternException over = ended.getNow(null);
+        CisternException over = volume.end();
         return over == null
                 ? CompletableFuture.completedFuture(null)
                 : CompletableFuture.failedFuture(over);
@@ -345,7 +293,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public CompletableFuture<List<Extent>> extents(long offset, long length, int maxExtents) {
-        CisternException refusal = refusal(offset, length);
+        CisternException refusal = volume.refusal(offset, length);
         if (refusal == null && (length <= 0 || maxExtents <= 0)) {
             refusal = new CisternException(ErrorCode.INVALID, "an empty question about extents");
         }
@@ -360,8 +308,7 @@ final class Device implements VolumeDevice {
 
     @Override
     public AutoCloseable onResize(LongConsumer listener) {
-        resizeListeners.add(listener);
-        return () -> resizeListeners.remove(listener);
+        return volume.onResize(listener);
     }
 
     @Override
@@ -374,7 +321,7 @@ final class Device implements VolumeDevice {
                     }
                     CisternException reason = CisternException.of(failure);
                     if (reason.code() == ErrorCode.NOT_FOUND) {
-                        end(reason);
+                        volume.end(reason);
                     }
                     throw reason;
                 });
@@ -382,15 +329,11 @@ final class Device implements VolumeDevice {
 
     @Override
     public void close() {
-        synchronized (this) {
-            if (closed) {
-                return;
-            }
-            closed = true;
+        if (!volume.close()) {
+            return;
         }
         CisternException reason =
                 new CisternException(ErrorCode.UNAVAILABLE, name() + " was closed");
-        ended.cancel(false);
         admission.removeQueued().forEach(r -> r.refuse(reason));
         admission.snapshot().forEach(r -> r.abandon(reason));
         client.closed(this, opened, route);
@@ -401,40 +344,11 @@ final class Device implements VolumeDevice {
         return Parts.submit(admission, new Parts.Cut(offset, length, part), maker);
     }
 
-    private @Nullable CisternException refusal(long offset, long length) {
-        CisternException over = ended.isDone() && !closed ? ended.getNow(null) : null;
-        if (over != null) {
-            return over;
-        }
-        if (closed) {
-            return new CisternException(ErrorCode.UNAVAILABLE, name() + " was closed");
-        }
-        if (offset < 0 || length < 0 || offset > sizeBytes - length) {
-            return new CisternException(
-                    ErrorCode.OUT_OF_RANGE,
-                    length
-                            + " bytes at "
-                            + offset
-                            + " end beyond "
-                            + name()
-                            + " of "
-                            + sizeBytes
-                            + " bytes");
-        }
-        return null;
-    }
-
-    private @Nullable CisternException writeRefusal(long offset, long length) {
-        return readOnly()
-                ? new CisternException(ErrorCode.READ_ONLY, name() + " is open for reading only")
-                : refusal(offset, length);
-    }
-
     // ---- for shares
 
     /// Sends a share's request on its way.
     CompletableFuture<Reply> submit(Requests.ShareRequest request) {
-        CisternException refusal = refusal(0, 0);
+        CisternException refusal = volume.refusal(0, 0);
         if (refusal != null) {
             return CompletableFuture.failedFuture(refusal);
         }
@@ -447,12 +361,12 @@ final class Device implements VolumeDevice {
     /// @param carried bytes of data asked for
     @Nullable Reply tryQuery(FileQuery query, int carried, @Nullable ByteBuffer into) {
         Member local = route.local();
-        if (local == null || refusal(0, 0) != null || !admission.passes(carried)) {
+        if (local == null || volume.refusal(0, 0) != null || !admission.passes(carried)) {
             return null;
         }
-        Reply found = local.group().tryQuery(readRequest(), query, into);
+        Reply found = local.group().tryQuery(view.request(), query, into);
         if (found != null) {
-            saw(local.visibleIndex()); // a later read must not go back
+            view.saw(local.visibleIndex()); // a later read must not go back
             counters.read(carried, 0);
         }
         return found;
@@ -464,72 +378,26 @@ final class Device implements VolumeDevice {
         return client.nanoTime();
     }
 
+    ReadView view() {
+        return view;
+    }
+
     GroupRoute route() {
         return route;
     }
 
     boolean closed() {
-        return closed;
+        return volume.closed();
     }
 
     Origin origin(long seq, long guard) {
         return new Origin(opened.attachment(), seq, admission.doneBelow(), guard);
     }
 
-    /// What reads have to show: an exclusive holder all that it has seen itself, others all that
-    /// anyone was told is done.
-    ReadRequest readRequest() {
-        long index =
-                opened.snapshot() != null || opened.mode() == AttachMode.EXCLUSIVE
-                        ? seenIndex.get()
-                        : ReadRequest.LEADER_LEASE;
-        return new ReadRequest(opened.volume(), opened.snapshot(), opened.attachment(), index);
-    }
-
-    /// Only a leader knows that a record has not been replaced.
-    ReadRequest readRequest(long guard) {
-        return guard == NO_GUARD || opened.snapshot() != null
-                ? readRequest()
-                : new ReadRequest(
-                        opened.volume(),
-                        null,
-                        opened.attachment(),
-                        ReadRequest.LEADER_LEASE,
-                        guard);
-    }
-
-    /// Who serves a read: the replica in this process where it is new enough, else the leader;
-    /// where none is known, the members by turns, each once.
-    @Nullable Member reader(int attempt) {
-        Member leader = route.leader();
-        long index = readRequest().minIndex();
-        if (index < 0) {
-            return leader;
-        }
-        if (attempt == 0) {
-            Member local = route.local();
-            if (local != null && (local == leader || local.appliedIndex() >= index)) {
-                return local;
-            }
-        }
-        if (leader != null) {
-            return leader;
-        }
-        List<Member> members = route.members();
-        return attempt < members.size() ? members.get(attempt) : null;
-    }
-
     void learned(Receipt receipt) {
-        saw(receipt.index());
-        if (receipt.version() > version) {
+        view.saw(receipt.index());
+        if (receipt.version() > volume.version()) {
             poll();
-        }
-    }
-
-    private void saw(long index) {
-        long seen = seenIndex.get();
-        while (index > seen && !seenIndex.compareAndSet(seen, index)) {
-            seen = seenIndex.get();
         }
     }
 
@@ -541,7 +409,7 @@ final class Device implements VolumeDevice {
         } else if (failure == null) {
             counters.read(request.carriedBytes(), nanos);
         } else if (failure.code() == ErrorCode.FENCED || failure.code() == ErrorCode.NOT_FOUND) {
-            end(failure);
+            volume.end(failure);
         }
     }
 
@@ -568,43 +436,17 @@ final class Device implements VolumeDevice {
 
     /// Asks for the volume's state unless that is under way.
     void poll() {
-        if (opened.snapshot() != null || closed || !refreshing.compareAndSet(false, true)) {
+        if (opened.snapshot() != null
+                || volume.closed()
+                || !refreshing.compareAndSet(false, true)) {
             return;
         }
         refresh().whenComplete((done, failure) -> refreshing.set(false));
     }
 
     private void apply(VolumeState state) {
-        boolean grown;
-        synchronized (this) {
-            if (state.version() < version) {
-                return;
-            }
-            version = state.version();
-            if (opened.snapshot() != null) {
-                return;
-            }
-            grown = state.sizeBytes() != sizeBytes;
-            sizeBytes = state.sizeBytes();
-            if (!limits.equals(state.limits())) {
-                limits = state.limits();
-                admission.limits(limits);
-            }
-        }
-        if (state.recordVersion() > records.known().version()) {
+        if (volume.apply(state) && state.recordVersion() > records.known().version()) {
             var unused = record();
-        }
-        if (grown) {
-            resizeListeners.forEach(listener -> listener.accept(state.sizeBytes()));
-        }
-        if (state.attachments().stream().noneMatch(a -> a.id() == opened.attachment())) {
-            end(new CisternException(ErrorCode.FENCED, name() + " is held by another now"));
-        }
-    }
-
-    private void end(CisternException reason) {
-        if (!closed && ended.complete(reason)) {
-            admission.removeQueued().forEach(r -> r.refuse(reason));
         }
     }
 }

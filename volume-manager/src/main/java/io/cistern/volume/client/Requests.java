@@ -140,13 +140,13 @@ final class Requests {
         @Override
         @Nullable Member target(int attempt) {
             return guard == GuardedDevice.NO_GUARD
-                    ? device.reader(attempt)
+                    ? device.view().reader(attempt)
                     : device.route().leader();
         }
 
         @Override
         CompletableFuture<?> attempt(Member member) {
-            return member.group().read(device.readRequest(guard), offset, target.duplicate());
+            return member.group().read(device.view().request(guard), offset, target.duplicate());
         }
 
         @Override
@@ -254,12 +254,12 @@ final class Requests {
 
         @Override
         @Nullable Member target(int attempt) {
-            return device.reader(attempt);
+            return device.view().reader(attempt);
         }
 
         @Override
         CompletableFuture<?> attempt(Member member) {
-            ReadRequest request = device.readRequest();
+            ReadRequest request = device.view().request();
             return member.group()
                     .extents(request, offset, length, max)
                     .thenAccept(extents -> found = extents);
@@ -324,12 +324,12 @@ final class Requests {
 
         @Override
         @Nullable Member target(int attempt) {
-            return device.reader(attempt);
+            return device.view().reader(attempt);
         }
 
         @Override
         CompletableFuture<FileReceipt> send(Member member) {
-            return member.group().query(device.readRequest(), query.duplicate());
+            return member.group().query(device.view().request(), query.duplicate());
         }
     }
 
