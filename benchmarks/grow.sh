@@ -29,12 +29,12 @@ mix() { # mix NAME SECONDS
         --rate_iops="$((RATE * 7 / 10)),$((RATE * 3 / 10))" --percentile_list=50:99:99.9 --output-format=json --output="$work/$1.json" >/dev/null 2>"$work/$1.err"
 }
 latency() { # latency NAME
-    jq -r --arg n "$1" '.jobs[0] | [.read, .write] | map("\(.iops | floor) IOPS, p50 \(.clat_ns.percentile["50.000000"] / 1e6 * 100 | floor / 100) ms, p99 \(.clat_ns.percentile["99.000000"] / 1e6 * 100 | floor / 100) ms") | "\($n): read \(.[0]); write \(.[1])"' "$work/$1.json"
+    sed -n "/^{/,\$p" "$work/$1.json" | jq -r --arg n "$1" '.jobs[0] | [.read, .write] | map("\(.iops | floor) IOPS, p50 \(.clat_ns.percentile["50.000000"] / 1e6 * 100 | floor / 100) ms, p99 \(.clat_ns.percentile["99.000000"] / 1e6 * 100 | floor / 100) ms") | "\($n): read \(.[0]); write \(.[1])"'
 }
 drain() { # drain NODE TO WHAT: prints seconds and bytes
     local began ended bytes to=$2
     began=$(date +%s%3N)
-    cistern node drain "$1" --wait >"$work/drain.log" 2>&1 || { cat "$work/drain.log" >&2; return 1; }
+    cistern node drain "$1" --wait 2>&1 | while IFS= read -r line; do echo "$(date +%T) $line"; done >"$work/drain.log" || { cat "$work/drain.log" >&2; return 1; }
     ended=$(date +%s%3N)
     bytes=$(cistern status -o json | jq --arg n "$to" '[.groups[].replicas[] | select(.node == $n) | .copiedBytes] | add')
     awk -v b="$bytes" -v ms=$((ended - began)) -v what="$3" 'BEGIN { printf "%s: %.0f MB copied, drained after %.1f s (%.0f MB/s, looking and membership changes included)\n", what, b / 1e6, ms / 1e3, b / ms / 1e3 }'
