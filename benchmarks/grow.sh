@@ -34,10 +34,13 @@ latency() { # latency NAME
 drain() { # drain NODE TO WHAT: prints seconds and bytes
     local began ended bytes to=$2
     began=$(date +%s%3N)
-    cistern node drain "$1" --wait 2>&1 | while IFS= read -r line; do echo "$(date +%T) $line"; done >"$work/drain.log" || { cat "$work/drain.log" >&2; return 1; }
+    cistern node drain "$1" --wait >"$work/drain.log" 2>&1 || { cat "$work/drain.log" >&2; return 1; }
     ended=$(date +%s%3N)
     bytes=$(cistern status -o json | jq --arg n "$to" '[.groups[].replicas[] | select(.node == $n) | .copiedBytes] | add')
     awk -v b="$bytes" -v ms=$((ended - began)) -v what="$3" 'BEGIN { printf "%s: %.0f MB copied, drained after %.1f s (%.0f MB/s, looking and membership changes included)\n", what, b / 1e6, ms / 1e3, b / ms / 1e3 }'
+    # The copies by themselves, as the node that got them says.
+    sed -n 's/.*copied group \(g[0-9]*\) from \(n[0-9]*\) in \([0-9]*\) ms: \([0-9]*\) bytes received.*/\1 \2 \3 \4/p' "$cistern_home/$to/node.log" |
+        awk '$4 > 0 { printf "  %s from %s: %.0f MB in %.1f s, %.0f MB/s\n", $1, $2, $4 / 1e6, $3 / 1e3, $4 / ($3 + 1) / 1e3 }'
 }
 
 up_cistern || exit 1
