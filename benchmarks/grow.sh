@@ -29,7 +29,7 @@ mix() { # mix NAME SECONDS
         --rate_iops="$((RATE * 7 / 10)),$((RATE * 3 / 10))" --percentile_list=50:99:99.9 --output-format=json --output="$work/$1.json" >/dev/null 2>"$work/$1.err"
 }
 latency() { # latency NAME
-    jq -r --arg n "$1" '.jobs[0] | [.read, .write] | map("\(.iops | floor) IOPS, p50 \(.clat_ns.percentile["50.000000"] / 1e6 * 100 | floor / 100) ms, p99 \(.clat_ns.percentile["99.000000"] / 1e6 * 100 | floor / 100) ms") | "\($n): read \(.[0]); write \(.[1])"' "$work/$1.json"
+    sed -n "/^{/,\$p" "$work/$1.json" | jq -r --arg n "$1" '.jobs[0] | [.read, .write] | map("\(.iops | floor) IOPS, p50 \(.clat_ns.percentile["50.000000"] / 1e6 * 100 | floor / 100) ms, p99 \(.clat_ns.percentile["99.000000"] / 1e6 * 100 | floor / 100) ms") | "\($n): read \(.[0]); write \(.[1])"'
 }
 drain() { # drain NODE TO WHAT: prints seconds and bytes
     local began ended bytes to=$2
@@ -38,6 +38,9 @@ drain() { # drain NODE TO WHAT: prints seconds and bytes
     ended=$(date +%s%3N)
     bytes=$(cistern status -o json | jq --arg n "$to" '[.groups[].replicas[] | select(.node == $n) | .copiedBytes] | add')
     awk -v b="$bytes" -v ms=$((ended - began)) -v what="$3" 'BEGIN { printf "%s: %.0f MB copied, drained after %.1f s (%.0f MB/s, looking and membership changes included)\n", what, b / 1e6, ms / 1e3, b / ms / 1e3 }'
+    # The copies by themselves, as the node that got them says.
+    sed -n 's/.*copied group \(g[0-9]*\) from \(n[0-9]*\) in \([0-9]*\) ms: \([0-9]*\) bytes received.*/\1 \2 \3 \4/p' "$cistern_home/$to/node.log" |
+        awk '$4 > 0 { printf "  %s from %s: %.0f MB in %.1f s, %.0f MB/s\n", $1, $2, $4 / 1e6, $3 / 1e3, $4 / ($3 + 1) / 1e3 }'
 }
 
 up_cistern || exit 1

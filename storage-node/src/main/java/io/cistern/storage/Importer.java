@@ -109,6 +109,7 @@ final class Importer {
         RowKey key = row.key();
         int[] crcs = spread(row);
         ReentrantLock lock = map.lock(key.granule());
+        boolean settled = false;
         while (true) {
             storeLock.lock();
             lock.lock();
@@ -124,11 +125,13 @@ final class Importer {
                 lock.unlock();
                 storeLock.unlock();
             }
-            if (map.freedSlots() == 0) {
+            if (settled && map.freedSlots() == 0) {
                 throw new CisternException(
                         ErrorCode.NO_SPACE, map.area() + " is too small for the copied replica");
             }
+            // Slots may wait for one that is under way as well.
             checkpoint.run();
+            settled = true;
         }
     }
 

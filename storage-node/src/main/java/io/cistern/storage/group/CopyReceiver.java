@@ -12,6 +12,7 @@ import io.cistern.storage.Store;
 import io.netty.buffer.ByteBuf;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
@@ -144,21 +145,27 @@ final class CopyReceiver {
 
     private record Stream(String source, WireCopy.Opened opened, long startedMillis) {}
 
-    /// Takes over all rows.
+    /// Takes over all rows. While a page is stored here the next one is read there, and what has
+    /// arrived is made durable beside both.
     ///
     /// @return the newest index the sender had applied when it read any of them
     private long pages(Stream stream, long changedSince) {
-        RowKey after = null;
         long newest = stream.opened.position().index();
         long seen = 0;
-        long durable = copiedBytes.sum();
-        long durableNanos = node.threads().nanoTime();
+        Durability durability = new Durability();
+        CompletableFuture<ExportPage> next = ask(stream, null, changedSince);
+        // Rows fetched by name may show newer entries than a page that was asked for before. So the
+        // last page tells how far the sender is only if nothing was fetched since it was asked for.
+        boolean fetchedSince = false;
         while (true) {
             checkStopped();
             long beganNanos = node.threads().nanoTime();
-            WireCopy.PageRequest request =
-                    new WireCopy.PageRequest(group, stream.opened.session(), after, changedSince);
-            ExportPage page = ask(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
+            ExportPage page = node.threads().await(next);
+            boolean last = page.end() && !fetchedSince;
+            fetchedSince = false;
+            if (!page.end()) {
+                next = ask(stream, page.last(), changedSince);
+            }
             long received = received(page.rows());
             List<RowKey> missing = store.importPage(page);
             copiedBytes.add(received);
@@ -174,19 +181,47 @@ final class CopyReceiver {
                             Math.max(seen, stream.opened.usedBytes()),
                             stream.startedMillis,
                             node.clock().millis());
-            if (page.end() && missing.isEmpty()) {
+            if (last && missing.isEmpty()) {
                 return newest;
             }
-            // Rows fetched by name may show newer entries than the page that named them: it is
-            // asked
-            // once more for what follows it, and tells how far the sender is now.
-            after = page.end() ? page.rows().getLast().key() : page.last();
-            long fresh = copiedBytes.sum() - durable;
-            if (fresh >= DURABLE_BYTES
-                    || (fresh > 0 && node.threads().nanoTime() - durableNanos >= DURABLE_NANOS)) {
-                node.threads().await(store.checkpoint());
-                durable += fresh;
-                durableNanos = node.threads().nanoTime();
+            if (page.end()) {
+                // What follows it, to learn how far the sender is now.
+                next = ask(stream, end(page), changedSince);
+            } else {
+                fetchedSince = !missing.isEmpty();
+            }
+            durability.step();
+        }
+    }
+
+    private CompletableFuture<ExportPage> ask(
+            Stream stream, @Nullable RowKey after, long changedSince) {
+        WireCopy.PageRequest request =
+                new WireCopy.PageRequest(group, stream.opened.session(), after, changedSince);
+        return node.peers().call(stream.source, Wire.COPY_PAGE, request::encode, WireCopy::page);
+    }
+
+    /// The last row of a page that is the last one, or where it began if it has none.
+    private static @Nullable RowKey end(ExportPage page) {
+        return page.rows().isEmpty() ? page.after() : page.rows().getLast().key();
+    }
+
+    /// Has what has arrived made durable now and then, beside the copy: by one checkpoint at a
+    /// time, so that a disk that cannot keep up slows the copy.
+    private final class Durability {
+        private long bytes = copiedBytes.sum();
+        private long nanos = node.threads().nanoTime();
+        private CompletableFuture<LogPosition> running =
+                CompletableFuture.completedFuture(LogPosition.START);
+
+        void step() {
+            long fresh = copiedBytes.sum() - bytes;
+            long now = node.threads().nanoTime();
+            if (fresh >= DURABLE_BYTES || (fresh > 0 && now - nanos >= DURABLE_NANOS)) {
+                node.threads().await(running);
+                running = store.checkpoint();
+                bytes += fresh;
+                nanos = now;
             }
         }
     }

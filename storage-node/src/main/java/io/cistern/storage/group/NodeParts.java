@@ -2,6 +2,8 @@ package io.cistern.storage.group;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.raft.GroupId;
+import io.cistern.raft.Peer;
 import io.netty.buffer.ByteBuf;
 import java.time.InstantSource;
 import java.util.concurrent.CompletableFuture;
@@ -11,6 +13,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// What the replicas of one node share: threads, the way to other nodes, settings.
 final class NodeParts implements AutoCloseable {
@@ -92,6 +95,17 @@ final class NodeParts implements AutoCloseable {
     /// @throws CisternException what the other node answered, or UNAVAILABLE
     <T> T ask(String node, int opcode, Consumer<ByteBuf> request, Function<ByteBuf, T> decode) {
         return threads.await(peers.call(node, opcode, request, decode));
+    }
+
+    /// How a replica on another node is; null where that node does not list it. Not for event
+    /// loops.
+    ///
+    /// @throws CisternException UNAVAILABLE where the node does not answer
+    @Nullable ReplicaStatus status(GroupId group, Peer replica) {
+        return ask(replica.node(), Wire.REPLICAS, out -> {}, ReplicaStatus::decodeList).stream()
+                .filter(s -> s.group().equals(group) && s.peer().equals(replica.id()))
+                .findFirst()
+                .orElse(null);
     }
 
     /// Runs a task on `executor`; a full queue or a node that shuts down is UNAVAILABLE.

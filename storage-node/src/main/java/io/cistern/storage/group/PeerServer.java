@@ -111,35 +111,35 @@ final class PeerServer {
 
     private void page(ByteBuf message, Responder responder) {
         WireCopy.PageRequest r = Wire.decode(message, WireCopy.PageRequest::decode);
-        Replica replica = replica(r.group());
-        // Users first: the page is read after a rest, on no thread meanwhile.
-        long rest = replica.source().restNanos();
-        if (rest == 0) {
-            reply(node.workers(), responder, () -> replica.source().page(r), WireCopy::putPage);
-            return;
-        }
-        node.timer()
-                .schedule(
-                        () ->
-                                reply(
-                                        node.workers(),
-                                        responder,
-                                        () -> replica.source().page(r),
-                                        WireCopy::putPage),
-                        rest,
-                        TimeUnit.NANOSECONDS);
+        CopySource source = replica(r.group()).source();
+        paced(source, responder, () -> source.page(r), WireCopy::putPage);
     }
 
     private void rows(ByteBuf message, Responder responder) {
         WireCopy.RowsRequest r = Wire.decode(message, WireCopy.RowsRequest::decode);
-        Replica replica = replica(r.group());
-        reply(node.workers(), responder, () -> replica.source().rows(r), WireCopy::putRows);
+        CopySource source = replica(r.group()).source();
+        paced(source, responder, () -> source.rows(r), WireCopy::putRows);
     }
 
     private void files(ByteBuf message, Responder responder) {
         WireCopy.FilesRequest r = Wire.decode(message, WireCopy.FilesRequest::decode);
-        Replica replica = replica(r.group());
-        reply(node.workers(), responder, () -> replica.source().files(r), WireCopy::putFiles);
+        CopySource source = replica(r.group()).source();
+        paced(source, responder, () -> source.files(r), WireCopy::putFiles);
+    }
+
+    /// Users first: what is copied is read after a rest, on no thread meanwhile.
+    private <T> void paced(
+            CopySource source, Responder responder, Supplier<T> task, BiConsumer<ByteBuf, T> form) {
+        long rest = source.restNanos();
+        if (rest == 0) {
+            reply(node.workers(), responder, task, form);
+            return;
+        }
+        node.timer()
+                .schedule(
+                        () -> reply(node.workers(), responder, task, form),
+                        rest,
+                        TimeUnit.NANOSECONDS);
     }
 
     private void close(ByteBuf message, Responder responder) {

@@ -94,23 +94,17 @@ final class ReplicaChecks {
 
             @Override
             public @Nullable ReplicaStatus status(Peer replica) {
-                List<ReplicaStatus> all;
                 try {
-                    all =
-                            replica.node().equals(node)
-                                    ? host.status()
-                                    : parts.ask(
-                                            replica.node(),
-                                            Wire.REPLICAS,
-                                            out -> {},
-                                            ReplicaStatus::decodeList);
+                    return replica.node().equals(node)
+                            ? host.status().stream()
+                                    .filter(s -> s.group().equals(id))
+                                    .filter(s -> s.peer().equals(replica.id()))
+                                    .findFirst()
+                                    .orElse(null)
+                            : parts.status(id, replica);
                 } catch (CisternException silent) {
                     return null;
                 }
-                return all.stream()
-                        .filter(s -> s.group().equals(id) && s.peer().equals(replica.id()))
-                        .findFirst()
-                        .orElse(null);
             }
         };
     }

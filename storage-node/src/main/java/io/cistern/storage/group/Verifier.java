@@ -13,13 +13,14 @@ import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,6 +41,10 @@ public final class Verifier {
     /// How long a replica may need to apply what another has, or a granule to rest for a moment.
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
+    /// So long a member that has not answered is not asked again.
+    private static final long SILENT_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+    private static final String NO_ANSWER = "it does not answer";
     private static final int CONFIRMATIONS = 2;
     private static final int MAX_REPORTED = 100;
 
@@ -49,6 +54,7 @@ public final class Verifier {
     private final ReplicaParts parts;
     private final BlockRepair repair;
     private final ReadPath reads;
+    private final ConcurrentHashMap<String, Long> silentSince = new ConcurrentHashMap<>();
 
     /// @param volume where the difference is
     /// @param snapshot empty for the head
@@ -58,9 +64,10 @@ public final class Verifier {
 
     /// @param bytes compared, as users see them
     /// @param differences at most 100
-    /// @param missing members that could not be asked
+    /// @param missing members that could not be asked, and why
     /// @param next granule to go on from; [#DONE]: all has been compared
-    public record Report(long bytes, List<Difference> differences, Set<String> missing, long next) {
+    public record Report(
+            long bytes, List<Difference> differences, Map<String, String> missing, long next) {
         public static final long DONE = Long.MAX_VALUE;
     }
 
@@ -130,7 +137,7 @@ public final class Verifier {
         parts.volume(volume).snapshots().forEach(s -> snapshots.add(s.name()));
         long bytes = 0;
         List<Difference> differences = new ArrayList<>();
-        Set<String> missing = new LinkedHashSet<>();
+        Map<String, String> missing = new LinkedHashMap<>();
         for (String snapshot : snapshots) {
             Report part;
             try {
@@ -142,7 +149,7 @@ public final class Verifier {
                 throw e;
             }
             bytes += part.bytes;
-            missing.addAll(part.missing);
+            missing.putAll(part.missing);
             part.differences.stream()
                     .limit(MAX_REPORTED - differences.size())
                     .forEach(differences::add);
@@ -160,9 +167,15 @@ public final class Verifier {
     /// @throws CisternException NOT_FOUND
     Report verify(long volume, String snapshot, long from, Duration patience) {
         List<Difference> differences = new ArrayList<>();
-        Set<String> missing = new LinkedHashSet<>();
+        Map<String, String> missing = new LinkedHashMap<>();
         Report report = new Report(0, differences, missing, Report.DONE);
         view(volume, snapshot); // it is here, and not only at those who asked
+        others().forEach(member -> {
+            String reason = absent(member);
+            if (reason != null) {
+                missing.put(member.id(), reason);
+            }
+        });
         long begun = parts.node().threads().nanoTime();
         long granules = 0;
         long first = nextGranule(volume, snapshot, from);
@@ -209,11 +222,39 @@ public final class Verifier {
     }
 
     private void compareAll(Report report, Place place) {
-        for (Peer member : parts.raft().dataMembers()) {
-            boolean self = member.id().equals(parts.raft().self().id());
-            if (!self && !report.missing.contains(member.id())) {
+        for (Peer member : others()) {
+            if (!report.missing.containsKey(member.id())) {
                 compare(report, place, member);
             }
+        }
+    }
+
+    private List<Peer> others() {
+        return parts.raft().dataMembers().stream()
+                .filter(member -> !member.id().equals(parts.raft().self().id()))
+                .toList();
+    }
+
+    /// Why a member need not be asked: it is waited for neither for as long as a copy takes, nor
+    /// once more for each stretch where its node is silent. Null where it can be.
+    private @Nullable String absent(Peer member) {
+        long now = parts.node().threads().nanoTime();
+        Long since = silentSince.get(member.id());
+        if (since != null && now - since < SILENT_NANOS) {
+            return NO_ANSWER;
+        }
+        try {
+            ReplicaStatus status = parts.node().status(parts.raft().id(), member);
+            silentSince.remove(member.id());
+            if (status == null) {
+                return "its node has not opened it";
+            }
+            return status.quarantined() != null
+                    ? "it is damaged; a new one takes its place"
+                    : status.copy() != null ? "it is being copied" : null;
+        } catch (CisternException silent) {
+            silentSince.put(member.id(), parts.node().threads().nanoTime());
+            return NO_ANSWER;
         }
     }
 
@@ -235,7 +276,14 @@ public final class Verifier {
                 return;
             }
             log.info("verify of {} against {}: {}", place, member.id(), e.getMessage());
-            report.missing.add(member.id());
+            String reason = absent(member);
+            report.missing.put(
+                    member.id(),
+                    reason != null
+                            ? reason
+                            : e.code() == ErrorCode.STALE
+                                    ? "it is catching up, or what it holds changes all the time"
+                                    : "comparing with it failed");
         }
     }
 

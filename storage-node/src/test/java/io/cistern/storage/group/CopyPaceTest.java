@@ -2,6 +2,7 @@ package io.cistern.storage.group;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
@@ -31,9 +32,67 @@ class CopyPaceTest {
     void aCopyThatDisturbsNobodyIsNotSlowed() {
         quiet();
         for (int i = 0; i < 20; i++) {
-            interval(1000, 5, true);
+            classes[0] += 995; // one in two hundred
+            interval(5, 25, true);
             assertThat(pace.restNanos()).isZero();
         }
+    }
+
+    @Test
+    void twiceTheQuietLatencyIsFoundWithinAClass() {
+        quiet(); // the slowest are near 2.5 ms
+        classes[0] += 970;
+        interval(30, 5, true); // between 2.5 and 5 ms: hardly any took longer than twice that
+        assertThat(pace.restNanos()).isZero();
+        classes[0] += 970;
+        interval(30, 10, true);
+        assertThat(pace.restNanos()).isPositive();
+    }
+
+    @Test
+    void whatUsersHaveWithoutACopyIsRememberedLongerThanAMoment() {
+        quiet();
+        classes[0] += 900;
+        interval(100, 25, false); // a second of it was slow
+        for (int i = 0; i < 3; i++) {
+            interval(1000, 2.5, false);
+        }
+        classes[0] += 960;
+        interval(40, 25, true);
+        assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
+    void usersWhoWaitForSomethingElseDoNotHoldACopyUpForEver() {
+        quiet();
+        int intervals = 0;
+        do {
+            interval(1000, 100, true);
+            intervals++;
+        } while (pace.restNanos() < CopyPace.MOST_REST_NANOS);
+        assertThat(intervals).isLessThan(10);
+        for (int i = 0; i < CopyPace.PATIENCE; i++) {
+            assertThat(pace.restNanos()).isEqualTo(CopyPace.MOST_REST_NANOS);
+            interval(1000, 100, true);
+        }
+        for (int i = 0; i < 20; i++) {
+            interval(1000, 100, true);
+        }
+        assertThat(pace.restNanos()).isZero();
+        interval(1000, 1000, true); // and now they wait for the copy
+        assertThat(pace.restNanos()).isPositive();
+    }
+
+    @Test
+    void aVolumeThatGoesTakesItsRequestsAlong() {
+        quiet();
+        interval(5000, 100, true);
+        Arrays.fill(classes, 0);
+        interval(1000, 2.5, true);
+        for (int i = 0; i < 20; i++) {
+            interval(1000, 2.5, true);
+        }
+        assertThat(pace.restNanos()).isZero();
     }
 
     @Test
@@ -46,7 +105,7 @@ class CopyPaceTest {
             assertThat(pace.restNanos()).isGreaterThan(before);
             before = pace.restNanos();
         }
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 6; i++) {
             classes[0] += 980;
             interval(20, 100, true);
         }

@@ -30,6 +30,13 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
     static final Duration CONTROL = Duration.ofSeconds(25);
     private static final Duration REPORT = Duration.ofMillis(1500);
     private static final Duration ORDER = Duration.ofSeconds(15);
+    private static final Duration LONG_ORDER = Duration.ofDays(7);
+
+    /// How often it is seen whether a node that carries out a long order is there.
+    private static final Duration LOOK = Duration.ofSeconds(2);
+
+    /// A node that says nothing for so long is given up. A busy one may miss a report or two.
+    private static final Duration SILENT = Duration.ofSeconds(10);
 
     static String request() {
         return UUID.randomUUID().toString();
@@ -152,6 +159,39 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
                 rpc.call(address, Opcodes.ORDER, timeout, Json.buffer(NodeOrder.class, order))
                         .thenApply(answer -> parsed(NodeOrder.Done.class, answer)),
                 timeout);
+    }
+
+    /// As [#order], for one that may take days: for as long as its node says how it is.
+    ///
+    /// @throws CisternException UNAVAILABLE also where the node has said nothing for [#SILENT]
+    NodeOrder.Done longOrder(String node, NodeOrder order) {
+        InetSocketAddress address = catalog.wire(node);
+        if (address == null) {
+            throw unknown(node);
+        }
+        CompletableFuture<NodeOrder.Done> answer =
+                rpc.call(address, Opcodes.ORDER, LONG_ORDER, Json.buffer(NodeOrder.class, order))
+                        .thenApply(done -> parsed(NodeOrder.Done.class, done));
+        long heardNanos = System.nanoTime();
+        while (true) {
+            try {
+                return Waits.get(answer, LOOK);
+            } catch (CisternException e) {
+                if (answer.isDone()) {
+                    return Waits.get(answer, LOOK);
+                }
+                if (Thread.currentThread().isInterrupted()) {
+                    throw e;
+                }
+            }
+            if (!reports(rpc, Map.of(node, address)).isEmpty()) {
+                heardNanos = System.nanoTime();
+            } else if (System.nanoTime() - heardNanos >= SILENT.toNanos()) {
+                throw new CisternException(
+                        ErrorCode.UNAVAILABLE,
+                        node + " has not answered for " + SILENT.toSeconds() + " s");
+            }
+        }
     }
 
     private static CisternException unknown(String node) {

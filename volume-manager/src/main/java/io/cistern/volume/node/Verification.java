@@ -7,6 +7,7 @@ import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Volume;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
@@ -15,6 +16,9 @@ import java.util.Set;
 /// A verification under way: what it has found, and how far it is.
 final class Verification {
     private static final int MAX_FINDINGS = 100;
+
+    /// Behind the peer id of a replica, in what a node found.
+    static final String UNASKED = " could not be asked";
 
     /// Comparing the rows of all replicas of a group takes about this part of reading its volumes.
     private static final int ROWS_SHARE = 10;
@@ -26,6 +30,7 @@ final class Verification {
     private final long total;
     private final long beganNanos = System.nanoTime();
     private final List<String> findings = new ArrayList<>();
+    private final Set<String> silent = new HashSet<>();
     private long bytes;
 
     /// Bytes of the parts, and shares of groups, that are complete.
@@ -61,6 +66,46 @@ final class Verification {
     /// Groups of the volumes.
     List<Group> groups() {
         return groups;
+    }
+
+    /// Takes out of the findings that replicas which do not vote yet could not be asked: nothing
+    /// depends on them, and their copies may have just begun.
+    ///
+    /// @param now the state at the end
+    /// @return a note for each
+    List<String> notesOfJoining(SystemState now) {
+        List<String> notes = new ArrayList<>();
+        for (Group group : groups) {
+            Group after = now.groups().get(group.id());
+            Set<String> joining = new LinkedHashSet<>(learners(group));
+            if (after != null) {
+                joining.addAll(learners(after));
+            }
+            for (String peer : joining) {
+                if (findings.removeIf(finding -> isUnasked(finding, peer))) {
+                    notes.add(
+                            peer
+                                    + " is joining g"
+                                    + group.id()
+                                    + " and does not vote yet: it was not compared; verify again"
+                                    + " when 'cistern status' does not list it as joining");
+                }
+            }
+        }
+        return notes;
+    }
+
+    private static List<String> learners(Group group) {
+        return group.replicas().stream()
+                .filter(r -> r.role() == SystemState.Role.LEARNER)
+                .map(SystemState.Replica::peer)
+                .toList();
+    }
+
+    private static boolean isUnasked(String finding, String peer) {
+        return finding.startsWith(peer + UNASKED)
+                || finding.contains(": " + peer + UNASKED)
+                || finding.contains(": " + UNASKED.strip() + ": " + peer + ":");
     }
 
     /// Nodes with replicas of them.
@@ -119,6 +164,15 @@ final class Verification {
 
     List<String> findings() {
         return findings;
+    }
+
+    /// A node that did not answer is not given another order.
+    void silent(String node) {
+        silent.add(node);
+    }
+
+    boolean isSilent(String node) {
+        return silent.contains(node);
     }
 
     long bytes() {

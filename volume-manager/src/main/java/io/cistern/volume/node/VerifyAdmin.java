@@ -11,7 +11,6 @@ import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Volume;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -21,8 +20,6 @@ import org.jspecify.annotations.Nullable;
 /// Reads everything from every replica and compares it, see
 /// [io.cistern.volume.ClusterAdmin#verify].
 final class VerifyAdmin {
-    private static final Duration VERIFY = Duration.ofDays(7);
-
     /// So long a group may be without a leader to compare its replicas.
     private static final long LEADERLESS_NANOS = 10_000_000_000L;
 
@@ -52,20 +49,22 @@ final class VerifyAdmin {
         Set<String> older = Set.copyOf(Levels.older(cluster.reports(), Level.COMPARISONS));
         for (Group group : run.groups()) {
             NodeOrder.Done found =
-                    comparable(group, older) ? replicas(group) : NodeOrder.Done.NOTHING;
+                    comparable(group, older) ? replicas(run, group) : NodeOrder.Done.NOTHING;
             run.comparedRows(found);
         }
         for (String node : run.nodes()) {
-            run.add(older.contains(node) ? NodeOrder.Done.NOTHING : books(node), 0);
+            run.add(older.contains(node) ? NodeOrder.Done.NOTHING : books(run, node), 0);
         }
         long[] after = repairs();
+        List<String> notes = new ArrayList<>(leftOut(run, older));
+        notes.addAll(run.notesOfJoining(cluster.catalog().state()));
         return new VerifyReport(
                 chosen.size(),
                 run.bytes(),
                 after[0] - before[0],
                 after[1] - before[1],
                 run.findings(),
-                leftOut(run, older));
+                notes);
     }
 
     /// The volume's head and its snapshots; nothing of one that has been deleted meanwhile.
@@ -114,7 +113,7 @@ final class VerifyAdmin {
                 new NodeOrder.Verify(group.id(), part.volume().id(), part.snapshot(), from);
         for (Replica replica : group.dataVoters()) {
             try {
-                return cluster.order(replica.node(), order, VERIFY);
+                return order(run, replica.node(), order);
             } catch (CisternException e) {
                 last = e;
             }
@@ -123,6 +122,21 @@ final class VerifyAdmin {
             return NodeOrder.Done.NOTHING;
         }
         throw last;
+    }
+
+    /// Not to a node that has not answered before: it would be waited for again with each order.
+    private NodeOrder.Done order(Verification run, String node, NodeOrder order) {
+        if (run.isSilent(node)) {
+            throw new CisternException(ErrorCode.UNAVAILABLE, node + " does not answer");
+        }
+        try {
+            return cluster.longOrder(node, order);
+        } catch (CisternException e) {
+            if (e.code() == ErrorCode.UNAVAILABLE && !cluster.reports().containsKey(node)) {
+                run.silent(node);
+            }
+            throw e;
+        }
     }
 
     /// True if the volume or the snapshot has been deleted meanwhile.
@@ -146,14 +160,14 @@ final class VerifyAdmin {
                                 + " nodes have been upgraded");
     }
 
-    private NodeOrder.Done replicas(Group group) {
+    private NodeOrder.Done replicas(Verification run, Group group) {
         CisternException last =
                 new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
         long deadline = System.nanoTime() + LEADERLESS_NANOS;
         do {
             for (Replica replica : group.dataVoters()) {
                 try {
-                    return cluster.order(replica.node(), new NodeOrder.Check(group.id()), VERIFY);
+                    return order(run, replica.node(), new NodeOrder.Check(group.id()));
                 } catch (CisternException e) {
                     if (e.code() == ErrorCode.BUSY) {
                         // Another verification compares it: that looks at what was before this one.
@@ -183,9 +197,9 @@ final class VerifyAdmin {
         }
     }
 
-    private NodeOrder.Done books(String node) {
+    private NodeOrder.Done books(Verification run, String node) {
         try {
-            return cluster.order(node, new NodeOrder.Books(node), VERIFY);
+            return order(run, node, new NodeOrder.Books(node));
         } catch (CisternException e) {
             return new NodeOrder.Done(
                     0,

@@ -215,7 +215,8 @@ final class WireService implements AutoCloseable {
                                                 : " of snapshot " + d.snapshot())
                                         + " differs between "
                                         + d.replicas()));
-        found.missing().forEach(node -> findings.add(node + " could not be asked"));
+        found.missing()
+                .forEach((peer, why) -> findings.add(peer + Verification.UNASKED + ": " + why));
         boolean complete = found.next() == Verifier.Report.DONE;
         return new NodeOrder.Done(found.bytes(), findings, null, complete ? -1 : found.next());
     }
