@@ -32,6 +32,14 @@ final class Attachments {
                             + volume.id
                             + " was carried out before, and what it granted has ended: attach again");
         }
+        if (c.since() != Attach.UNSEEN && volume.version - c.since() > EndedAttachments.MOST) {
+            return Outcome.refused(
+                    ErrorCode.FENCED,
+                    "volume "
+                            + volume.id
+                            + " has changed so often since this attach was sent that it may have been"
+                            + " carried out before: attach again");
+        }
         if (volume.holder(index) != null) {
             return Outcome.refused(
                     ErrorCode.UNAVAILABLE, "another attach is in the same log entry: try again");
@@ -59,6 +67,9 @@ final class Attachments {
                             + " attachments: detach one first");
         }
         ended.forEach(h -> end(table, volume, h, c.remember()));
+        if (c.since() != Attach.UNSEEN) {
+            volume.version += ended.size();
+        }
         volume.holders.add(
                 new Holder(
                         new Attachment(

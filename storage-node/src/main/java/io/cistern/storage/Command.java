@@ -87,6 +87,11 @@ public sealed interface Command {
     /// @param remember the nonces of attachments that it ends are kept for a while, and it is
     ///   refused (FENCED) where its own is among them; Resume and Detach likewise. The leader sets
     ///   it where all nodes of the cluster know it.
+    /// @param since a version of the volume ([VolumeState#version]) that the client had seen before
+    ///   it sent the request for the first time, or [#UNSEEN]. Refused (FENCED) where the volume
+    ///   has changed more often since then than ended attachments are kept: it may have been
+    ///   carried out and forgotten. Given, `remember` is on, and each attachment that it ends
+    ///   counts as a change.
     record Attach(
             long volume,
             AttachMode mode,
@@ -94,8 +99,27 @@ public sealed interface Command {
             long nonceLow,
             String holder,
             long timeMillis,
-            boolean remember)
+            boolean remember,
+            long since)
             implements Command {
+        public static final long UNSEEN = -1;
+
+        public Attach {
+            since = Math.max(UNSEEN, since);
+            remember |= since != UNSEEN;
+        }
+
+        public Attach(
+                long volume,
+                AttachMode mode,
+                long nonceHigh,
+                long nonceLow,
+                String holder,
+                long timeMillis,
+                boolean remember) {
+            this(volume, mode, nonceHigh, nonceLow, holder, timeMillis, remember, UNSEEN);
+        }
+
         public Attach(
                 long volume,
                 AttachMode mode,
@@ -108,7 +132,15 @@ public sealed interface Command {
 
         @Override
         public Attach remembering(boolean on) {
-            return new Attach(volume, mode, nonceHigh, nonceLow, holder, timeMillis, on);
+            return new Attach(volume, mode, nonceHigh, nonceLow, holder, timeMillis, on, since);
+        }
+
+        /// The same with a version of the volume, where it names none.
+        public Attach seen(long version) {
+            return since == UNSEEN
+                    ? new Attach(
+                            volume, mode, nonceHigh, nonceLow, holder, timeMillis, true, version)
+                    : this;
         }
     }
 
@@ -176,6 +208,19 @@ public sealed interface Command {
     record FileChange(
             long volume, Origin origin, long evaluatedTerm, ByteBuffer request, List<Blocks> blocks)
             implements Command {}
+
+    /// What an administrator changes, at most once: carried out where each of `seen` is as it was
+    /// when the administrator looked, else refused with CHANGED. Whatever comes of it, refusals by
+    /// `command` included, each of the volumes has changed then. So a copy of the request that
+    /// comes late has no effect, even where what it names by name is another by now.
+    ///
+    /// @param seen the volumes that `command` is about, 1 to [CommandCodec#MAX_TARGETS]
+    /// @param command a DeleteVolume, Resize, SetLimits, CreateSnapshots, DeleteSnapshot, Rollback,
+    ///   or a FileChange without an attachment
+    record IfUnchanged(List<Seen> seen, Command command) implements Command {
+        /// @param version [VolumeState#version]
+        public record Seen(long volume, long version) {}
+    }
 
     enum AttachMode {
         EXCLUSIVE,

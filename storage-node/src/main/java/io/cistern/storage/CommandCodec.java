@@ -14,6 +14,8 @@ import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
 import io.cistern.storage.Command.FileChange;
+import io.cistern.storage.Command.IfUnchanged;
+import io.cistern.storage.Command.IfUnchanged.Seen;
 import io.cistern.storage.Command.Limits;
 import io.cistern.storage.Command.ReplaceRecord;
 import io.cistern.storage.Command.Resize;
@@ -30,7 +32,7 @@ import java.util.List;
 /// Commands as they stand in log entries.
 ///
 /// ```
-/// command  := version:u8 (1 or 2) type:u8 body     big-endian, no padding, fills the buffer
+/// command  := version:u8 (1 to 3) type:u8 body     big-endian, no padding, fills the buffer
 /// origin   := attachment:i64 seq:i64 doneBelow:i64
 /// limits   := iops:i64 bytesPerSecond:i64
 /// string   := length:u16 utf8[length]              at most 255 bytes
@@ -64,13 +66,21 @@ import java.util.List;
 /// 11 Attach, 12 Detach, 20 Resume: as in version 1, and the attachments that end are remembered
 /// ```
 ///
+/// Version 3 has what version 2 cannot say:
+///
+/// ```
+/// 11 Attach         := as in version 1, since:i64 (>= 0)
+/// 15 IfUnchanged    := count:u16 (1 to 1024) (volume:i64 version:i64)[count] command
+///                      of version 1 and type 5 to 10 or 32
+/// ```
+///
 /// The log's own checksum covers the command; each block of a Write also carries its own. The same
 /// grammar is in docs/formats/command.md.
 public final class CommandCodec {
     /// Newest version.
-    public static final int VERSION = 2;
+    public static final int VERSION = 3;
 
-    /// Most volumes snapshotted by one command.
+    /// Most volumes that one command is about.
     public static final int MAX_TARGETS = 1024;
 
     private static final int WRITE_HEAD = 2 + 8 + 24 + 8 + 8 + 4;
@@ -101,12 +111,20 @@ public final class CommandCodec {
             }
             case DeleteSnapshot c -> 2 + 8 + Bytes.size(c.snapshot());
             case Rollback c -> 2 + 8 + Bytes.size(c.snapshot()) + Bytes.size(c.safetyName()) + 8;
-            case Attach c -> 2 + 8 + 1 + 16 + Bytes.size(c.holder()) + 8;
+            case Attach c ->
+                    2
+                            + 8
+                            + 1
+                            + 16
+                            + Bytes.size(c.holder())
+                            + 8
+                            + (c.since() == Attach.UNSEEN ? 0 : 8);
             case Detach c -> 2 + 16;
             case Resume c -> 2 + 16 + 16 + Bytes.size(c.holder()) + 8;
             case ReplaceRecord c -> 2 + 8 + 24 + GUARD + 4 + c.bytes().remaining();
             case Settle c -> 2 + 8 + 24 + GUARD + 16;
             case FileChange c -> FileChangeCodec.size(c);
+            case IfUnchanged c -> 2 + 2 + 16 * c.seen().size() + size(c.command());
         };
     }
 
@@ -116,18 +134,22 @@ public final class CommandCodec {
 
     /// The oldest version that can say it.
     private static int version(Command command) {
-        boolean second =
-                switch (command) {
-                    case Write w -> conditional(w);
-                    case Zero z -> z.origin().guarded();
-                    case ReplaceRecord c -> true;
-                    case Settle c -> true;
-                    case Attach c -> c.remember();
-                    case Detach c -> c.remember();
-                    case Resume c -> c.remember();
-                    default -> false;
-                };
-        return second ? 2 : 1;
+        return switch (command) {
+            case IfUnchanged c -> 3;
+            case Attach c when c.since() != Attach.UNSEEN -> 3;
+            case Attach c -> secondIf(c.remember());
+            case Detach c -> secondIf(c.remember());
+            case Resume c -> secondIf(c.remember());
+            case Write w -> secondIf(conditional(w));
+            case Zero z -> secondIf(z.origin().guarded());
+            case ReplaceRecord c -> 2;
+            case Settle c -> 2;
+            default -> 1;
+        };
+    }
+
+    private static int secondIf(boolean needed) {
+        return needed ? 2 : 1;
     }
 
     /// Appends the command at `dst`'s position.
@@ -169,6 +191,9 @@ public final class CommandCodec {
                 dst.putLong(c.nonceHigh()).putLong(c.nonceLow());
                 Bytes.putString(dst, c.holder());
                 dst.putLong(c.timeMillis());
+                if (c.since() != Attach.UNSEEN) {
+                    dst.putLong(c.since());
+                }
             }
             case Detach c -> dst.putLong(c.volume()).putLong(c.attachment());
             case Resume c -> {
@@ -187,6 +212,7 @@ public final class CommandCodec {
                 dst.putLong(c.origin().guard()).putLong(c.evaluatedTerm()).putLong(c.value());
             }
             case FileChange c -> FileChangeCodec.encode(c, dst);
+            case IfUnchanged c -> encodeIfUnchanged(c, dst);
         }
     }
 
@@ -208,7 +234,12 @@ public final class CommandCodec {
                                     + "; upgrade it"
                             : "command format " + version + " is too old or not a command");
         }
-        Command command = version == 1 ? body(in.u8(), in) : second(in.u8(), in);
+        Command command =
+                switch (version) {
+                    case 1 -> body(in.u8(), in);
+                    case 2 -> second(in.u8(), in);
+                    default -> third(in.u8(), in);
+                };
         in.end();
         return command;
     }
@@ -260,6 +291,54 @@ public final class CommandCodec {
         };
     }
 
+    private static Command third(int type, Bytes in) {
+        return switch (type) {
+            case 11 -> {
+                Command attach = attachment(type, in);
+                long since = in.i64();
+                if (since < 0) {
+                    throw in.bad("an attach since " + since);
+                }
+                yield ((Attach) attach).seen(since);
+            }
+            case 15 -> {
+                int count = in.u16();
+                if (count < 1 || count > MAX_TARGETS) {
+                    throw in.bad(count + " volumes");
+                }
+                List<Seen> seen = new ArrayList<>(count);
+                for (int i = 0; i < count; i++) {
+                    seen.add(new Seen(in.i64(), in.i64()));
+                }
+                int version = in.u8();
+                int of = in.u8();
+                if (version != 1 || !administrative(of)) {
+                    throw in.bad("a condition for type " + of + " of version " + version);
+                }
+                yield new IfUnchanged(List.copyOf(seen), body(of, in));
+            }
+            default -> throw in.bad("type " + type);
+        };
+    }
+
+    /// Types that may stand in an IfUnchanged.
+    private static boolean administrative(int type) {
+        return (type >= 5 && type <= 10) || type == 32;
+    }
+
+    private static void encodeIfUnchanged(IfUnchanged c, ByteBuffer dst) {
+        if (c.seen().isEmpty()
+                || c.seen().size() > MAX_TARGETS
+                || !administrative(type(c.command()))) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "a condition on " + c.seen().size() + " volumes for type " + type(c.command()));
+        }
+        dst.putShort((short) c.seen().size());
+        c.seen().forEach(seen -> dst.putLong(seen.volume()).putLong(seen.version()));
+        encode(c.command(), dst);
+    }
+
     private static int type(Command command) {
         return switch (command) {
             case Write w -> 1;
@@ -277,6 +356,7 @@ public final class CommandCodec {
             case Resume c -> 20;
             case ReplaceRecord c -> 13;
             case Settle c -> 14;
+            case IfUnchanged c -> 15;
             case FileChange c -> 32;
         };
     }

@@ -15,6 +15,7 @@ import io.cistern.storage.Command.DeleteSnapshot;
 import io.cistern.storage.Command.DeleteVolume;
 import io.cistern.storage.Command.Detach;
 import io.cistern.storage.Command.FileChange;
+import io.cistern.storage.Command.IfUnchanged;
 import io.cistern.storage.Command.ReplaceRecord;
 import io.cistern.storage.Command.Resize;
 import io.cistern.storage.Command.Resume;
@@ -76,7 +77,30 @@ final class Commands {
             case ReplaceRecord c -> replaceRecord(c);
             case Settle c -> settle(term, c);
             case FileChange c -> fileChange(index, term, c);
+            case IfUnchanged c -> ifUnchanged(index, term, c);
         };
+    }
+
+    private Outcome ifUnchanged(long index, long term, IfUnchanged c) {
+        for (IfUnchanged.Seen seen : c.seen()) {
+            Volume volume = table.volumes.get(seen.volume());
+            if (volume == null) {
+                return noVolume(seen.volume());
+            }
+            if (volume.version != seen.version()) {
+                return Outcome.refused(
+                        ErrorCode.CHANGED,
+                        "volume " + volume.id + " was changed by another request: try again");
+            }
+        }
+        Outcome outcome = apply(index, term, c.command());
+        for (IfUnchanged.Seen seen : c.seen()) {
+            Volume volume = table.volumes.get(seen.volume());
+            if (volume != null) {
+                table.changed(volume);
+            }
+        }
+        return outcome;
     }
 
     // ---- shares

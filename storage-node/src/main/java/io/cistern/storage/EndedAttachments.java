@@ -8,6 +8,10 @@ import java.util.Set;
 /// first. A request that was sent again, and arrives after its attachment has ended, must not be
 /// carried out a second time: it would end the attachment of who has come after.
 ///
+/// One that is forgotten has ended at least [#MOST] changes of the volume ago, since each end is
+/// one: so a request that names a younger version of the volume cannot be its own, see
+/// [Command.Attach#since].
+///
 /// ```
 /// ended := count:u8 (1 to 64) nonce:u128[count]
 /// ```

@@ -26,6 +26,7 @@ public final class Slots {
             case Command.Write w ->
                     touched(w.offset(), (long) w.crcs().length * BlockDevice.BLOCK_BYTES);
             case Command.FileChange c -> mostOf(c.blocks());
+            case Command.IfUnchanged c -> mostOf(c.command());
             default -> 0;
         };
     }

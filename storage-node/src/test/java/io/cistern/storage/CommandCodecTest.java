@@ -8,6 +8,7 @@ import io.cistern.block.Crc32c;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.CreateSnapshots.Target;
+import io.cistern.storage.Command.IfUnchanged.Seen;
 import io.cistern.storage.Command.Limits;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -20,6 +21,7 @@ import net.jqwik.api.Combinators;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
+import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
 
 class CommandCodecTest {
@@ -66,9 +68,11 @@ class CommandCodecTest {
 
     @Property(tries = 1000)
     void garbageIsRefusedOrACommand(
-            @ForAll byte[] bytes, @ForAll("types") int type, @ForAll boolean second) {
+            @ForAll byte[] bytes,
+            @ForAll("types") int type,
+            @ForAll @IntRange(min = 1, max = 3) int version) {
         ByteBuffer in = ByteBuffer.allocate(bytes.length + 2);
-        in.put((byte) (second ? 2 : 1)).put((byte) type).put(bytes).flip();
+        in.put((byte) version).put((byte) type).put(bytes).flip();
         try {
             Command command = CommandCodec.decode(in);
             assertThat(encode(command)).isEqualTo(in);
@@ -178,6 +182,69 @@ class CommandCodecTest {
                                 + "000000000000000A");
     }
 
+    @Test
+    void whatIsBasedOnAVersionHasItsGoldenBytes() {
+        Command.Attach attach = new Command.Attach(1, AttachMode.SHARED, 8, 9, "h", 10, true, 12);
+        assertThat(encode(attach).array())
+                .asHexString()
+                .isEqualTo(
+                        "030B"
+                                + "0000000000000001"
+                                + "01"
+                                + "0000000000000008"
+                                + "0000000000000009"
+                                + "000168"
+                                + "000000000000000A"
+                                + "000000000000000C");
+        Command delete =
+                new Command.IfUnchanged(
+                        List.of(new Seen(1, 7), new Seen(2, 8)),
+                        new Command.DeleteSnapshot(1, "s"));
+        assertThat(encode(delete).array())
+                .asHexString()
+                .isEqualTo(
+                        "030F"
+                                + "0002"
+                                + "0000000000000001"
+                                + "0000000000000007"
+                                + "0000000000000002"
+                                + "0000000000000008"
+                                + "0109"
+                                + "0000000000000001"
+                                + "000173");
+    }
+
+    @Test
+    void conditionsAreForWhatAdministratorsChange() {
+        List<Seen> seen = List.of(new Seen(1, 7));
+        for (Command command : samples()) {
+            Command conditional = new Command.IfUnchanged(seen, command);
+            ByteBuffer out = ByteBuffer.allocate(CommandCodec.size(conditional));
+            boolean may =
+                    switch (command) {
+                        case Command.DeleteVolume c -> true;
+                        case Command.Resize c -> true;
+                        case Command.SetLimits c -> true;
+                        case Command.CreateSnapshots c -> true;
+                        case Command.DeleteSnapshot c -> true;
+                        case Command.Rollback c -> true;
+                        default -> false;
+                    };
+            if (may) {
+                assertSame(CommandCodec.decode(encode(conditional)), conditional);
+            } else {
+                assertThatThrownBy(() -> CommandCodec.encode(conditional, out))
+                        .isInstanceOf(CisternException.class);
+            }
+        }
+        ByteBuffer nested = ByteBuffer.allocate(100);
+        nested.put((byte) 3).put((byte) 15).putShort((short) 1).putLong(1).putLong(7);
+        refused(nested.put(encode(new Command.Detach(1, 2))).flip());
+        ByteBuffer none = ByteBuffer.allocate(100);
+        none.put((byte) 3).put((byte) 15).putShort((short) 0);
+        refused(none.put(encode(new Command.DeleteVolume(1))).flip());
+    }
+
     private static void refused(ByteBuffer in) {
         assertThatThrownBy(() -> CommandCodec.decode(in))
                 .isInstanceOfSatisfying(
@@ -270,7 +337,21 @@ class CommandCodecTest {
                 Combinators.combine(id, Arbitraries.of(AttachMode.class), id, id, text, id)
                         .as((v, mode, high, low, holder, time) ->
                                 new Command.Attach(
-                                        v, mode, high, low, holder, time, low % 2 == 0)));
+                                        v, mode, high, low, holder, time, low % 2 == 0, high)));
+        all.add(
+                Combinators.combine(
+                                Combinators.combine(id, id)
+                                        .as(Seen::new)
+                                        .list()
+                                        .ofMinSize(1)
+                                        .ofMaxSize(5),
+                                Arbitraries.oneOf(
+                                        id.map(Command.DeleteVolume::new),
+                                        Combinators.combine(id, text)
+                                                .as(Command.DeleteSnapshot::new),
+                                        Combinators.combine(id, text, text, id)
+                                                .as(Command.Rollback::new)))
+                        .as(Command.IfUnchanged::new));
         all.add(Combinators.combine(id, id).as((v, a) -> new Command.Detach(v, a, v % 2 == 0)));
         all.add(
                 Combinators.combine(id, id, id, id, text, id)

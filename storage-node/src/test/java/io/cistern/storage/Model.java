@@ -145,6 +145,9 @@ final class Model {
                 volume(c.volume()).record = c.bytes();
             }
             case Command.Settle c -> volume(c.volume());
+            case Command.IfUnchanged c -> {
+                return effect(index, c.command());
+            }
             case Command.FileChange c -> throw new AssertionError("shares have their own model");
         }
         return null;

@@ -7,6 +7,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.CreateSnapshots.Target;
+import io.cistern.storage.Command.IfUnchanged.Seen;
 import io.cistern.storage.Command.Limits;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -176,6 +177,148 @@ class StoreTest {
         store.checkpoint().get();
         reopen();
         assertThat(store.volumes().getFirst().attachments()).hasSize(1);
+    }
+
+    private long version() {
+        return store.volumes().getFirst().version();
+    }
+
+    private void passBy(int times) {
+        for (int i = 0; i < times; i++) {
+            long passing =
+                    apply(
+                                    new Command.Attach(
+                                            7,
+                                            AttachMode.READ_ONLY,
+                                            200 + i,
+                                            1,
+                                            "p",
+                                            6,
+                                            true,
+                                            version()))
+                            .value();
+            apply(new Command.Detach(7, passing, true));
+        }
+    }
+
+    /// However late, whatever is remembered of it.
+    @Test
+    void anAttachThatArrivesWhenItsEndIsForgottenFencesNobody() {
+        Command.Attach first =
+                new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6, true, version());
+        apply(new Command.Detach(7, apply(first).value(), true));
+        passBy(EndedAttachments.MOST);
+        long newer =
+                apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 31, 1, "b", 6, true, version()))
+                        .value();
+        assertThat(apply(first).error()).isEqualTo(ErrorCode.FENCED);
+        assertThat(store.volumes().getFirst().attachments())
+                .extracting(VolumeState.Attachment::id)
+                .containsExactly(newer);
+        Command.Attach unfounded = new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6, true);
+        assertThat(apply(unfounded).value())
+                .as("of a client that does not say what it had seen")
+                .isEqualTo(index);
+    }
+
+    /// One attach may end as many attachments as are remembered.
+    @Test
+    void eachAttachmentThatEndsCountsAsAChange() {
+        Command.Attach first =
+                new Command.Attach(7, AttachMode.EXCLUSIVE, 30, 1, "a", 6, true, version());
+        apply(first);
+        for (int i = 0; i < VolumeState.MAX_ATTACHMENTS; i++) {
+            assertThat(
+                            apply(
+                                            new Command.Attach(
+                                                    7,
+                                                    AttachMode.SHARED,
+                                                    100 + i,
+                                                    1,
+                                                    "s",
+                                                    6,
+                                                    true,
+                                                    version()))
+                                    .error())
+                    .isNull();
+        }
+        long before = version();
+        long newer =
+                apply(new Command.Attach(7, AttachMode.EXCLUSIVE, 31, 1, "b", 6, true, version()))
+                        .value();
+        assertThat(version()).isEqualTo(before + VolumeState.MAX_ATTACHMENTS + 1);
+        assertThat(apply(first).error()).isEqualTo(ErrorCode.FENCED);
+        assertThat(store.volumes().getFirst().attachments())
+                .extracting(VolumeState.Attachment::id)
+                .containsExactly(newer);
+        assertThat(volumeRow()[0]).as("a row as before").isEqualTo((byte) 3);
+    }
+
+    private Command now(Command command) {
+        return new Command.IfUnchanged(List.of(new Seen(7, version())), command);
+    }
+
+    /// Requests of administrators that arrive once more, after their effect and what came after it.
+    @Test
+    void whatAnAdministratorChangesIsChangedOnceHoweverLateItArrivesAgain() {
+        apply(new Command.Detach(7, attachment));
+        Command create = now(new Command.CreateSnapshots(List.of(new Target(7, "s")), 9));
+        assertThat(apply(create).error()).isNull();
+        Command delete = now(new Command.DeleteSnapshot(7, "s"));
+        assertThat(apply(delete).error()).isNull();
+        assertThat(apply(create).error()).as("a deleted snapshot").isEqualTo(ErrorCode.CHANGED);
+        Command grow = now(new Command.Resize(7, 2L << 30));
+        assertThat(apply(now(new Command.CreateSnapshots(List.of(new Target(7, "s")), 10))).error())
+                .isNull();
+        assertThat(apply(delete).error()).as("another snapshot").isEqualTo(ErrorCode.CHANGED);
+        assertThat(apply(grow).error()).as("looked before").isEqualTo(ErrorCode.CHANGED);
+        Command back = now(new Command.Rollback(7, "s", "safe", 11));
+        assertThat(apply(back).error()).isNull();
+        assertThat(apply(now(new Command.DeleteSnapshot(7, "safe"))).error()).isNull();
+        long branch = store.volumes().getFirst().branch();
+        assertThat(apply(back).error()).as("rolled back before").isEqualTo(ErrorCode.CHANGED);
+        assertThat(store.volumes().getFirst().branch()).isEqualTo(branch);
+        Command limit = now(new Command.SetLimits(7, new Limits(5, 5)));
+        assertThat(apply(limit).error()).isNull();
+        assertThat(apply(now(new Command.SetLimits(7, Limits.NONE))).error()).isNull();
+        assertThat(apply(limit).error()).isEqualTo(ErrorCode.CHANGED);
+        assertThat(store.volumes().getFirst().limits()).isEqualTo(Limits.NONE);
+        assertThat(apply(new Command.DeleteSnapshot(7, "s")).error())
+                .as("without a condition, as it always was")
+                .isNull();
+    }
+
+    /// Who was told that something cannot be must not find later that it was done.
+    @Test
+    void aRefusalIsFinalToo() {
+        apply(new Command.Detach(7, attachment));
+        apply(now(new Command.CreateSnapshots(List.of(new Target(7, "s")), 9)));
+        apply(new Command.CloneVolume(8, 7, "s", Limits.NONE, 10));
+        Command snapshot = now(new Command.DeleteSnapshot(7, "s"));
+        assertThat(apply(snapshot).error()).isEqualTo(ErrorCode.BUSY);
+        Command volume = now(new Command.DeleteVolume(7));
+        assertThat(apply(volume).error()).isEqualTo(ErrorCode.BUSY);
+        apply(new Command.DeleteVolume(8));
+        assertThat(apply(snapshot).error()).isEqualTo(ErrorCode.CHANGED);
+        assertThat(apply(volume).error()).isEqualTo(ErrorCode.CHANGED);
+        assertThat(store.volumes().getFirst().snapshots()).hasSize(1);
+        assertThat(apply(now(new Command.DeleteVolume(7))).error()).isNull();
+        assertThat(apply(volume).error()).isEqualTo(ErrorCode.NOT_FOUND);
+    }
+
+    @Test
+    void aConditionHoldsForEachOfItsVolumes() {
+        apply(new Command.CreateVolume(8, 1 << 20, Limits.NONE, 5));
+        long other =
+                store.volumes().stream().filter(v -> v.volume() == 8).toList().getFirst().version();
+        Command both =
+                new Command.IfUnchanged(
+                        List.of(new Seen(7, version()), new Seen(8, other)),
+                        new Command.CreateSnapshots(
+                                List.of(new Target(7, "s"), new Target(8, "s")), 9));
+        apply(new Command.SetLimits(8, new Limits(1, 1)));
+        assertThat(apply(both).error()).isEqualTo(ErrorCode.CHANGED);
+        assertThat(store.volumes()).allMatch(v -> v.snapshots().isEmpty());
     }
 
     /// As nodes of the release before do, beside which this one may run.

@@ -146,6 +146,7 @@ final class Nemesis {
             case LATE_REQUESTS -> {
                 cluster.event("requests are late");
                 cluster.net().delayRequests(0.25);
+                workload.passBy();
                 later(fault.nanos(), () -> cluster.net().delayRequests(0));
             }
             case KILL_FOR_ANSWER ->

@@ -19,6 +19,7 @@ import io.cistern.storage.group.Verifier;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -276,10 +277,30 @@ public final class SimRun {
                 .filter(s -> s.known() && !s.gone())
                 .forEach(s -> s.read(workload));
         sim.run(3_000_000_000L, () -> false);
+        noneIsBack(cluster, workload);
         verify(sim, cluster);
         compareCuts(sim, cluster);
         sim.run(PROGRESS_NANOS, () -> even(cluster));
         compare(sim, cluster);
+    }
+
+    /// A snapshot that was deleted, and whose name no other one has, must not be there.
+    private void noneIsBack(SimCluster cluster, Workload workload) {
+        Map<String, Boolean> deleted = new HashMap<>();
+        workload.snapshots()
+                .forEach(s -> deleted.merge(s.name(), s.deleted(), Boolean::logicalAnd));
+        SimCluster.Node leader = cluster.leaderNode();
+        Store store = leader == null ? null : leader.store();
+        if (store == null) {
+            return;
+        }
+        for (VolumeState volume : store.volumes()) {
+            for (VolumeState.Snapshot s : volume.snapshots()) {
+                if (deleted.getOrDefault(s.name(), false)) {
+                    wrong.add("snapshot " + s.name() + " of v" + volume.volume() + " is back");
+                }
+            }
+        }
     }
 
     private record Leader(Machine machine, SimNode process) {}

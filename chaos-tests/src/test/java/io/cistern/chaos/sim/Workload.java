@@ -42,6 +42,9 @@ public final class Workload {
     /// Of a client that looks on.
     private static final int READS = 100;
 
+    /// How often somebody looks in who only passes by: 64 ended attachments are remembered.
+    private static final int PASSINGS = 200;
+
     private static final Duration REQUEST = Duration.ofSeconds(40);
     private static final Duration ATTEMPT = Duration.ofMillis(700);
 
@@ -576,13 +579,48 @@ public final class Workload {
         Snapshots.take(this, "s" + (snapshots.size() + 1));
     }
 
-    /// Deletes one of the snapshots.
+    /// Deletes one of the snapshots. Where requests arrive late the next one gets its name.
     public void deleteSnapshot() {
         List<Snapshots.Taken> there =
                 snapshots.stream().filter(s -> s.known() && !s.gone()).toList();
         if (!there.isEmpty()) {
-            there.get(sim.random().nextInt(there.size())).delete(this);
+            Snapshots.Taken taken = there.get(sim.random().nextInt(there.size()));
+            boolean again = plan.restless && sim.chance(0.5);
+            taken.delete(
+                    this,
+                    () -> {
+                        if (again && !stopping) {
+                            Snapshots.take(this, taken.name());
+                        }
+                    });
         }
+    }
+
+    /// Somebody looks into both volumes again and again, so that more attachments end than are
+    /// remembered.
+    void passBy() {
+        Machine machine = sim.machine("passer", 1, 0);
+        SimClient client = client("passer", machine, null);
+        for (int volume = 1; volume <= 2; volume++) {
+            passBy(client, machine, volume, PASSINGS);
+        }
+    }
+
+    private void passBy(SimClient client, Machine machine, int volume, int left) {
+        if (stopping || left <= 0) {
+            return;
+        }
+        long nonce = sim.random().nextLong();
+        client.execute(
+                        new Command.Attach(
+                                volume, AttachMode.READ_ONLY, nonce, left, "passer", 1, true))
+                .thenCompose(granted ->
+                        client.execute(new Command.Detach(volume, granted.value(), true)))
+                .whenComplete((done, failure) ->
+                        sim.after(
+                                machine,
+                                sim.between(1_000_000, 20_000_000),
+                                () -> passBy(client, machine, volume, left - 1)));
     }
 
     List<Snapshots.Taken> snapshots() {

@@ -10,6 +10,7 @@ import io.cistern.storage.group.VolumeGroup;
 import io.cistern.storage.group.VolumeGroup.Receipt;
 import io.cistern.volume.ClientConfig;
 import io.cistern.volume.VolumeDevice;
+import io.cistern.volume.system.Level;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -31,6 +32,11 @@ public final class SimClient {
                     @Override
                     public Location locate(String volume) {
                         return location(volume);
+                    }
+
+                    @Override
+                    public int level() {
+                        return Level.NEWEST;
                     }
 
                     @Override

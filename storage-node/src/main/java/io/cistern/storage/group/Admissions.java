@@ -62,17 +62,20 @@ final class Admissions {
 
     /// As [#admit], for commands that take no slots.
     void admit(Command command, Consumer<Admission> go) {
-        boolean disowns =
-                switch (command) {
-                    case Command.CreateSnapshots c -> true;
-                    case Command.CloneVolume c -> true;
-                    case Command.Rollback c -> true;
-                    case Command.Resize c -> true;
-                    case Command.DeleteVolume c -> true;
-                    case Command.FileChange c -> true;
-                    default -> false;
-                };
-        pass(disowns, 0, go);
+        pass(disowns(command), 0, go);
+    }
+
+    private static boolean disowns(Command command) {
+        return switch (command) {
+            case Command.CreateSnapshots c -> true;
+            case Command.CloneVolume c -> true;
+            case Command.Rollback c -> true;
+            case Command.Resize c -> true;
+            case Command.DeleteVolume c -> true;
+            case Command.FileChange c -> true;
+            case Command.IfUnchanged c -> disowns(c.command());
+            default -> false;
+        };
     }
 
     private boolean reserve(long bytes) {

@@ -94,14 +94,15 @@ public final class GroupHost implements AutoCloseable {
     /// @throws CisternException ALREADY_EXISTS if it is open; BUSY; IO; and what [Disk#openStore]
     ///   says
     public void open(GroupId id, Disk disk, String peerId, List<Peer> members) {
-        Turn turn = replicas.begin(id, "opened");
-        Replica before = turn.replica();
-        if (before != null) {
-            replicas.end(turn, new Open(before));
-            throw new CisternException(
-                    ErrorCode.ALREADY_EXISTS, "group " + id + " is already open on " + node);
+        try (Turn turn = replicas.begin(id, "opened")) {
+            Replica before = turn.replica();
+            if (before != null) {
+                turn.end(new Open(before));
+                throw new CisternException(
+                        ErrorCode.ALREADY_EXISTS, "group " + id + " is already open on " + node);
+            }
+            open(turn, disk, self(peerId, members), members);
         }
-        open(turn, disk, self(peerId, members), members);
     }
 
     private void open(Turn turn, Disk disk, Peer self, List<Peer> members) {
@@ -114,11 +115,10 @@ public final class GroupHost implements AutoCloseable {
                 quarantine(turn, new Quarantined(self.id(), disk, String.valueOf(e.getMessage())));
                 return;
             }
-            replicas.end(turn, null);
             throw e;
         }
         Replica replica = new Replica(id, self, store, disk, this::damaged, parts);
-        replicas.end(turn, new Open(replica));
+        turn.end(new Open(replica));
         if (store.importing()) {
             parts.threads().start("resume-" + id + "-" + self.id(), () -> resume(replica, members));
         } else {
@@ -143,18 +143,18 @@ public final class GroupHost implements AutoCloseable {
         RaftGroup group;
         try {
             group = raft.open(replica.id(), replica.self().id(), members, replica.machine());
-        } catch (CisternException e) {
-            Turn turn = replicas.begin(replica, "closed");
-            if (turn == null) {
-                throw e; // somebody else closes it
-            }
-            closeAnyway(replica);
-            if (e.code() == ErrorCode.CORRUPT) {
+        } catch (RuntimeException e) {
+            try (Turn turn = replicas.begin(replica, "closed")) {
+                if (turn == null) {
+                    throw e; // somebody else closes it
+                }
+                closeAnyway(replica);
+                if (CisternException.of(e).code() != ErrorCode.CORRUPT) {
+                    throw e;
+                }
                 quarantine(turn, quarantined(replica, String.valueOf(e.getMessage())));
                 return;
             }
-            replicas.end(turn, null);
-            throw e;
         }
         replica.start(group);
         log.info("group {} is open on {} as {}", replica.id(), node, replica.self().id());
@@ -189,7 +189,7 @@ public final class GroupHost implements AutoCloseable {
         replica.disk().allowAllSources(replica.id().value());
         try {
             startRaft(replica, members);
-        } catch (CisternException e) {
+        } catch (RuntimeException e) {
             log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
         }
     }
@@ -213,14 +213,11 @@ public final class GroupHost implements AutoCloseable {
     ///
     /// @throws CisternException BUSY: it is being opened, copied anew or deleted
     public void close(GroupId id) {
-        Turn turn = replicas.begin(id, "closed");
-        try {
+        try (Turn turn = replicas.begin(id, "closed")) {
             Replica replica = turn.replica();
             if (replica != null) {
                 replica.close();
             }
-        } finally {
-            replicas.end(turn, null);
         }
     }
 
@@ -228,11 +225,8 @@ public final class GroupHost implements AutoCloseable {
     ///
     /// @throws CisternException BUSY: it is being opened, closed or copied anew
     public void remove(GroupId id, Disk disk) {
-        Turn turn = replicas.begin(id, "deleted");
-        try {
+        try (Turn turn = replicas.begin(id, "deleted")) {
             remove(turn, disk);
-        } finally {
-            replicas.end(turn, null);
         }
     }
 
@@ -287,30 +281,36 @@ public final class GroupHost implements AutoCloseable {
 
     /// What goes wrong here leaves a replica that cannot be used: it is built anew like one that is
     /// damaged.
-    private void recopy(Turn turn, Replica replica, List<String> sources) {
+    private void recopy(Turn begun, Replica replica, List<String> sources) {
+        try (Turn turn = begun) {
+            if (emptied(turn, replica, sources)) {
+                open(turn, replica.disk(), replica.self(), List.of());
+            }
+        } catch (RuntimeException e) {
+            log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
+        }
+    }
+
+    /// Closes a replica and makes it one whose copy was interrupted.
+    ///
+    /// @return false where it is to stay closed
+    private boolean emptied(Turn turn, Replica replica, List<String> sources) {
         try {
             replica.close();
             if (closed) {
-                replicas.end(turn, null);
-                return;
+                return false;
             }
             replica.disk().allowSources(replica.id().value(), sources);
             try (Store store = replica.disk().openStore(replica.id().value())) {
                 store.importBegin();
             }
+            return true;
         } catch (RuntimeException e) {
             log.error("{} of group {}", replica.self().id(), replica.id(), e);
-            if (closed) {
-                replicas.end(turn, null);
-            } else {
+            if (!closed) {
                 quarantine(turn, quarantined(replica, "it could not be copied anew: " + e));
             }
-            return;
-        }
-        try {
-            open(turn, replica.disk(), replica.self(), List.of());
-        } catch (CisternException e) {
-            log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
+            return false;
         }
     }
 
@@ -318,17 +318,20 @@ public final class GroupHost implements AutoCloseable {
 
     private void damaged(GroupId id, Throwable cause) {
         Replica replica = replicas.get(id);
-        Turn turn = replica == null ? null : replicas.begin(replica, "closed");
-        if (replica == null || turn == null) {
+        Turn begun = replica == null ? null : replicas.begin(replica, "closed");
+        if (replica == null || begun == null) {
             return;
         }
         parts.threads()
                 .start(
                         "quarantine-" + id,
                         () -> {
-                            closeAnyway(replica);
-                            quarantine(
-                                    turn, quarantined(replica, String.valueOf(cause.getMessage())));
+                            try (Turn turn = begun) {
+                                closeAnyway(replica);
+                                quarantine(
+                                        turn,
+                                        quarantined(replica, String.valueOf(cause.getMessage())));
+                            }
                         });
     }
 
@@ -353,7 +356,7 @@ public final class GroupHost implements AutoCloseable {
                 id,
                 node,
                 replica.reason());
-        replicas.end(turn, replica);
+        turn.end(replica);
         parts.threads()
                 .start(
                         "rebuild-" + id,
@@ -413,6 +416,11 @@ public final class GroupHost implements AutoCloseable {
     /// attachments, see [io.cistern.storage.Command.Attach#remember]. At first they do.
     public void rememberEnds(boolean on) {
         parts.rememberEnds(on);
+    }
+
+    /// As [#rememberEnds], for [io.cistern.storage.Command.Attach#since].
+    public void countEnds(boolean on) {
+        parts.countEnds(on);
     }
 
     /// What the replicas on this node do, for metrics.

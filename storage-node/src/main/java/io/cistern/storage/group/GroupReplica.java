@@ -160,7 +160,7 @@ public final class GroupReplica implements VolumeGroup {
     public CompletableFuture<Receipt> execute(Command asked) {
         try {
             parts.leadingTerm();
-            Command command = numbered(asked).remembering(parts.node().remembersEnds());
+            Command command = written(numbered(asked));
             long volume = subject(command);
             ByteBuffer entry = ByteBuffer.allocate(CommandCodec.size(command));
             CommandCodec.encode(command, entry);
@@ -175,6 +175,16 @@ public final class GroupReplica implements VolumeGroup {
         } catch (CisternException refused) {
             return CompletableFuture.failedFuture(refused);
         }
+    }
+
+    /// As all nodes of the cluster can apply it.
+    private Command written(Command asked) {
+        Command command = asked.remembering(parts.node().remembersEnds());
+        if (command instanceof Command.Attach attach && parts.node().countsEnds()) {
+            VolumeState now = parts.store().volume(attach.volume());
+            return attach.seen(now == null ? 0 : now.version());
+        }
+        return command;
     }
 
     private CompletableFuture<RaftGroup.Applied> proposed(Command command, ByteBuffer entry) {
@@ -229,6 +239,7 @@ public final class GroupReplica implements VolumeGroup {
             case Command.Detach c -> c.volume();
             case Command.Resume c -> c.volume();
             case Command.FileChange c -> c.volume();
+            case Command.IfUnchanged c -> subject(c.command());
         };
     }
 

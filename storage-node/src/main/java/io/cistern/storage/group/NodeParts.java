@@ -22,6 +22,7 @@ final class NodeParts implements AutoCloseable {
     private final GroupTuning tuning;
     private volatile long copyBytesPerSecond;
     private volatile boolean remembersEnds = true;
+    private volatile boolean countsEnds = true;
 
     NodeParts(NodeThreads threads, NodePeers peers, GroupTuning tuning) {
         this.threads = threads;
@@ -84,6 +85,16 @@ final class NodeParts implements AutoCloseable {
 
     void rememberEnds(boolean on) {
         remembersEnds = on;
+    }
+
+    /// Whether leaders here say of attachments after which version of the volume they were asked
+    /// for, see [io.cistern.storage.Command.Attach#since].
+    boolean countsEnds() {
+        return countsEnds;
+    }
+
+    void countEnds(boolean on) {
+        countsEnds = on;
     }
 
     InstantSource clock() {

@@ -12,10 +12,12 @@ import org.jspecify.annotations.Nullable;
 
 /// Which replicas a node has. Opening, closing, deleting and copying anew take time, and come from
 /// several threads: who means to do one of them takes its [Turn] first, and until it has ended
-/// nobody else may.
+/// nobody else may. A turn is closed on every way out of what it is for, so that a group whose
+/// change has failed, however, can be changed again.
 ///
 /// ```
 /// nothing, OPEN or QUARANTINED --begin--> CHANGING --end--> nothing, OPEN or QUARANTINED
+///                                             '----close--> nothing
 /// ```
 final class ReplicaTable {
     private final ConcurrentHashMap<GroupId, Entry> entries = new ConcurrentHashMap<>();
@@ -28,11 +30,12 @@ final class ReplicaTable {
     /// A replica out of use, and the disk it is on.
     record Quarantined(String peer, Disk disk, String reason) implements Entry {}
 
-    /// Somebody is changing what there is.
-    static final class Turn implements Entry {
+    /// Somebody is changing what there is. For one thread at a time.
+    final class Turn implements Entry, AutoCloseable {
         private final GroupId id;
         private final @Nullable Entry before;
         private final String what;
+        private boolean ended;
 
         private Turn(GroupId id, @Nullable Entry before, String what) {
             this.id = id;
@@ -47,6 +50,27 @@ final class ReplicaTable {
         /// The replica that was open when the turn began.
         @Nullable Replica replica() {
             return before instanceof Open open ? open.replica : null;
+        }
+
+        /// @param now what there is from now on
+        void end(Entry now) {
+            over(entries.replace(id, this, now));
+        }
+
+        /// Where it has not ended there is nothing from now on.
+        @Override
+        public void close() {
+            if (!ended) {
+                over(entries.remove(id, this));
+            }
+        }
+
+        private void over(boolean changed) {
+            ended = true;
+            if (!changed) {
+                throw new IllegalStateException(
+                        "the change of group " + id + " (" + what + ") has ended before");
+            }
         }
     }
 
@@ -99,15 +123,5 @@ final class ReplicaTable {
         Open open = new Open(replica);
         Turn turn = new Turn(replica.id(), open, what);
         return entries.replace(replica.id(), open, turn) ? turn : null;
-    }
-
-    /// @param now what there is from now on, null for nothing
-    void end(Turn turn, @Nullable Entry now) {
-        boolean ended =
-                now == null ? entries.remove(turn.id, turn) : entries.replace(turn.id, turn, now);
-        if (!ended) {
-            throw new IllegalStateException(
-                    "the change of group " + turn.id + " (" + turn.what + ") has ended before");
-        }
     }
 }

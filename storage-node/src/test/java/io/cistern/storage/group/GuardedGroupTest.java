@@ -115,6 +115,31 @@ class GuardedGroupTest {
         refused(ErrorCode.FENCED, () -> client.execute(first.remembering(false)));
     }
 
+    /// Beside nodes that do not know them they leave out what attachments are based on.
+    @Test
+    void leadersSayWhatAttachmentsAreBasedOnOnlyWhereAllNodesKnow() {
+        cluster.nodes.forEach(node -> node.host().countEnds(false));
+        long shared = 0;
+        for (int i = 0; i < 3; i++) {
+            shared =
+                    client.execute(new Command.Attach(1, AttachMode.SHARED, 5, i, "s", 1, true))
+                            .version();
+        }
+        Command.Attach alone = new Command.Attach(1, AttachMode.EXCLUSIVE, 6, 1, "a", 1, true);
+        long plain = client.execute(alone).version();
+        assertThat(plain).isEqualTo(shared + 1);
+        cluster.nodes.forEach(node -> node.host().countEnds(true));
+        for (int i = 0; i < 3; i++) {
+            shared =
+                    client.execute(new Command.Attach(1, AttachMode.SHARED, 7, i, "s", 1, true))
+                            .version();
+        }
+        long counted =
+                client.execute(new Command.Attach(1, AttachMode.EXCLUSIVE, 8, 1, "b", 1, true))
+                        .version();
+        assertThat(counted).as("each that it ends").isEqualTo(shared + 4);
+    }
+
     /// What a request was answered stays its answer, whatever became of the record.
     @Test
     void anAnswerIsFinalForItsNumber() {

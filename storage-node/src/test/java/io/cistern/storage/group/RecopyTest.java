@@ -124,6 +124,31 @@ class RecopyTest {
         assertThat(odd.disk().freeBytes()).isEqualTo(odd.disk().capacityBytes());
     }
 
+    /// Not as a refusal, but as something that nobody expects.
+    @Test
+    void aReplicaWhoseOpeningBreaksCanBeOpenedAgain() {
+        TestCluster.Node node = cluster.follower();
+        AtomicInteger failures = new AtomicInteger();
+        node.groups = real -> new FailingOpen(real, failures);
+        node.stop();
+        node.restart();
+        cluster.await("it is back", () -> node.status().role() == ReplicaStatus.Role.FOLLOWER);
+        node.host().close(TestCluster.GROUP);
+        failures.set(2);
+        for (String step : List.of("before its store is open", "as Raft starts")) {
+            assertThatThrownBy(() -> open(node)).as(step).isInstanceOf(IllegalStateException.class);
+            assertThat(node.host().status()).as(step).isEmpty();
+        }
+        open(node);
+        cluster.await("it is back", () -> node.status().role() == ReplicaStatus.Role.FOLLOWER);
+        client.write(BLOCK, block(2));
+        cluster.awaitEven();
+    }
+
+    private static void open(TestCluster.Node node) {
+        node.host().open(TestCluster.GROUP, node.disk(), node.peer, List.of());
+    }
+
     @Test
     void aReplicaThatIsDeletedWhileItIsCopiedAnewIsGone() throws Exception {
         TestCluster.Node odd = cluster.follower();
@@ -188,6 +213,35 @@ class RecopyTest {
     private static boolean removed(TestCluster.Node node) {
         node.host().remove(TestCluster.GROUP, node.disk());
         return true;
+    }
+
+    /// Groups of which nothing is to be had so many times.
+    private record FailingOpen(RaftGroups real, AtomicInteger failures) implements RaftGroups {
+        @Override
+        public InetSocketAddress address() {
+            if (failures.get() == 2) {
+                fail();
+            }
+            return real.address();
+        }
+
+        @Override
+        public RaftGroup open(
+                GroupId id, String self, List<Peer> members, StateMachine stateMachine) {
+            fail();
+            return real.open(id, self, members, stateMachine);
+        }
+
+        private void fail() {
+            if (failures.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
+                throw new IllegalStateException("a broken step");
+            }
+        }
+
+        @Override
+        public void remove(GroupId id) {
+            real.remove(id);
+        }
     }
 
     /// Groups whose closing fails so many times, when all has been closed.

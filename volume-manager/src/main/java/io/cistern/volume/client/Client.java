@@ -17,6 +17,7 @@ import io.cistern.volume.ClusterClient;
 import io.cistern.volume.VolumeDevice;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.client.ClusterMap.Location;
+import io.cistern.volume.system.Level;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -158,7 +159,11 @@ public final class Client implements ClusterClient {
                         around.random.getAsLong(),
                         holder.text,
                         around.clock.millis());
-        return grant(name, attach, route, volume);
+        if (map.level() < Level.LATE_REQUESTS) {
+            return grant(name, attach, route, volume);
+        }
+        return control(route, group -> group.describe(volume))
+                .thenCompose(now -> grant(name, attach.seen(now.version()), route, volume));
     }
 
     @Override

@@ -18,6 +18,10 @@ public interface ClusterMap {
     /// @throws io.cistern.block.CisternException NOT_FOUND, UNAVAILABLE
     Location locate(String volume);
 
+    /// The cluster's format level, [io.cistern.volume.system.Level], or an earlier one. Never
+    /// blocks.
+    int level();
+
     /// The group's members as known here; empty where nothing is known yet. Never blocks. The same
     /// member is the same object from call to call.
     List<Member> members(long group);

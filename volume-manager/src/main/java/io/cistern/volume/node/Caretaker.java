@@ -88,7 +88,7 @@ final class Caretaker {
         }
         host.limitCopies(state.policy().copyBytesPerSecond());
         local.knowLevel(state.level());
-        host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
+        Levels.use(host, local.file().level());
         attempt("announce this node", () -> announce(me));
         if (config.iscsi() != null && !state.targets().numbers().containsKey(config.name())) {
             attempt("get a number for the iSCSI portal", this::number);

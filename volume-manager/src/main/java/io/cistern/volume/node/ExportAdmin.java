@@ -146,7 +146,7 @@ final class ExportAdmin {
             left = portals(volume);
         }
         for (Attachment a : left) {
-            volumes.execute(volume, new Command.Detach(volume.id(), a.id()), null);
+            volumes.execute(volume, new Command.Detach(volume.id(), a.id()));
         }
     }
 

@@ -25,7 +25,7 @@ record Joining(RpcClient rpc, List<InetSocketAddress> seeds, int level) {
     /// @throws CisternException UNAUTHORIZED for the token; INVALID where this program is too old
     ///   for the cluster, or a node of the cluster is for what joins
     void join(String tokenHash, Node node) {
-        SystemClient client = new SystemClient(rpc, () -> seeds);
+        SystemClient client = new SystemClient(rpc, () -> seeds, () -> SystemState.EMPTY);
         SystemState state = node.witness() ? witnessed(client, node.name()) : client.fresh(JOIN);
         while (true) {
             Level.require(state.level(), level, "the cluster");

@@ -1,5 +1,6 @@
 package io.cistern.volume.node;
 
+import io.cistern.storage.group.GroupHost;
 import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
@@ -35,6 +36,12 @@ final class Levels {
                             Cluster.CONTROL);
             log.info("the cluster is at format level {}: {} know it", lowest, nodes);
         }
+    }
+
+    /// Has leaders among a node's replicas write what is known at `level`.
+    static void use(GroupHost host, int level) {
+        host.rememberEnds(level >= Level.ENDED_ATTACHMENTS);
+        host.countEnds(level >= Level.LATE_REQUESTS);
     }
 
     /// Nodes that answer and do not know `level`, in the order of their names.

@@ -140,9 +140,10 @@ public final class NodeHost implements ClusterNode {
             this.rpc = opened(wire.client());
             this.raft = opened(RaftHost.start(raftConfig(home, halt)));
             this.catalog = new Catalog(config.name(), start.seeds(), this::newest);
-            this.systemClient = new SystemClient(rpc, catalog::systemMembers, local::system);
+            this.systemClient =
+                    new SystemClient(rpc, catalog::systemMembers, catalog::state, local::system);
             this.host = opened(newHost(halt));
-            host.rememberEnds(local.file().level() >= Level.ENDED_ATTACHMENTS);
+            Levels.use(host, local.file().level());
             LocalNode.Replicas hosts =
                     new LocalNode.Replicas(host, opened(new WitnessReplicas(home, raft, halt)));
             this.server =

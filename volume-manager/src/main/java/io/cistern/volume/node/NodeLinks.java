@@ -74,6 +74,11 @@ final class NodeLinks implements ClusterMap, AutoCloseable {
     }
 
     @Override
+    public int level() {
+        return catalog.state().level();
+    }
+
+    @Override
     public List<Member> members(long group) {
         SystemState state = catalog.state();
         Known now = known;

@@ -53,7 +53,7 @@ public final class RemoteCluster implements ClusterClient {
                         name,
                         seeds,
                         latest -> ask[0].newer(latest.version(), config.tryTimeout()).orElse(null));
-        ask[0] = new SystemClient(rpc, catalog::systemMembers);
+        ask[0] = new SystemClient(rpc, catalog::systemMembers, catalog::state);
         NodeLinks links =
                 new NodeLinks(
                         wire,

@@ -108,10 +108,9 @@ final class Shares implements ShareAdmin {
     private void change(Volume volume, FileOp op) {
         ByteBuffer request = new FileRequest(op, Call.of(Credentials.ROOT)).encode();
         FileRequest.stamp(request, System.currentTimeMillis() * 1_000_000);
-        volumes.execute(
-                volume,
-                new Command.FileChange(volume.id(), new Origin(0, 0, 0), 0, request, List.of()),
-                null);
+        Command change =
+                new Command.FileChange(volume.id(), new Origin(0, 0, 0), 0, request, List.of());
+        volumes.changes().make(volume, now -> change, now -> false);
     }
 
     @Override
@@ -260,7 +259,7 @@ final class Shares implements ShareAdmin {
     public void delete(String name) {
         Volume volume = volume(name);
         for (VolumeState.Attachment a : volumes.describe(volume).attachments()) {
-            volumes.execute(volume, new Command.Detach(volume.id(), a.id()), null);
+            volumes.execute(volume, new Command.Detach(volume.id(), a.id()));
         }
         volumes.delete(volume.name());
     }

@@ -21,7 +21,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /// Snapshots, see [ClusterAdmin].
@@ -68,12 +67,7 @@ final class SnapshotAdmin {
         }
         long now = System.currentTimeMillis();
         try {
-            once(
-                    targets.getFirst(),
-                    new Command.CreateSnapshots(wanted, now),
-                    () ->
-                            found(targets.getFirst(), names.getFirst().snapshot()).createdMillis()
-                                    == now);
+            make(targets, wanted, now);
         } catch (CisternException e) {
             throw e.code() == ErrorCode.ALREADY_EXISTS ? taken(targets, names, e) : e;
         }
@@ -109,10 +103,6 @@ final class SnapshotAdmin {
         return VolumeAdmin.snapshot(volume, volumes.describe(volume), name);
     }
 
-    private interface Check {
-        boolean mine();
-    }
-
     /// Freezes volumes of one group, whatever they are for, in one instant.
     void freeze(List<Volume> targets, List<String> names) {
         List<Command.CreateSnapshots.Target> wanted = new ArrayList<>();
@@ -129,23 +119,34 @@ final class SnapshotAdmin {
             wanted.add(new Command.CreateSnapshots.Target(targets.get(i).id(), names.get(i)));
         }
         long now = System.currentTimeMillis();
-        once(
-                targets.getFirst(),
-                new Command.CreateSnapshots(wanted, now),
-                () -> found(targets.getFirst(), names.getFirst()).createdMillis() == now);
+        make(targets, wanted, now);
     }
 
-    /// Executes a command whose repetition is refused: where it was sent more than once, looks
-    /// whether the refusal is about its own first effect.
-    private void once(Volume volume, Command command, Check check) {
-        AtomicInteger attempts = new AtomicInteger();
-        try {
-            volumes.execute(volume, command, attempts);
-        } catch (CisternException e) {
-            boolean about = e.code() == ErrorCode.ALREADY_EXISTS || e.code() == ErrorCode.NOT_FOUND;
-            if (!about || attempts.get() < 2 || !check.mine()) {
-                throw e;
-            }
+    private void make(
+            List<Volume> targets, List<Command.CreateSnapshots.Target> wanted, long nowMillis) {
+        String first = wanted.getFirst().snapshot();
+        volumes.changes()
+                .make(
+                        targets,
+                        now -> new Command.CreateSnapshots(wanted, nowMillis),
+                        now -> made(now.getFirst(), first, nowMillis));
+    }
+
+    private static boolean made(VolumeState volume, String snapshot, long millis) {
+        return volume.snapshots().stream()
+                .anyMatch(s -> s.name().equals(snapshot) && s.createdMillis() == millis);
+    }
+
+    /// @throws CisternException NOT_FOUND: it is not that one any more
+    private static void checkStill(Volume volume, VolumeState now, VolumeState.Snapshot seen) {
+        if (!VolumeAdmin.snapshot(volume, now, seen.name()).equals(seen)) {
+            throw new CisternException(
+                    ErrorCode.NOT_FOUND,
+                    "snapshot '"
+                            + volume.name()
+                            + "@"
+                            + seen.name()
+                            + "' was deleted meanwhile, and another one made");
         }
     }
 
@@ -196,13 +197,26 @@ final class SnapshotAdmin {
 
     String rollback(SnapshotName name) {
         Volume volume = cluster.volume(name.volume());
-        found(volume, name.snapshot());
-        long now = System.currentTimeMillis();
-        String safety = SAFETY.format(Instant.ofEpochMilli(now));
-        once(
-                volume,
-                new Command.Rollback(volume.id(), name.snapshot(), safety, now),
-                () -> found(volume, safety).createdMillis() == now);
+        VolumeState first = volumes.describe(volume);
+        VolumeState.Snapshot wanted = VolumeAdmin.snapshot(volume, first, name.snapshot());
+        long millis = System.currentTimeMillis();
+        String safety = SAFETY.format(Instant.ofEpochMilli(millis));
+        volumes.changes()
+                .make(
+                        volume,
+                        now -> {
+                            checkStill(volume, now, wanted);
+                            if (now.branch() != first.branch()) {
+                                throw new CisternException(
+                                        ErrorCode.CHANGED,
+                                        "volume '"
+                                                + volume.name()
+                                                + "' was rolled back meanwhile: look at it and try again");
+                            }
+                            return new Command.Rollback(
+                                    volume.id(), name.snapshot(), safety, millis);
+                        },
+                        now -> made(now, safety, millis));
         return safety;
     }
 
@@ -211,12 +225,14 @@ final class SnapshotAdmin {
     }
 
     void delete(Volume volume, String name) {
-        found(volume, name);
-        once(
-                volume,
-                new Command.DeleteSnapshot(volume.id(), name),
-                () ->
-                        volumes.describe(volume).snapshots().stream()
-                                .noneMatch(s -> s.name().equals(name)));
+        VolumeState.Snapshot wanted = found(volume, name);
+        volumes.changes()
+                .make(
+                        volume,
+                        now -> {
+                            checkStill(volume, now, wanted);
+                            return new Command.DeleteSnapshot(volume.id(), name);
+                        },
+                        now -> now.snapshots().stream().noneMatch(wanted::equals));
     }
 }

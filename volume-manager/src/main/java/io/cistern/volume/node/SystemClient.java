@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.net.RpcClient;
 import io.cistern.storage.Outcome;
 import io.cistern.volume.client.Waits;
+import io.cistern.volume.system.Level;
 import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
@@ -27,32 +28,42 @@ final class SystemClient {
 
     private final RpcClient rpc;
     private final Supplier<List<InetSocketAddress>> members;
+    private final Supplier<SystemState> known;
     private final Supplier<@Nullable SystemGroup> here;
     private volatile @Nullable InetSocketAddress leader;
 
     /// For a process without a replica of the system group.
     ///
     /// @param members node wire addresses of those who may lead, as known now
-    SystemClient(RpcClient rpc, Supplier<List<InetSocketAddress>> members) {
-        this(rpc, members, () -> null);
+    /// @param known a state of the cluster, as new as is known
+    SystemClient(
+            RpcClient rpc, Supplier<List<InetSocketAddress>> members, Supplier<SystemState> known) {
+        this(rpc, members, known, () -> null);
     }
 
     /// @param here the replica of this process, null while it has none
     SystemClient(
             RpcClient rpc,
             Supplier<List<InetSocketAddress>> members,
+            Supplier<SystemState> known,
             Supplier<@Nullable SystemGroup> here) {
         this.rpc = rpc;
         this.members = members;
+        this.known = known;
         this.here = here;
     }
 
-    /// Changes the state. The same command may be proposed again: it has one effect.
+    /// Changes the state. The same command may be proposed again: it has one effect, however late a
+    /// copy of it arrives.
     ///
     /// @return the outcome's value
     /// @throws CisternException the rule's refusal, UNAVAILABLE
     long propose(SystemCommand command, Duration timeout) {
-        ByteBuffer encoded = SystemCodec.encode(command);
+        SystemState now = known.get();
+        ByteBuffer encoded =
+                now.level() < Level.LATE_REQUESTS
+                        ? SystemCodec.encode(command)
+                        : SystemCodec.encode(command, now.version());
         Outcome outcome =
                 atLeader(
                         timeout,

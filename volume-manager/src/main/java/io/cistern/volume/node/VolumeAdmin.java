@@ -42,11 +42,13 @@ final class VolumeAdmin {
     private final Cluster cluster;
     private final Volumes volumes;
     private final GroupChoice groups;
+    private final Changes changes;
 
     VolumeAdmin(Cluster cluster) {
         this.cluster = cluster;
         this.volumes = new Volumes(cluster);
         this.groups = new GroupChoice(cluster);
+        this.changes = new Changes(cluster);
     }
 
     // ---- creating and deleting
@@ -231,23 +233,32 @@ final class VolumeAdmin {
         checkSize(sizeBytes);
         SystemState state = cluster.fresh();
         Volume volume = Cluster.ready(state, name);
-        long now = describe(volume).sizeBytes();
-        if (sizeBytes < now) {
-            throw new CisternException(
-                    ErrorCode.INVALID,
-                    "volume '"
-                            + name
-                            + "' has "
-                            + Size.format(now)
-                            + " and cannot shrink to "
-                            + Size.format(sizeBytes));
-        }
+        checkGrows(volume, describe(volume), sizeBytes);
         groups.checkFits(
                 sizeBytes,
                 Objects.requireNonNull(state.groups().get(volume.group())),
                 cluster.reports());
-        execute(volume, new Command.Resize(volume.id(), sizeBytes), null);
+        changes.make(
+                volume,
+                now -> {
+                    checkGrows(volume, now, sizeBytes);
+                    return new Command.Resize(volume.id(), sizeBytes);
+                },
+                now -> now.sizeBytes() == sizeBytes);
         return info(volume, -1);
+    }
+
+    private static void checkGrows(Volume volume, VolumeState now, long sizeBytes) {
+        if (sizeBytes < now.sizeBytes()) {
+            throw new CisternException(
+                    ErrorCode.INVALID,
+                    "volume '"
+                            + volume.name()
+                            + "' has "
+                            + Size.format(now.sizeBytes())
+                            + " and cannot shrink to "
+                            + Size.format(sizeBytes));
+        }
     }
 
     VolumeInfo rename(String name, String newName) {
@@ -263,7 +274,10 @@ final class VolumeAdmin {
     VolumeInfo limits(String name, Limits limits) {
         checkLimits(limits);
         Volume volume = cluster.volume(name);
-        execute(volume, new Command.SetLimits(volume.id(), limits), null);
+        changes.make(
+                volume,
+                now -> new Command.SetLimits(volume.id(), limits),
+                now -> now.limits().equals(limits));
         return info(volume, -1);
     }
 
@@ -377,13 +391,13 @@ final class VolumeAdmin {
     int detach(String name) {
         Volume volume = cluster.volume(name);
         List<VolumeState.Attachment> all = describe(volume).attachments();
-        all.forEach(a -> execute(volume, new Command.Detach(volume.id(), a.id()), null));
+        all.forEach(a -> execute(volume, new Command.Detach(volume.id(), a.id())));
         return all.size();
     }
 
     void detach(String name, long attachment) {
         Volume volume = cluster.volume(name);
-        execute(volume, new Command.Detach(volume.id(), attachment), null);
+        execute(volume, new Command.Detach(volume.id(), attachment));
     }
 
     void prefer(String name, String node) {
@@ -421,7 +435,7 @@ final class VolumeAdmin {
     }
 
     CompletableFuture<VolumeState> describing(Volume volume) {
-        return ask(volume, g -> g.describe(volume.id()), null);
+        return changes.describing(volume);
     }
 
     <T> CompletableFuture<T> ask(
@@ -431,18 +445,12 @@ final class VolumeAdmin {
         return cluster.client().control(volume.group(), call, attempts);
     }
 
-    /// @throws CisternException with the volume's name where the group knows only its id
-    void execute(Volume volume, Command command, @Nullable AtomicInteger attempts) {
-        try {
-            Waits.get(ask(volume, g -> g.execute(command), attempts), Cluster.CONTROL);
-        } catch (CisternException e) {
-            String id = "volume " + volume.id() + " ";
-            String message = Objects.requireNonNullElse(e.getMessage(), "");
-            throw message.contains(id)
-                    ? new CisternException(
-                            e.code(), message.replace(id, ShareNames.shown(volume.name()) + " "), e)
-                    : e;
-        }
+    void execute(Volume volume, Command command) {
+        changes.execute(volume, command, null);
+    }
+
+    Changes changes() {
+        return changes;
     }
 
     static VolumeState.Snapshot snapshot(Volume volume, VolumeState state, String name) {

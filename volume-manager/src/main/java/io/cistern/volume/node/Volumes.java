@@ -3,18 +3,23 @@ package io.cistern.volume.node;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command;
+import io.cistern.storage.VolumeState;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCommand;
+import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Source;
 import io.cistern.volume.system.SystemState.Volume;
+import java.util.List;
 
 /// The second halves of creating and deleting volumes, for whoever asked and for the reconciler:
 /// each may be done again at any time, and by two at once.
 final class Volumes {
     private final Cluster cluster;
+    private final Changes changes;
 
     Volumes(Cluster cluster) {
         this.cluster = cluster;
+        this.changes = new Changes(cluster);
     }
 
     /// Makes the volume in its group and shows it. Where that cannot be, takes the creation back
@@ -52,7 +57,7 @@ final class Volumes {
     /// volume again and throws why.
     void finishDeletion(Volume volume) {
         try {
-            execute(volume, new Command.DeleteVolume(volume.id()));
+            delete(volume);
         } catch (CisternException e) {
             if (e.code() == ErrorCode.BUSY) {
                 propose(new SystemCommand.KeepVolume(Cluster.request(), volume.id()));
@@ -62,6 +67,32 @@ final class Volumes {
             }
         }
         propose(new SystemCommand.RemoveVolume(Cluster.request(), volume.id()));
+    }
+
+    /// As the volume is once the cluster has been asked whether it is still to be deleted: somebody
+    /// else may have finished, or shown it again.
+    private void delete(Volume volume) {
+        long deadline = System.nanoTime() + Cluster.CONTROL.toNanos();
+        while (true) {
+            List<VolumeState> seen = changes.describe(List.of(volume));
+            Volume listed = cluster.fresh().volumes().get(volume.id());
+            if (listed == null) {
+                return;
+            }
+            if (listed.phase() != Phase.DELETING) {
+                throw new CisternException(
+                        ErrorCode.CHANGED,
+                        "volume '" + volume.name() + "' is not being deleted any more");
+            }
+            try {
+                execute(volume, changes.conditional(seen, new Command.DeleteVolume(volume.id())));
+                return;
+            } catch (CisternException e) {
+                if (e.code() != ErrorCode.CHANGED || System.nanoTime() - deadline >= 0) {
+                    throw e;
+                }
+            }
+        }
     }
 
     private void execute(Volume volume, Command command) {

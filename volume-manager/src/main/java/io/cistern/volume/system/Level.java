@@ -15,7 +15,7 @@ import io.cistern.block.ErrorCode;
 /// program to another takes the next number, and a line here.
 public final class Level {
     /// The newest that this program knows.
-    public static final int NEWEST = 1;
+    public static final int NEWEST = 2;
 
     /// From here on a witness may join.
     public static final int WITNESSES = 1;
@@ -27,6 +27,12 @@ public final class Level {
     /// Programs that know this one can hold their replicas still to be compared, and compare their
     /// disks' books.
     public static final int COMPARISONS = 1;
+
+    /// From here on requests say what they are based on, so that a copy that comes late is known
+    /// for one however late it is: [io.cistern.storage.Command.Attach#since],
+    /// [io.cistern.storage.Command.IfUnchanged], [SystemCodec#encode(SystemCommand, long)]. And a
+    /// volume with clones stays.
+    public static final int LATE_REQUESTS = 2;
 
     private Level() {}
 

@@ -32,13 +32,22 @@ import java.util.List;
 /// body      JSON  {"type": "CreateVolume", …}, UTF-8, at most SystemCommand.MAX_BYTES in all
 /// ```
 ///
+/// or, from format level 2 on ([Level#LATE_REQUESTS]), a command and what it is based on:
+///
+/// ```
+/// version   u8    6
+/// since     i64   version of a state that whoever asked had seen before the command was sent for
+///                 the first time, 0 or more
+/// command         as above, of version 1 to 5
+/// ```
+///
 /// A checkpoint, on disk and when a replica fetches the state from its leader (big endian):
 ///
 /// ```
 /// magic     8 bytes  "CISTSYS\n"
 /// version   u32      1 where nothing was ever exported (the body has no "targets"), 2 where no
 ///                    policy was ever set (it has no "policy"), 3 where the level was never
-///                    raised (it has no "level"), else 4; 5 is like 4
+///                    raised (it has no "level"), else 4; 5 and 6 are like 4
 /// term      u64      position up to which the state holds everything
 /// index     i64
 /// length    u32      of the body
@@ -48,11 +57,15 @@ import java.util.List;
 ///
 /// A newer version is refused as such (too new), anything else that does not fit as corrupt.
 public final class SystemCodec {
-    public static final int VERSION = 5;
+    public static final int VERSION = 6;
 
     /// Longest checkpoint, in bytes.
     public static final int MAX_CHECKPOINT_BYTES = 256 << 20;
 
+    /// Version of a command that says what it is based on.
+    private static final byte BASED = 6;
+
+    private static final int BASED_BYTES = 1 + 8;
     private static final byte[] MAGIC = "CISTSYS\n".getBytes(StandardCharsets.US_ASCII);
     private static final int HEADER_BYTES = 8 + 4 + 8 + 8 + 4;
 
@@ -127,6 +140,20 @@ public final class SystemCodec {
         return ByteBuffer.allocate(body.length + 1).put(version).put(body).flip();
     }
 
+    /// As [#encode(SystemCommand)], with the version of a state that was seen before.
+    public static ByteBuffer encode(SystemCommand command, long since) {
+        ByteBuffer plain = encode(command);
+        return ByteBuffer.allocate(BASED_BYTES + plain.remaining())
+                .put(BASED)
+                .putLong(since)
+                .put(plain)
+                .flip();
+    }
+
+    /// A command and the version of a state that whoever asked had seen, [SystemRules#UNSEEN] where
+    /// that is not said.
+    public record Asked(SystemCommand command, long since) {}
+
     private static byte version(SystemCommand command) {
         return switch (command) {
             case SystemCommand.RaiseLevel c -> 4;
@@ -141,13 +168,31 @@ public final class SystemCodec {
     }
 
     /// @throws CisternException INVALID (too new), CORRUPT
-    public static SystemCommand decode(ByteBuffer encoded) {
+    public static Asked decode(ByteBuffer encoded) {
+        if (!encoded.hasRemaining() || encoded.get(encoded.position()) != BASED) {
+            return new Asked(plain(encoded), SystemRules.UNSEEN);
+        }
+        if (encoded.remaining() < BASED_BYTES) {
+            throw corrupt("a command of " + encoded.remaining() + " bytes", null);
+        }
+        long since = encoded.getLong(encoded.position() + 1);
+        if (since < 0) {
+            throw corrupt("a command since " + since, null);
+        }
+        int command = encoded.position() + BASED_BYTES;
+        return new Asked(plain(encoded.slice(command, encoded.limit() - command)), since);
+    }
+
+    private static SystemCommand plain(ByteBuffer encoded) {
         if (!encoded.hasRemaining() || encoded.remaining() > SystemCommand.MAX_BYTES) {
             throw corrupt("a command of " + encoded.remaining() + " bytes", null);
         }
         int version = encoded.get(encoded.position());
         if (version > VERSION) {
             throw tooNew("command", version);
+        }
+        if (version == BASED) {
+            throw corrupt("a command within a command", null);
         }
         if (version < 1) {
             throw corrupt("a command of version " + version, null);

@@ -110,7 +110,8 @@ public sealed interface SystemCommand {
 
     record RenameVolume(String request, long volume, String newName) implements SystemCommand {}
 
-    /// First half of a deletion: nobody finds it any more.
+    /// First half of a deletion: nobody finds it any more. BUSY where it is offered over iSCSI, and
+    /// from [Level#LATE_REQUESTS] on where it has clones.
     record DeleteVolume(String request, long volume) implements SystemCommand {}
 
     /// Its group refused the deletion (a clone depends on it): as it was.

@@ -2,6 +2,7 @@ package io.cistern.volume.system;
 
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Outcome;
+import io.cistern.volume.system.SystemCodec.Asked;
 import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Volume;
 import org.jspecify.annotations.Nullable;
@@ -21,9 +22,20 @@ public final class SystemRules {
         }
     }
 
-    /// Applies `command`, or answers with its first outcome where its request was seen before.
-    /// Never throws for a decoded command.
+    /// For a command that does not say what it is based on.
+    public static final long UNSEEN = -1;
+
     public static Step apply(SystemState state, SystemCommand command) {
+        return apply(state, new Asked(command, UNSEEN));
+    }
+
+    /// Applies a command, or answers with its first outcome where its request was seen before.
+    /// Never throws for a decoded command.
+    ///
+    /// One that is based on a state before everything that is remembered may have been applied and
+    /// forgotten, and is refused: each command that is remembered makes the next version.
+    public static Step apply(SystemState state, Asked asked) {
+        SystemCommand command = asked.command();
         if (command.request() == null) {
             return new Step(
                     state, Outcome.refused(ErrorCode.INVALID, "a change without a request"));
@@ -31,6 +43,14 @@ public final class SystemRules {
         Outcome seen = state.recent().get(command.request());
         if (seen != null) {
             return new Step(state, seen);
+        }
+        if (asked.since() != UNSEEN && asked.since() < state.version() - state.recent().size()) {
+            return new Step(
+                    state,
+                    Outcome.refused(
+                            ErrorCode.CHANGED,
+                            "the cluster has changed so often since this was asked that it may have"
+                                    + " been done before: look and ask again"));
         }
         Step step;
         try {
@@ -154,7 +174,19 @@ public final class SystemRules {
                             + volume.name()
                             + "' first");
         }
+        if (s.level() >= Level.LATE_REQUESTS && hasClones(s, volume)) {
+            throw new Refused(
+                    ErrorCode.BUSY,
+                    "volume '"
+                            + volume.name()
+                            + "' shares its blocks with clones; delete these first");
+        }
         return Step.done(s.withVolume(volume.withPhase(Phase.DELETING)));
+    }
+
+    private static boolean hasClones(SystemState s, Volume volume) {
+        return s.volumes().values().stream()
+                .anyMatch(v -> v.source() != null && v.source().volume() == volume.id());
     }
 
     private static Step keep(SystemState s, SystemCommand.KeepVolume c) {

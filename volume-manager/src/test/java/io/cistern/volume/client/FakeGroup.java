@@ -15,6 +15,7 @@ import io.cistern.storage.VolumeState;
 import io.cistern.storage.VolumeState.Attachment;
 import io.cistern.storage.group.AtomicWrite;
 import io.cistern.storage.group.VolumeGroup;
+import io.cistern.volume.system.Level;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -68,6 +69,11 @@ final class FakeGroup implements ClusterMap, AutoCloseable {
     @Override
     public Location locate(String volume) {
         return new Location(VOLUME, 1);
+    }
+
+    @Override
+    public int level() {
+        return Level.NEWEST;
     }
 
     @Override

@@ -7,6 +7,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.LogPosition;
 import io.cistern.storage.Command.Limits;
+import io.cistern.volume.system.SystemCodec.Asked;
 import io.cistern.volume.system.SystemCodec.Checkpoint;
 import io.cistern.volume.system.SystemCommand.Place;
 import io.cistern.volume.system.SystemRules.Step;
@@ -32,6 +33,7 @@ import java.util.Random;
 import java.util.Set;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /// The rules of the system group, driven by random commands, and its formats.
@@ -347,6 +349,61 @@ class SystemRulesTest {
         assertThat(state.level()).isEqualTo(2);
     }
 
+    /// Outcomes are remembered by number, and a request may be late by any.
+    @Test
+    void aRequestThatArrivesWhenItsOutcomeIsForgottenIsRefused() {
+        SystemState state = apply(SystemState.EMPTY, form());
+        List<Place> places = NODES.subList(0, 3).stream().map(n -> new Place(n, 0)).toList();
+        state = apply(state, new SystemCommand.CreateGroup("g", places));
+        Step created = SystemRules.apply(state, create("v", null));
+        state = created.state();
+        long volume = created.outcome().value();
+        Asked delete = new Asked(new SystemCommand.DeleteVolume("d", volume), state.version());
+        Asked same = SystemCodec.decode(SystemCodec.encode(delete.command(), delete.since()));
+        assertThat(same).isEqualTo(delete);
+        state = SystemRules.apply(state, delete).state();
+        state = apply(state, new SystemCommand.KeepVolume("k", volume));
+        for (int i = 0; i < SystemState.MAX_RECENT; i++) {
+            assertThat(SystemRules.apply(state, delete).outcome().error())
+                    .as("%d later", i)
+                    .isNull();
+            state = apply(state, new SystemCommand.VolumeReady("r" + i, volume));
+        }
+        Step late = SystemRules.apply(state, delete);
+        assertThat(late.outcome().error()).isEqualTo(ErrorCode.CHANGED);
+        assertThat(late.state()).isEqualTo(state);
+        Asked next = new Asked(new SystemCommand.DeleteVolume("e", volume), state.version());
+        assertThat(SystemRules.apply(state, next).outcome().error()).isNull();
+        assertThat(SystemRules.apply(state, delete.command()).outcome().error())
+                .as("of an older program, which does not say what it had seen")
+                .isNull();
+    }
+
+    @Test
+    void aVolumeWithClonesStaysFromTheSecondLevelOn() {
+        SystemState state = apply(SystemState.EMPTY, form());
+        List<Place> places = NODES.subList(0, 3).stream().map(n -> new Place(n, 0)).toList();
+        state = apply(state, new SystemCommand.CreateGroup("g", places));
+        Step created = SystemRules.apply(state, create("v", null));
+        long volume = created.outcome().value();
+        state = apply(created.state(), new SystemCommand.VolumeReady("r", volume));
+        Step cloned = SystemRules.apply(state, create("c", new Source(volume, "v", "s")));
+        state = cloned.state();
+        assertThat(apply(state, new SystemCommand.DeleteVolume("a", volume))).isNotNull();
+        state = apply(state, new SystemCommand.RaiseLevel("l", Level.LATE_REQUESTS, NODES));
+        assertThat(refusal(state, new SystemCommand.DeleteVolume("b", volume)))
+                .isEqualTo(ErrorCode.BUSY);
+        long clone = cloned.outcome().value();
+        state = apply(state, new SystemCommand.DeleteVolume("x", clone));
+        state = apply(state, new SystemCommand.RemoveVolume("y", clone));
+        apply(state, new SystemCommand.DeleteVolume("z", volume));
+    }
+
+    private static SystemCommand create(String name, @Nullable Source source) {
+        return new SystemCommand.CreateVolume(
+                "create " + name, name, 1, 1 << 20, Limits.NONE, source, 1);
+    }
+
     /// The survivor's state lacks the last changes: a replica that was moved to another disk of the
     /// node, a group that was made, volumes. What the node has is what there is.
     @Test
@@ -370,7 +427,7 @@ class SystemRulesTest {
                                 new SystemCommand.Held(1, "n0.9", second),
                                 new SystemCommand.Held(7, "n0.8", first)));
         assertThat(SystemCodec.encode(giveUp).get(0)).isEqualTo((byte) 5);
-        assertThat(SystemCodec.decode(SystemCodec.encode(giveUp))).isEqualTo(giveUp);
+        assertThat(SystemCodec.decode(SystemCodec.encode(giveUp)).command()).isEqualTo(giveUp);
         state = apply(state, giveUp);
         check(state);
         assertThat(state.groups().keySet()).containsExactly(0L, 1L, 7L);
@@ -450,13 +507,13 @@ class SystemRulesTest {
         assertThat(encoded.get(0)).isEqualTo((byte) 1);
         assertThat(new String(encoded.array(), java.nio.charset.StandardCharsets.UTF_8))
                 .doesNotContain("level");
-        assertThat(SystemCodec.decode(encoded)).isEqualTo(join);
+        assertThat(SystemCodec.decode(encoded).command()).isEqualTo(join);
         SystemCommand said = new SystemCommand.JoinNode("a", "hash", 1, node("x"), 1);
         assertThat(SystemCodec.encode(said).get(0)).isEqualTo((byte) 4);
-        assertThat(SystemCodec.decode(SystemCodec.encode(said))).isEqualTo(said);
+        assertThat(SystemCodec.decode(SystemCodec.encode(said)).command()).isEqualTo(said);
         SystemCommand raise = new SystemCommand.RaiseLevel("r", 1, NODES);
         assertThat(SystemCodec.encode(raise).get(0)).isEqualTo((byte) 4);
-        assertThat(SystemCodec.decode(SystemCodec.encode(raise))).isEqualTo(raise);
+        assertThat(SystemCodec.decode(SystemCodec.encode(raise)).command()).isEqualTo(raise);
     }
 
     @Test
