@@ -15,7 +15,6 @@ import io.cistern.block.fs.FileResults.Listing;
 import io.cistern.block.fs.FileResults.StateEntry;
 import io.cistern.block.fs.SetAttributes.SetTime;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
