@@ -92,7 +92,7 @@ class CommandCodecTest {
 
     @Test
     void olderAndNewerVersionsAreToldApart() {
-        assertThatThrownBy(() -> CommandCodec.decode(ByteBuffer.wrap(new byte[] {3, 5})))
+        assertThatThrownBy(() -> CommandCodec.decode(ByteBuffer.wrap(new byte[] {4, 5})))
                 .hasMessageContaining("too new");
         assertThatThrownBy(() -> CommandCodec.decode(ByteBuffer.wrap(new byte[] {0, 5})))
                 .hasMessageContaining("too old");
