@@ -62,9 +62,9 @@ final class StatusView {
         List<GroupInfo> groups = groups(state, reports);
         List<VolumeInfo> all = volumes.apply(state);
         boolean serves = systemServes && judge(state, groups, alone(reports), reasons);
-        judgeNodes(nodes, reasons);
-        judgeUnlisted(state, reports, reasons);
         List<String> notes = new ArrayList<>(Levels.notes(state, reports));
+        judgeNodes(nodes, reasons, notes);
+        judgeUnlisted(state, reports, reasons);
         notes.addAll(joining(state, groups));
         Health health =
                 !serves ? Health.UNAVAILABLE : reasons.isEmpty() ? Health.OK : Health.DEGRADED;
@@ -391,12 +391,13 @@ final class StatusView {
         }
     }
 
-    private static void judgeNodes(List<NodeInfo> nodes, List<String> reasons) {
+    /// A node that is being emptied serves what it still holds: nothing is missing.
+    private static void judgeNodes(List<NodeInfo> nodes, List<String> reasons, List<String> notes) {
         for (NodeInfo node : nodes) {
             if (node.state() == NodeState.DOWN) {
                 reasons.add("node " + node.name() + " does not answer");
             } else if (node.state() == NodeState.DRAINING) {
-                reasons.add("node " + node.name() + " is being drained");
+                notes.add("node " + node.name() + " is being drained");
             }
             for (DiskInfo disk : node.disks()) {
                 if (disk.error() != null) {
