@@ -31,8 +31,8 @@ public enum ErrorCode {
     IO(14, false),
     UNAUTHORIZED(15, false),
     INTERNAL(16, false),
-    /// What a request was conditional on has changed: the shared record was replaced, a volume or the
-    /// cluster was changed by another request. Nothing was done: look, and ask again.
+    /// What a request was conditional on has changed: the shared record was replaced, a volume or
+    /// the cluster was changed by another request. Nothing was done: look, and ask again.
     CHANGED(17, false);
 
     private final int wire;
