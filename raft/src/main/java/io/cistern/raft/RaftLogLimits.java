@@ -8,7 +8,10 @@ package io.cistern.raft;
 ///   most syncs need not write the file's size
 /// @param cacheBytes entries of closed files kept in memory for members that lag
 public record RaftLogLimits(long segmentBytes, long preallocateBytes, long cacheBytes) {
-    public static final RaftLogLimits DEFAULT = new RaftLogLimits(16L << 20, 4L << 20, 8L << 20);
+    /// Ratis holds the open file's entries and what is cached on the heap, where each collection of
+    /// young objects copies them: with files of 16 MiB and 8 MiB cached they outgrew the survivor
+    /// spaces, and full collections followed.
+    public static final RaftLogLimits DEFAULT = new RaftLogLimits(8L << 20, 4L << 20, 4L << 20);
 
     public RaftLogLimits {
         if (segmentBytes < 64 << 10 || preallocateBytes < 0 || cacheBytes < 0) {

@@ -16,6 +16,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.ratis.proto.RaftProtos.RaftConfigurationProto;
 import org.apache.ratis.proto.RaftProtos.RaftPeerRole;
 import org.apache.ratis.protocol.ClientId;
@@ -24,6 +25,7 @@ import org.apache.ratis.protocol.RaftPeer;
 import org.apache.ratis.protocol.RaftPeerId;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.apache.ratis.util.LifeCycle;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,6 +42,11 @@ final class RatisGroup implements RaftGroup {
 
     /// Replaying ends by itself: with success, or with the replica.
     private static final Duration REPLAY_PATIENCE = Duration.ofHours(1);
+
+    /// An entry that is being applied may wait for a slow disk.
+    private static final Duration CLOSE_PATIENCE = Duration.ofMinutes(1);
+
+    private static final long CLOSE_LOOK_NANOS = 1_000_000;
 
     private final GroupId id;
     private final Peer self;
@@ -288,6 +295,9 @@ final class RatisGroup implements RaftGroup {
         RaftServer.Division mine = division;
         try (LogWorker _ = mine == null ? null : LogWorker.wakeAtClose(mine)) {
             closeServer();
+            if (mine != null) {
+                awaitClosed(mine);
+            }
         }
         PurgedFiles names = purged;
         if (names != null) {
@@ -308,6 +318,23 @@ final class RatisGroup implements RaftGroup {
             } catch (IOException e) {
                 log.warn("closing group {} on {}", id, self.id(), e);
             }
+        }
+    }
+
+    /// Ratis closes a replica by itself when it finds that it is no member any more. Closing the
+    /// server does not wait for that, and meanwhile entries are still applied.
+    private void awaitClosed(RaftServer.Division mine) {
+        long begun = System.nanoTime();
+        while (mine.getInfo().getLifeCycleState() != LifeCycle.State.CLOSED) {
+            if (System.nanoTime() - begun >= CLOSE_PATIENCE.toNanos()) {
+                log.warn(
+                        "group {} on {} is still closing after {} s; going on without it",
+                        id,
+                        self.id(),
+                        CLOSE_PATIENCE.toSeconds());
+                return;
+            }
+            LockSupport.parkNanos(CLOSE_LOOK_NANOS);
         }
     }
 
@@ -421,7 +448,7 @@ final class RatisGroup implements RaftGroup {
                 mine.getInfo().getCurrentTerm(), peer == null ? null : RatisPeers.fromRatis(peer));
     }
 
-    private RaftServer.Division division() {
+    RaftServer.Division division() {
         try {
             return Objects.requireNonNull(server).getDivision(ratisId);
         } catch (IOException e) {

@@ -611,9 +611,10 @@ public final class Workload {
             return;
         }
         long nonce = sim.random().nextLong();
-        client.execute(
-                        new Command.Attach(
-                                volume, AttachMode.READ_ONLY, nonce, left, "passer", 1, true))
+        Command.Attach attach =
+                new Command.Attach(volume, AttachMode.READ_ONLY, nonce, left, "passer", 1);
+        client.control(group -> group.describe(volume))
+                .thenCompose(now -> client.execute(attach.seen(now.version())))
                 .thenCompose(granted ->
                         client.execute(new Command.Detach(volume, granted.value(), true)))
                 .whenComplete((done, failure) ->

@@ -363,7 +363,7 @@ class SystemRulesTest {
         assertThat(same).isEqualTo(delete);
         state = SystemRules.apply(state, delete).state();
         state = apply(state, new SystemCommand.KeepVolume("k", volume));
-        for (int i = 0; i < SystemState.MAX_RECENT; i++) {
+        for (int i = 0; i < SystemState.MAX_RECENT - 1; i++) {
             assertThat(SystemRules.apply(state, delete).outcome().error())
                     .as("%d later", i)
                     .isNull();
