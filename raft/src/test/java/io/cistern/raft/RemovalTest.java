@@ -3,15 +3,11 @@ package io.cistern.raft;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import org.apache.ratis.server.RaftServer;
-import org.apache.ratis.util.LifeCycle;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -20,44 +16,34 @@ class RemovalTest {
 
     @TempDir Path directory;
 
-    private final CountDownLatch applying = new CountDownLatch(1);
+    private final CountDownLatch closing = new CountDownLatch(1);
     private final CountDownLatch released = new CountDownLatch(1);
     private volatile boolean filesWereThere;
-
-    /// Holds its only command back, and then looks whether the replica's files are still there.
-    private final class Slow extends KeepingStateMachine {
-        @Override
-        @Nullable Object applyOne(byte[] command) {
-            applying.countDown();
-            try {
-                released.await();
-            } catch (InterruptedException e) {
-                throw new IllegalStateException(e);
-            }
-            filesWereThere = Files.exists(files());
-            return super.applyOne(command);
-        }
-    }
 
     private Path files() {
         return RaftHost.directory(directory.resolve("n1"), Cluster.GROUP, "n1.0");
     }
 
+    private void hold() {
+        closing.countDown();
+        try {
+            released.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        filesWereThere = Files.exists(files());
+    }
+
     /// As where a node comes back after its replica was taken out of the group: Ratis finds that it
     /// is no member while the log is still replayed, and the node is told to delete it.
     @Test
-    void aReplicaThatRatisClosesIsDeletedOnceNothingIsAppliedAnyMore() throws Exception {
-        Cluster cluster = new Cluster(directory);
-        cluster.newMachine = Slow::new;
-        try (cluster) {
-            RatisGroup group = (RatisGroup) cluster.start(1).leader();
+    void aReplicaThatRatisClosesIsDeletedOnceItIsClosed() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            RatisGroup group = (RatisGroup) cluster.leader();
             RaftServer.Division division = group.division();
-            group.propose(ByteBuffer.wrap("held".getBytes(StandardCharsets.UTF_8)));
-            applying.await();
-            Thread ratis = Thread.ofVirtual().start(() -> close(division));
-            await().atMost(LONG)
-                    .until(() ->
-                            division.getInfo().getLifeCycleState() == LifeCycle.State.CLOSING);
+            var held = group.awaitApplied(1_000_000, LONG).whenComplete((none, closed) -> hold());
+            Thread ratis = Thread.ofPlatform().start(division::close);
+            closing.await();
             Thread removing =
                     Thread.ofPlatform().start(() -> cluster.host("n1").remove(Cluster.GROUP));
             await().atMost(LONG)
@@ -67,17 +53,10 @@ class RemovalTest {
             released.countDown();
             removing.join();
             ratis.join();
+            assertThat(held).isCompletedExceptionally();
             assertThat(filesWereThere).isTrue();
             assertThat(files()).doesNotExist();
             assertThat(cluster.halts).isEmpty();
-        }
-    }
-
-    private static void close(RaftServer.Division division) {
-        try {
-            division.close();
-        } catch (java.io.IOException e) {
-            throw new java.io.UncheckedIOException(e);
         }
     }
 }
