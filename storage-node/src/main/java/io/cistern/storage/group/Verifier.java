@@ -44,7 +44,12 @@ public final class Verifier {
     /// So long a member that has not answered is not asked again.
     private static final long SILENT_NANOS = TimeUnit.SECONDS.toNanos(10);
 
+    /// How long a member may be about to be opened, or to be replaced by another.
+    private static final long CHANGING_NANOS = TimeUnit.SECONDS.toNanos(10);
+
     private static final String NO_ANSWER = "it does not answer";
+    private static final String NOT_OPEN = "its node has not opened it";
+    private static final String DAMAGED = "it is damaged; a new one takes its place";
     private static final int CONFIRMATIONS = 2;
     private static final int MAX_REPORTED = 100;
 
@@ -55,6 +60,7 @@ public final class Verifier {
     private final BlockRepair repair;
     private final ReadPath reads;
     private final ConcurrentHashMap<String, Long> silentSince = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<String, Long> changingSince = new ConcurrentHashMap<>();
 
     /// @param volume where the difference is
     /// @param snapshot empty for the head
@@ -171,7 +177,7 @@ public final class Verifier {
         Report report = new Report(0, differences, missing, Report.DONE);
         view(volume, snapshot); // it is here, and not only at those who asked
         others().forEach(member -> {
-            String reason = absent(member);
+            String reason = awaitPresent(member);
             if (reason != null) {
                 missing.put(member.id(), reason);
             }
@@ -235,6 +241,29 @@ public final class Verifier {
                 .toList();
     }
 
+    /// As [#absent], where a member that is about to be opened, or to be replaced, is given some
+    /// time for it, once.
+    private @Nullable String awaitPresent(Peer member) {
+        while (true) {
+            String reason = absent(member);
+            if (reason == null) {
+                changingSince.remove(member.id());
+                return null;
+            }
+            if (!reason.equals(NOT_OPEN) && !reason.equals(DAMAGED)) {
+                return reason;
+            }
+            if (others().stream().noneMatch(now -> now.id().equals(member.id()))) {
+                return null;
+            }
+            long now = parts.node().threads().nanoTime();
+            if (now - changingSince.computeIfAbsent(member.id(), _ -> now) >= CHANGING_NANOS) {
+                return reason;
+            }
+            pause();
+        }
+    }
+
     /// Why a member need not be asked: it is waited for neither for as long as a copy takes, nor
     /// once more for each stretch where its node is silent. Null where it can be.
     private @Nullable String absent(Peer member) {
@@ -247,10 +276,10 @@ public final class Verifier {
             ReplicaStatus status = parts.node().status(parts.raft().id(), member);
             silentSince.remove(member.id());
             if (status == null) {
-                return "its node has not opened it";
+                return NOT_OPEN;
             }
             return status.quarantined() != null
-                    ? "it is damaged; a new one takes its place"
+                    ? DAMAGED
                     : status.copy() != null ? "it is being copied" : null;
         } catch (CisternException silent) {
             silentSince.put(member.id(), parts.node().threads().nanoTime());
