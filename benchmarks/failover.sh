@@ -43,8 +43,8 @@ stall() { # stall kill|freeze: prints milliseconds
     fio --name=load $(fio_cistern) --rw=randwrite --bs=4k --iodepth="$DEPTH" --size=256m --time_based --runtime="$RUNTIME" \
         --write_lat_log="$work/load" --log_unix_epoch=1 --output="$work/fio.txt" >/dev/null 2>"$work/fio.err" &
     load=$!
-    pid=$(leader_pid)
     sleep 3
+    pid=$(leader_pid) # now: leaders move after a node has come back
     hit=$(date +%s%3N)
     if [ "$how" = kill ]; then
         kill -KILL "$pid"
