@@ -244,12 +244,7 @@ class TakeoverTest {
                 V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
             Opened f = b.open("share", "o", "f", 3, 0, true);
             b.close(f);
-            Op[] delegated = {
-                root(),
-                lookup("share"),
-                open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false)
-            };
-            XdrReader r = holder.ok(delegated);
+            XdrReader r = holder.ok(delegated());
             result(r, PUTROOTFH);
             result(r, LOOKUP);
             result(r, OPEN);
@@ -282,18 +277,11 @@ class TakeoverTest {
         CallbackClient holder = new CallbackClient(first.address(), "holder");
         Opened f = a.open("share", "o", "f", 3, 0, true);
         a.close(f);
-        holder.ok(
-                root(),
-                lookup("share"),
-                open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false));
+        holder.ok(delegated());
         try (holder;
                 RpcTestClient old = first.client();
                 V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
-            XdrReader r = b.ok(root(), lookup("share"), op(GETFH));
-            result(r, PUTROOTFH);
-            result(r, LOOKUP);
-            result(r, GETFH);
-            byte[] root = r.readOpaque(128, "handle");
+            byte[] root = rootOfShare(b);
             b.open("share", "o", "g", 3, 0, true);
             assertThat(old.call(RpcTestClient.NFS, 3, 12, o -> removal(o, root, "g")).readInt())
                     .isZero();
@@ -311,19 +299,12 @@ class TakeoverTest {
     void repeatedLinksAreAnsweredWhileOthersReclaim() {
         CallbackClient holder = new CallbackClient(first.address(), "holder");
         a.close(a.open("share", "o", "f", 3, 0, true));
-        holder.ok(
-                root(),
-                lookup("share"),
-                open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false));
+        holder.ok(delegated());
         try (holder;
                 RpcTestClient old = first.client();
                 V4TestClient b = V4TestClient.started(first.address(), 1, "b")) {
             Opened g = b.open("share", "o", "g", 3, 0, true);
-            XdrReader r = b.ok(root(), lookup("share"), op(GETFH));
-            result(r, PUTROOTFH);
-            result(r, LOOKUP);
-            result(r, GETFH);
-            byte[] root = r.readOpaque(128, "handle");
+            byte[] root = rootOfShare(b);
             assertThat(old.call(RpcTestClient.NFS, 3, 15, o -> link(o, g, root, "h")).readInt())
                     .isZero();
             Op link = op(LINK, o -> o.writeString("i"));
@@ -339,6 +320,23 @@ class TakeoverTest {
                     .as("JUKEBOX")
                     .isEqualTo(10_008);
         }
+    }
+
+    /// Opens a file with a delegation to read.
+    private static Op[] delegated() {
+        return new Op[] {
+            root(),
+            lookup("share"),
+            open("o", "f", 1 | CallbackClient.WANT_READ_DELEGATION, 0, false)
+        };
+    }
+
+    private static byte[] rootOfShare(V4TestClient client) {
+        XdrReader r = client.ok(root(), lookup("share"), op(GETFH));
+        result(r, PUTROOTFH);
+        result(r, LOOKUP);
+        result(r, GETFH);
+        return r.readOpaque(128, "handle");
     }
 
     private static void link(

@@ -5,11 +5,14 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -26,7 +29,11 @@ public final class Cli {
 
     /// Options of the root that are followed by a value.
     private static final Set<String> VALUED =
-            Set.of("--api", "--home", "--token-file", "--ca-file", "-o", "--output");
+            Arrays.stream(CisternCommand.class.getDeclaredFields())
+                    .filter(field -> field.isAnnotationPresent(Option.class))
+                    .filter(field -> field.getType() != boolean.class)
+                    .flatMap(field -> Arrays.stream(field.getAnnotation(Option.class).names()))
+                    .collect(Collectors.toUnmodifiableSet());
 
     private Cli() {}
 

@@ -113,10 +113,10 @@ final class NodeParts implements AutoCloseable {
     ///
     /// @throws CisternException UNAVAILABLE where the node does not answer
     @Nullable ReplicaStatus status(GroupId group, Peer replica) {
-        return ask(replica.node(), Wire.REPLICAS, out -> {}, ReplicaStatus::decodeList).stream()
-                .filter(s -> s.group().equals(group) && s.peer().equals(replica.id()))
-                .findFirst()
-                .orElse(null);
+        return ReplicaStatus.find(
+                ask(replica.node(), Wire.REPLICAS, out -> {}, ReplicaStatus::decodeList),
+                group,
+                replica.id());
     }
 
     /// Runs a task on `executor`; a full queue or a node that shuts down is UNAVAILABLE.

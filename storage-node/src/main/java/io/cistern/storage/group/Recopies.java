@@ -150,11 +150,10 @@ final class Recopies {
 
     private boolean serves(GroupId id, String peer, CompletableFuture<List<ReplicaStatus>> answer) {
         try {
-            return parts.threads().await(answer).stream()
-                    .filter(s -> s.group().equals(id) && s.peer().equals(peer))
-                    .anyMatch(s ->
-                            s.role() == ReplicaStatus.Role.LEADER
-                                    || s.role() == ReplicaStatus.Role.FOLLOWER);
+            ReplicaStatus found = ReplicaStatus.find(parts.threads().await(answer), id, peer);
+            return found != null
+                    && (found.role() == ReplicaStatus.Role.LEADER
+                            || found.role() == ReplicaStatus.Role.FOLLOWER);
         } catch (CisternException silent) {
             return false;
         }

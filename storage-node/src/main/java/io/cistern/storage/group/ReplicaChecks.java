@@ -96,11 +96,7 @@ final class ReplicaChecks {
             public @Nullable ReplicaStatus status(Peer replica) {
                 try {
                     return replica.node().equals(node)
-                            ? host.status().stream()
-                                    .filter(s -> s.group().equals(id))
-                                    .filter(s -> s.peer().equals(replica.id()))
-                                    .findFirst()
-                                    .orElse(null)
+                            ? ReplicaStatus.find(host.status(), id, replica.id())
                             : parts.status(id, replica);
                 } catch (CisternException silent) {
                     return null;

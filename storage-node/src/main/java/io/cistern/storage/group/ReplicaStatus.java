@@ -113,6 +113,14 @@ public record ReplicaStatus(
                 Wire.optional(in));
     }
 
+    /// That of a replica among those of its node, null where it is none of them.
+    static @Nullable ReplicaStatus find(List<ReplicaStatus> all, GroupId group, String peer) {
+        return all.stream()
+                .filter(s -> s.group().equals(group) && s.peer().equals(peer))
+                .findFirst()
+                .orElse(null);
+    }
+
     static List<ReplicaStatus> decodeList(ByteBuf in) {
         return Wire.list(in, MAX_REPLICAS, 100, ReplicaStatus::decode);
     }

@@ -47,9 +47,6 @@ public final class Verifier {
     /// How long a member may be about to be opened, or to be replaced by another.
     private static final long CHANGING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
-    private static final String NO_ANSWER = "it does not answer";
-    private static final String NOT_OPEN = "its node has not opened it";
-    private static final String DAMAGED = "it is damaged; a new one takes its place";
     private static final int CONFIRMATIONS = 2;
     private static final int MAX_REPORTED = 100;
 
@@ -61,6 +58,24 @@ public final class Verifier {
     private final ReadPath reads;
     private final ConcurrentHashMap<String, Long> silentSince = new ConcurrentHashMap<>();
     private final ConcurrentHashMap<String, Long> changingSince = new ConcurrentHashMap<>();
+
+    /// Why a member need not be asked.
+    private enum Absence {
+        SILENT("it does not answer", false),
+        NOT_OPEN("its node has not opened it", true),
+        DAMAGED("it is damaged; a new one takes its place", true),
+        COPIED("it is being copied", false);
+
+        final String reason;
+
+        /// It is soon opened, or replaced.
+        final boolean passing;
+
+        Absence(String reason, boolean passing) {
+            this.reason = reason;
+            this.passing = passing;
+        }
+    }
 
     /// @param volume where the difference is
     /// @param snapshot empty for the head
@@ -177,9 +192,9 @@ public final class Verifier {
         Report report = new Report(0, differences, missing, Report.DONE);
         view(volume, snapshot); // it is here, and not only at those who asked
         others().forEach(member -> {
-            String reason = awaitPresent(member);
-            if (reason != null) {
-                missing.put(member.id(), reason);
+            Absence absence = awaitPresent(member);
+            if (absence != null) {
+                missing.put(member.id(), absence.reason);
             }
         });
         long begun = parts.node().threads().nanoTime();
@@ -243,22 +258,22 @@ public final class Verifier {
 
     /// As [#absent], where a member that is about to be opened, or to be replaced, is given some
     /// time for it, once.
-    private @Nullable String awaitPresent(Peer member) {
+    private @Nullable Absence awaitPresent(Peer member) {
         while (true) {
-            String reason = absent(member);
-            if (reason == null) {
+            Absence absence = absent(member);
+            if (absence == null) {
                 changingSince.remove(member.id());
                 return null;
             }
-            if (!reason.equals(NOT_OPEN) && !reason.equals(DAMAGED)) {
-                return reason;
+            if (!absence.passing) {
+                return absence;
             }
             if (others().stream().noneMatch(now -> now.id().equals(member.id()))) {
                 return null;
             }
             long now = parts.node().threads().nanoTime();
             if (now - changingSince.computeIfAbsent(member.id(), _ -> now) >= CHANGING_NANOS) {
-                return reason;
+                return absence;
             }
             pause();
         }
@@ -266,24 +281,24 @@ public final class Verifier {
 
     /// Why a member need not be asked: it is waited for neither for as long as a copy takes, nor
     /// once more for each stretch where its node is silent. Null where it can be.
-    private @Nullable String absent(Peer member) {
+    private @Nullable Absence absent(Peer member) {
         long now = parts.node().threads().nanoTime();
         Long since = silentSince.get(member.id());
         if (since != null && now - since < SILENT_NANOS) {
-            return NO_ANSWER;
+            return Absence.SILENT;
         }
         try {
             ReplicaStatus status = parts.node().status(parts.raft().id(), member);
             silentSince.remove(member.id());
             if (status == null) {
-                return NOT_OPEN;
+                return Absence.NOT_OPEN;
             }
             return status.quarantined() != null
-                    ? DAMAGED
-                    : status.copy() != null ? "it is being copied" : null;
+                    ? Absence.DAMAGED
+                    : status.copy() != null ? Absence.COPIED : null;
         } catch (CisternException silent) {
             silentSince.put(member.id(), parts.node().threads().nanoTime());
-            return NO_ANSWER;
+            return Absence.SILENT;
         }
     }
 
@@ -305,11 +320,11 @@ public final class Verifier {
                 return;
             }
             log.info("verify of {} against {}: {}", place, member.id(), e.getMessage());
-            String reason = absent(member);
+            Absence absence = absent(member);
             report.missing.put(
                     member.id(),
-                    reason != null
-                            ? reason
+                    absence != null
+                            ? absence.reason
                             : e.code() == ErrorCode.STALE
                                     ? "it is catching up, or what it holds changes all the time"
                                     : "comparing with it failed");

@@ -2,6 +2,7 @@ package io.cistern.volume.node;
 
 import io.cistern.block.CisternException;
 import io.cistern.storage.VolumeState;
+import io.cistern.storage.group.VolumeGroup;
 import io.cistern.storage.group.VolumeGroup.VolumeUsage;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.image.ImageService;
@@ -94,7 +95,7 @@ final class Leftovers {
 
     private long usedBytes(Volume volume) {
         List<VolumeUsage> usage =
-                Waits.get(volumes.ask(volume, g -> g.usage(), null), Cluster.CONTROL);
+                Waits.get(volumes.ask(volume, VolumeGroup::usage), Cluster.CONTROL);
         return usage.stream()
                 .filter(u -> u.volume() == volume.id())
                 .mapToLong(VolumeUsage::usedBytes)

@@ -186,7 +186,7 @@ final class Shares implements ShareAdmin {
         ReadRequest request = new ReadRequest(volume.id(), null, 0, ReadRequest.LEADER_LEASE);
         return Reply.decode(
                 Waits.get(
-                                volumes.ask(volume, g -> g.query(request, query.duplicate()), null),
+                                volumes.ask(volume, g -> g.query(request, query.duplicate())),
                                 Cluster.CONTROL)
                         .reply());
     }

@@ -158,7 +158,7 @@ final class SnapshotAdmin {
         Volume volume = cluster.volume(name);
         Map<String, Long> unique = new HashMap<>();
         for (VolumeGroup.VolumeUsage usage :
-                Waits.get(volumes.ask(volume, VolumeGroup::usage, null), Cluster.CONTROL)) {
+                Waits.get(volumes.ask(volume, VolumeGroup::usage), Cluster.CONTROL)) {
             if (usage.volume() == volume.id()) {
                 usage.snapshots().forEach(s -> unique.put(s.snapshot(), s.uniqueBytes()));
             }
@@ -182,9 +182,7 @@ final class SnapshotAdmin {
         List<DiffRange> ranges =
                 Waits.get(
                                 volumes.ask(
-                                        volume,
-                                        g -> g.diff(volume.id(), from, to, offset, max),
-                                        null),
+                                        volume, g -> g.diff(volume.id(), from, to, offset, max)),
                                 Cluster.CONTROL)
                         .stream()
                         .map(r -> new DiffRange(r.offset(), r.length()))

@@ -28,7 +28,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -293,7 +292,7 @@ final class VolumeAdmin {
         for (Volume volume : all) {
             asked.add(
                     volume.phase() == Phase.READY
-                            ? soon(ask(volume, g -> g.describe(volume.id()), null))
+                            ? soon(describing(volume))
                             : CompletableFuture.completedFuture(null));
             used.add(byGroup.computeIfAbsent(volume.group(), group -> used(volume)));
         }
@@ -311,7 +310,7 @@ final class VolumeAdmin {
     /// Bytes used by each volume of a volume's group, null where that is not known soon.
     private CompletableFuture<Map<Long, Long>> used(Volume volume) {
         return soon(
-                ask(volume, VolumeGroup::usage, null)
+                ask(volume, VolumeGroup::usage)
                         .thenApply(usages -> {
                             Map<Long, Long> bytes = new HashMap<>();
                             usages.forEach(u -> bytes.put(u.volume(), u.usedBytes()));
@@ -328,7 +327,7 @@ final class VolumeAdmin {
     VolumeInfo show(String name) {
         Volume volume = cluster.volume(name);
         long used =
-                Waits.get(ask(volume, VolumeGroup::usage, null), Cluster.CONTROL).stream()
+                Waits.get(ask(volume, VolumeGroup::usage), Cluster.CONTROL).stream()
                         .filter(u -> u.volume() == volume.id())
                         .mapToLong(VolumeGroup.VolumeUsage::usedBytes)
                         .findFirst()
@@ -438,11 +437,8 @@ final class VolumeAdmin {
         return changes.describing(volume);
     }
 
-    <T> CompletableFuture<T> ask(
-            Volume volume,
-            Function<VolumeGroup, CompletableFuture<T>> call,
-            @Nullable AtomicInteger attempts) {
-        return cluster.client().control(volume.group(), call, attempts);
+    <T> CompletableFuture<T> ask(Volume volume, Function<VolumeGroup, CompletableFuture<T>> call) {
+        return cluster.client().control(volume.group(), call, null);
     }
 
     void execute(Volume volume, Command command) {

@@ -4,7 +4,6 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.storage.Command;
 import io.cistern.storage.VolumeState;
-import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState.Phase;
 import io.cistern.volume.system.SystemState.Source;
@@ -26,7 +25,7 @@ final class Volumes {
     /// and throws why.
     void finishCreation(Volume volume) {
         try {
-            execute(volume, creation(volume));
+            changes.execute(volume, creation(volume), null);
         } catch (CisternException e) {
             if (e.code().retryable()) {
                 throw e;
@@ -85,7 +84,10 @@ final class Volumes {
                         "volume '" + volume.name() + "' is not being deleted any more");
             }
             try {
-                execute(volume, changes.conditional(seen, new Command.DeleteVolume(volume.id())));
+                changes.execute(
+                        volume,
+                        changes.conditional(seen, new Command.DeleteVolume(volume.id())),
+                        null);
                 return;
             } catch (CisternException e) {
                 if (e.code() != ErrorCode.CHANGED || System.nanoTime() - deadline >= 0) {
@@ -93,12 +95,6 @@ final class Volumes {
                 }
             }
         }
-    }
-
-    private void execute(Volume volume, Command command) {
-        Waits.get(
-                cluster.client().control(volume.group(), group -> group.execute(command), null),
-                Cluster.CONTROL);
     }
 
     private void propose(SystemCommand command) {
