@@ -224,7 +224,7 @@ public final class SimDisk {
         if (open == null) {
             return;
         }
-        for (GroupStore store : open.stores()) {
+        for (GroupStore store : open.contents().stores()) {
             for (int i = 0; i < steps && store.collect(0); i++) {
                 // A step at a time, so that time does not decide how many.
             }
@@ -262,7 +262,7 @@ public final class SimDisk {
         if (open == null) {
             return;
         }
-        for (GroupStore store : open.stores()) {
+        for (GroupStore store : open.contents().stores()) {
             // Branches with damaged blocks are looked at again after a checkpoint.
             for (int round = 0; round < 4; round++) {
                 for (int i = 0; i < 10_000 && store.collect(0); i++) {

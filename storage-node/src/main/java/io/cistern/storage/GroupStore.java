@@ -130,7 +130,7 @@ final class GroupStore implements Store {
         long slots = commands.stream().mapToLong(Slots::mostOf).sum();
         giveBack(slots);
         if (map.area().scarce(slots)) {
-            disk.stores().forEach(store -> store.giveBack(slots));
+            disk.contents().stores().forEach(store -> store.giveBack(slots));
         }
     }
 
@@ -612,7 +612,7 @@ final class GroupStore implements Store {
             threads.await(running.exceptionally(e -> LogPosition.START));
         }
         map.invalidateAll();
-        disk.closed(this, heldSlots(), mark);
+        disk.contents().closed(this, heldSlots(), mark);
     }
 
     private BitSet heldSlots() {

@@ -32,7 +32,7 @@ final class Housekeeping implements AutoCloseable {
             if (area.wantsToGrow()) {
                 busy = area.grow();
             }
-            for (GroupStore store : disk.stores()) {
+            for (GroupStore store : disk.contents().stores()) {
                 busy |= store.collect(STEP_NANOS);
                 store.checkpointIfDue();
             }

@@ -95,14 +95,14 @@ final class SlotBooks {
     }
 
     private Look look() {
-        long changes = disk.changes();
+        long changes = disk.contents().changes();
         area.watch();
         BitSet all = new BitSet();
         TreeMap<Long, List<Long>> shared = new TreeMap<>();
         TreeMap<Long, List<Long>> suspects = new TreeMap<>();
         TreeMap<Long, BitSet> byGroup = new TreeMap<>();
-        boolean complete = disk.closedSlots(all);
-        for (GroupStore store : disk.stores()) {
+        boolean complete = disk.contents().closedSlots(all);
+        for (GroupStore store : disk.contents().stores()) {
             Named named = complete ? named(store) : null;
             if (named == null) {
                 complete = false;
@@ -118,7 +118,7 @@ final class SlotBooks {
             byGroup.put(store.group(), named.slots);
         }
         SlotArea.Books books = area.books();
-        complete &= changes == disk.changes();
+        complete &= changes == disk.contents().changes();
         suspects.forEach((slot, groups) -> {
             if (!books.touched().get(Math.toIntExact(slot))) {
                 shared.put(slot, groups);

@@ -1,19 +1,12 @@
 package io.cistern.storage.group;
 
 import io.cistern.block.CisternException;
-import io.cistern.block.ErrorCode;
 import io.cistern.raft.GroupId;
-import io.cistern.raft.LogPosition;
 import io.cistern.raft.Peer;
 import io.cistern.raft.RaftGroup;
 import io.cistern.raft.RaftGroups;
 import io.cistern.raft.net.RpcHandlers;
 import io.cistern.storage.Disk;
-import io.cistern.storage.Store;
-import io.cistern.storage.Usage;
-import io.cistern.storage.group.ReplicaTable.Open;
-import io.cistern.storage.group.ReplicaTable.Quarantined;
-import io.cistern.storage.group.ReplicaTable.Turn;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,14 +36,10 @@ public final class GroupHost implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(GroupHost.class);
 
     private final String node;
-    private final RaftGroups raft;
-    private final GroupCluster cluster;
     private final NodeParts parts;
-    private final ReplicaTable replicas = new ReplicaTable();
+    private final LocalReplicas replicas;
     private final ReplicaChecks checks;
     private final Recopies recopies;
-
-    private volatile boolean closed;
 
     /// @param node this node's name
     /// @param peers the way to other nodes
@@ -62,13 +51,11 @@ public final class GroupHost implements AutoCloseable {
 
     GroupHost(String node, RaftGroups raft, Cluster cluster, NodeParts parts) {
         this.node = node;
-        this.raft = raft;
-        this.cluster = cluster.cluster();
         this.parts = parts;
-        CheckedHost checked = new CheckedHost();
-        this.recopies = new Recopies(node, parts, checked);
-        this.checks = new ReplicaChecks(node, parts, checked, recopies);
-        cluster.halt().onDamage(this::damaged);
+        this.replicas = new LocalReplicas(node, raft, cluster.cluster(), parts);
+        this.recopies = new Recopies(node, parts, replicas);
+        this.checks = new ReplicaChecks(node, parts, replicas, recopies);
+        cluster.halt().onDamage(replicas::damaged);
         long tickMillis = parts.tuning().spaceInterval().toMillis();
         parts.timer()
                 .scheduleWithFixedDelay(this::tick, tickMillis, tickMillis, TimeUnit.MILLISECONDS);
@@ -81,7 +68,7 @@ public final class GroupHost implements AutoCloseable {
     public void register(RpcHandlers server) {
         new GroupServer(this::service).register(server);
         new PeerServer(replicas::get, this::status, parts).register(server);
-        new CheckServer(new CheckedHost(), recopies, parts).register(server);
+        new CheckServer(replicas, recopies, parts).register(server);
     }
 
     // ---- opening and closing
@@ -94,153 +81,21 @@ public final class GroupHost implements AutoCloseable {
     /// @throws CisternException ALREADY_EXISTS if it is open; BUSY; IO; and what [Disk#openStore]
     ///   says
     public void open(GroupId id, Disk disk, String peerId, List<Peer> members) {
-        try (Turn turn = replicas.begin(id, "opened")) {
-            Replica before = turn.replica();
-            if (before != null) {
-                turn.end(new Open(before));
-                throw new CisternException(
-                        ErrorCode.ALREADY_EXISTS, "group " + id + " is already open on " + node);
-            }
-            open(turn, disk, self(peerId, members), members);
-        }
-    }
-
-    private void open(Turn turn, Disk disk, Peer self, List<Peer> members) {
-        GroupId id = turn.id();
-        Store store;
-        try {
-            store = disk.openStore(id.value());
-        } catch (CisternException e) {
-            if (e.code() == ErrorCode.CORRUPT) {
-                quarantine(turn, new Quarantined(self.id(), disk, String.valueOf(e.getMessage())));
-                return;
-            }
-            throw e;
-        }
-        Replica replica = new Replica(id, self, store, disk, this::damaged, parts);
-        turn.end(new Open(replica));
-        if (store.importing()) {
-            parts.threads().start("resume-" + id + "-" + self.id(), () -> resume(replica, members));
-        } else {
-            disk.allowAllSources(id.value());
-            startRaft(replica, members);
-        }
-        if (closed) {
-            close(id);
-        }
-    }
-
-    private Peer self(String peerId, List<Peer> members) {
-        for (Peer member : members) {
-            if (member.id().equals(peerId)) {
-                return member;
-            }
-        }
-        return new Peer(peerId, node, raft.address(), 0);
-    }
-
-    private void startRaft(Replica replica, List<Peer> members) {
-        RaftGroup group;
-        try {
-            group = raft.open(replica.id(), replica.self().id(), members, replica.machine());
-        } catch (RuntimeException e) {
-            try (Turn turn = replicas.begin(replica, "closed")) {
-                if (turn == null) {
-                    throw e; // somebody else closes it
-                }
-                closeAnyway(replica);
-                if (CisternException.of(e).code() != ErrorCode.CORRUPT) {
-                    throw e;
-                }
-                quarantine(turn, quarantined(replica, String.valueOf(e.getMessage())));
-                return;
-            }
-        }
-        replica.start(group);
-        log.info("group {} is open on {} as {}", replica.id(), node, replica.self().id());
-    }
-
-    /// Finishes an interrupted copy, from whoever has the group, before Raft starts: until then
-    /// what is here is nobody's state.
-    private void resume(Replica replica, List<Peer> members) {
-        List<String> allowed;
-        try {
-            allowed = replica.disk().allowedSources(replica.id().value());
-        } catch (CisternException e) {
-            damaged(replica.id(), e);
-            return;
-        }
-        long pauseMillis = 100;
-        while (!closed && replicas.get(replica.id()) == replica) {
-            for (String source : allowed.isEmpty() ? cluster.nodes(replica.id()) : allowed) {
-                if (!source.equals(node) && copied(replica, source)) {
-                    resumed(replica, members);
-                    return;
-                }
-            }
-            if (!parts.threads().sleep(TimeUnit.MILLISECONDS.toNanos(pauseMillis))) {
-                return;
-            }
-            pauseMillis = Math.min(5_000, pauseMillis * 2);
-        }
-    }
-
-    private void resumed(Replica replica, List<Peer> members) {
-        replica.disk().allowAllSources(replica.id().value());
-        try {
-            startRaft(replica, members);
-        } catch (RuntimeException e) {
-            log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
-        }
-    }
-
-    private static boolean copied(Replica replica, String source) {
-        try {
-            LogPosition reached =
-                    replica.receiver().copy(source, replica.store().applied().index());
-            replica.machine().moved(reached);
-            return true;
-        } catch (CisternException e) {
-            log.info("no copy of group {} from {}: {}", replica.id(), source, e.getMessage());
-            return false;
-        } catch (RuntimeException e) {
-            log.error("copying group {} from {}", replica.id(), source, e);
-            return false;
-        }
+        replicas.open(id, disk, peerId, members);
     }
 
     /// Closes a replica; its data stays.
     ///
     /// @throws CisternException BUSY: it is being opened, copied anew or deleted
     public void close(GroupId id) {
-        try (Turn turn = replicas.begin(id, "closed")) {
-            Replica replica = turn.replica();
-            if (replica != null) {
-                replica.close();
-            }
-        }
+        replicas.close(id);
     }
 
     /// Closes a replica, open or quarantined, and deletes its log and data.
     ///
     /// @throws CisternException BUSY: it is being opened, closed or copied anew
     public void remove(GroupId id, Disk disk) {
-        try (Turn turn = replicas.begin(id, "deleted")) {
-            remove(turn, disk);
-        }
-    }
-
-    private void remove(Turn turn, Disk disk) {
-        Replica replica = turn.replica();
-        if (replica != null) {
-            replica.stop();
-            try {
-                raft.remove(turn.id());
-            } finally {
-                replica.close();
-            }
-        }
-        disk.dropStore(turn.id().value());
+        replicas.remove(id, disk);
     }
 
     /// Puts an empty replica, which waits to be added to the group, in the place of a quarantined
@@ -248,119 +103,7 @@ public final class GroupHost implements AutoCloseable {
     ///
     /// @param peerId never used before
     public void replace(GroupId id, Disk disk, String peerId) {
-        remove(id, disk);
-        open(id, disk, peerId, List.of());
-    }
-
-    /// Makes a replica that differs from the others equal to one of them: as a copy that was
-    /// interrupted is resumed, so what is equal is not sent, and its log and peer id stay. Until
-    /// then it is out of use. Returns when it is closed to others. The caller has made sure that
-    /// the others can do without it, see [Recopies].
-    ///
-    /// @param sources names of the nodes that it may be copied from, and no other, however often it
-    ///   has to be begun: another replica may differ elsewhere
-    /// @throws CisternException NOT_FOUND; INVALID where it leads
-    void recopy(GroupId id, String peer, List<String> sources, String reason) {
-        Replica replica = replica(id);
-        RaftGroup group = replica.raft();
-        if (!replica.self().id().equals(peer) || group == null) {
-            throw new CisternException(
-                    ErrorCode.NOT_FOUND, "node " + node + " has no open replica " + peer);
-        }
-        if (group.leadership().ready()) {
-            throw new CisternException(
-                    ErrorCode.INVALID, peer + " leads group " + id + " and cannot be copied anew");
-        }
-        Turn turn = replicas.begin(replica, "copied anew");
-        if (turn == null) {
-            throw new CisternException(ErrorCode.NOT_FOUND, peer + " is being closed");
-        }
-        log.error("{} of group {}: {}; copying it anew from {}", peer, id, reason, sources);
-        parts.threads().start("recopy-" + id, () -> recopy(turn, replica, sources));
-    }
-
-    /// What goes wrong here leaves a replica that cannot be used: it is built anew like one that is
-    /// damaged.
-    private void recopy(Turn begun, Replica replica, List<String> sources) {
-        try (Turn turn = begun) {
-            if (emptied(turn, replica, sources)) {
-                open(turn, replica.disk(), replica.self(), List.of());
-            }
-        } catch (RuntimeException e) {
-            log.error("{} of group {} stays closed", replica.self().id(), replica.id(), e);
-        }
-    }
-
-    /// Closes a replica and makes it one whose copy was interrupted.
-    ///
-    /// @return false where it is to stay closed
-    private boolean emptied(Turn turn, Replica replica, List<String> sources) {
-        try {
-            replica.close();
-            if (closed) {
-                return false;
-            }
-            replica.disk().allowSources(replica.id().value(), sources);
-            try (Store store = replica.disk().openStore(replica.id().value())) {
-                store.importBegin();
-            }
-            return true;
-        } catch (RuntimeException e) {
-            log.error("{} of group {}", replica.self().id(), replica.id(), e);
-            if (!closed) {
-                quarantine(turn, quarantined(replica, "it could not be copied anew: " + e));
-            }
-            return false;
-        }
-    }
-
-    // ---- damage
-
-    private void damaged(GroupId id, Throwable cause) {
-        Replica replica = replicas.get(id);
-        Turn begun = replica == null ? null : replicas.begin(replica, "closed");
-        if (replica == null || begun == null) {
-            return;
-        }
-        parts.threads()
-                .start(
-                        "quarantine-" + id,
-                        () -> {
-                            try (Turn turn = begun) {
-                                closeAnyway(replica);
-                                quarantine(
-                                        turn,
-                                        quarantined(replica, String.valueOf(cause.getMessage())));
-                            }
-                        });
-    }
-
-    private static void closeAnyway(Replica replica) {
-        try {
-            replica.close();
-        } catch (RuntimeException e) {
-            log.error("closing {} of group {}", replica.self().id(), replica.id(), e);
-        }
-    }
-
-    private static Quarantined quarantined(Replica replica, String reason) {
-        return new Quarantined(replica.self().id(), replica.disk(), reason);
-    }
-
-    private void quarantine(Turn turn, Quarantined replica) {
-        GroupId id = turn.id();
-        log.error(
-                "replica {} of group {} on {} is damaged and out of use, a new one will be built from"
-                        + " the others: {}",
-                replica.peer(),
-                id,
-                node,
-                replica.reason());
-        turn.end(replica);
-        parts.threads()
-                .start(
-                        "rebuild-" + id,
-                        () -> cluster.rebuild(id, replica.peer(), replica.reason()));
+        replicas.replace(id, disk, peerId);
     }
 
     // ---- use
@@ -383,20 +126,7 @@ public final class GroupHost implements AutoCloseable {
 
     /// All replicas on this node, quarantined ones included.
     public List<ReplicaStatus> status() {
-        List<ReplicaStatus> all = new ArrayList<>();
-        replicas.forEach((id, entry) -> {
-            switch (entry) {
-                case Open open -> all.add(open.replica().status());
-                case Quarantined out -> all.add(outOfUse(id, out.peer(), out.disk(), out.reason()));
-                case Turn turn -> {
-                    Replica replica = turn.replica();
-                    if (replica != null) {
-                        all.add(outOfUse(id, replica.self().id(), replica.disk(), null));
-                    }
-                }
-            }
-        });
-        return all;
+        return replicas.status();
     }
 
     /// Requests of users that the replica here has had since it was opened; 0 where none is open.
@@ -426,33 +156,13 @@ public final class GroupHost implements AutoCloseable {
     /// What the replicas on this node do, for metrics.
     public List<ReplicaActivity> activity() {
         List<ReplicaActivity> all = new ArrayList<>();
-        for (Replica replica : replicas.open()) {
+        for (Replica replica : replicas.replicas()) {
             ReplicaActivity activity = replica.activity();
             if (activity != null) {
                 all.add(activity);
             }
         }
         return all;
-    }
-
-    /// @param damage null where it is being closed, or copied anew
-    private ReplicaStatus outOfUse(GroupId id, String peer, Disk disk, @Nullable String damage) {
-        return new ReplicaStatus(
-                id,
-                peer,
-                node,
-                damage == null ? ReplicaStatus.Role.CATCHING_UP : ReplicaStatus.Role.QUARANTINED,
-                null,
-                0,
-                -1,
-                -1,
-                -1,
-                ReplicaStatus.Log.NONE,
-                new Usage(disk.capacityBytes(), disk.freeBytes(), 0, -1),
-                ReplicaStatus.Repairs.NONE,
-                null,
-                null,
-                damage);
     }
 
     /// The replicas on another node.
@@ -466,7 +176,7 @@ public final class GroupHost implements AutoCloseable {
     /// @return fails with UNAVAILABLE or NOT_FOUND
     public CompletableFuture<Scrubber.Report> scrub(GroupId id, long volume) {
         try {
-            return replica(id).running().scrubber().scrub(volume);
+            return replicas.replica(id).running().scrubber().scrub(volume);
         } catch (CisternException e) {
             return CompletableFuture.failedFuture(e);
         }
@@ -501,7 +211,7 @@ public final class GroupHost implements AutoCloseable {
                         "verify-" + id,
                         () -> {
                             try {
-                                done.complete(how.apply(replica(id).running().verifier()));
+                                done.complete(how.apply(replicas.replica(id).running().verifier()));
                             } catch (Throwable e) {
                                 done.completeExceptionally(e);
                             }
@@ -530,45 +240,13 @@ public final class GroupHost implements AutoCloseable {
         return checks.running();
     }
 
-    private final class CheckedHost implements ReplicaChecks.Host {
-        @Override
-        public Replica replica(GroupId id) {
-            return GroupHost.this.replica(id);
-        }
-
-        @Override
-        public List<Replica> replicas() {
-            return replicas.open();
-        }
-
-        @Override
-        public List<ReplicaStatus> status() {
-            return GroupHost.this.status();
-        }
-
-        @Override
-        public void recopy(GroupId id, String peer, List<String> sources, String reason) {
-            GroupHost.this.recopy(id, peer, sources, reason);
-        }
-
-        @Override
-        public void damaged(GroupId id, Throwable cause) {
-            GroupHost.this.damaged(id, cause);
-        }
-    }
-
-    /// @throws CisternException NOT_FOUND
-    Replica replica(GroupId id) {
-        Replica replica = replicas.get(id);
-        if (replica == null) {
-            throw new CisternException(
-                    ErrorCode.NOT_FOUND, "node " + node + " has no open replica of group " + id);
-        }
-        return replica;
+    /// The replicas, for this package.
+    LocalReplicas replicas() {
+        return replicas;
     }
 
     private void tick() {
-        for (Replica replica : replicas.open()) {
+        for (Replica replica : replicas.replicas()) {
             try {
                 replica.tick();
             } catch (RuntimeException e) {
@@ -580,14 +258,7 @@ public final class GroupHost implements AutoCloseable {
     /// Closes all replicas.
     @Override
     public void close() {
-        closed = true;
-        for (GroupId id : replicas.groups()) {
-            try {
-                close(id);
-            } catch (CisternException e) {
-                log.info("group {} is closed by who is at it: {}", id, e.getMessage());
-            }
-        }
+        replicas.close();
         parts.close();
     }
 }

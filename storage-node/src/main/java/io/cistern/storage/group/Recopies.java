@@ -41,7 +41,7 @@ final class Recopies {
 
     /// Has a replica copied anew. Returns when it has begun. Blocks.
     ///
-    /// @param sources see [GroupHost#recopy]
+    /// @param sources see [LocalReplicas#recopy]
     /// @throws CisternException it has not begun; UNAVAILABLE also where that is not known
     void begin(GroupId id, Peer replica, List<String> sources, String reason) {
         if (replica.node().equals(node)) {

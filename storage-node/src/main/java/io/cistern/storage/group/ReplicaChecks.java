@@ -38,7 +38,7 @@ final class ReplicaChecks {
 
         List<ReplicaStatus> status();
 
-        /// See [GroupHost#recopy].
+        /// See [LocalReplicas#recopy].
         void recopy(GroupId id, String peer, List<String> sources, String reason);
 
         /// Takes a damaged replica out of use.

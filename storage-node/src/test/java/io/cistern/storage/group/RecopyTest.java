@@ -71,7 +71,7 @@ class RecopyTest {
     }
 
     private static void spoil(TestCluster.Node node) throws Exception {
-        Tamper.changeBlock(node.host().replica(TestCluster.GROUP).store(), block(9));
+        Tamper.changeBlock(node.host().replicas().replica(TestCluster.GROUP).store(), block(9));
     }
 
     private ReplicaCheck.Report check(TestCluster.Node leader) throws Exception {
@@ -83,7 +83,9 @@ class RecopyTest {
         TestCluster.Node leader = cluster.leader();
         List<TestCluster.Node> followers = cluster.nodes.stream().filter(n -> n != leader).toList();
         List<Replica> before =
-                followers.stream().map(n -> n.host().replica(TestCluster.GROUP)).toList();
+                followers.stream()
+                        .map(n -> n.host().replicas().replica(TestCluster.GROUP))
+                        .toList();
         List<CompletableFuture<Boolean>> said =
                 followers.stream().map(n -> say(n, leader)).toList();
         for (CompletableFuture<Boolean> one : said) {
@@ -92,7 +94,7 @@ class RecopyTest {
                     .withThrowableThat()
                     .withMessageContaining("nothing here wants");
         }
-        assertThat(followers.stream().map(n -> n.host().replica(TestCluster.GROUP)))
+        assertThat(followers.stream().map(n -> n.host().replicas().replica(TestCluster.GROUP)))
                 .as("none was closed")
                 .isEqualTo(before);
         assertThat(say(leader, followers.getFirst())).failsWithin(Duration.ofSeconds(20));
@@ -153,7 +155,9 @@ class RecopyTest {
     void aReplicaThatIsDeletedWhileItIsCopiedAnewIsGone() throws Exception {
         TestCluster.Node odd = cluster.follower();
         String source = cluster.leader().name;
-        odd.host().recopy(TestCluster.GROUP, odd.peer, List.of(source), "a test says so");
+        odd.host()
+                .replicas()
+                .recopy(TestCluster.GROUP, odd.peer, List.of(source), "a test says so");
         assertThatThrownBy(() -> odd.host().remove(TestCluster.GROUP, odd.disk()))
                 .as("its store is being closed")
                 .isInstanceOfSatisfying(
@@ -161,6 +165,7 @@ class RecopyTest {
                         e -> assertThat(e.code()).isEqualTo(ErrorCode.BUSY));
         assertThatThrownBy(() ->
                         odd.host()
+                                .replicas()
                                 .recopy(
                                         TestCluster.GROUP,
                                         odd.peer,
@@ -190,12 +195,15 @@ class RecopyTest {
         spoil(other);
         source.stop();
         other.stop();
-        odd.host().recopy(TestCluster.GROUP, odd.peer, List.of(source.name), "a test says so");
+        odd.host()
+                .replicas()
+                .recopy(TestCluster.GROUP, odd.peer, List.of(source.name), "a test says so");
         cluster.await(
-                "it has begun", () -> odd.host().replica(TestCluster.GROUP).store().importing());
+                "it has begun",
+                () -> odd.host().replicas().replica(TestCluster.GROUP).store().importing());
         odd.stop();
         odd.restart();
-        assertThat(odd.host().replica(TestCluster.GROUP).store().importing()).isTrue();
+        assertThat(odd.host().replicas().replica(TestCluster.GROUP).store().importing()).isTrue();
         assertThat(odd.disk().allowedSources(TestCluster.GROUP.value()))
                 .containsExactly(source.name);
         other.restart();

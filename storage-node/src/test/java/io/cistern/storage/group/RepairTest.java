@@ -168,7 +168,7 @@ class RepairTest {
     void verifyReportsContentsThatOneReplicaAloneHas() throws Exception {
         cluster.awaitEven();
         TestCluster.Node node = cluster.follower();
-        Store store = node.host().replica(TestCluster.GROUP).store();
+        Store store = node.host().replicas().replica(TestCluster.GROUP).store();
         Origin untracked = new Origin(client.attachment, 0, 0);
         Command onlyHere = new Command.Zero(1, untracked, 20L * BLOCK, BLOCK, false);
         long next = store.applied().index() + 1;
@@ -229,7 +229,7 @@ class RepairTest {
 
     /// The lock that a node's replica applies under.
     private static ReentrantLock applyLock(TestCluster.Node node) throws Exception {
-        Store store = node.host().replica(TestCluster.GROUP).store();
+        Store store = node.host().replicas().replica(TestCluster.GROUP).store();
         Field lock = store.getClass().getDeclaredField("lock");
         lock.setAccessible(true);
         return (ReentrantLock) lock.get(store);

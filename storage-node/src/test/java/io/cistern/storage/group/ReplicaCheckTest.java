@@ -59,7 +59,7 @@ class ReplicaCheckTest {
     }
 
     private static Store store(TestCluster.Node node) {
-        return node.host().replica(TestCluster.GROUP).store();
+        return node.host().replicas().replica(TestCluster.GROUP).store();
     }
 
     private ReplicaCheck.Report check(boolean repair) throws Exception {
