@@ -85,7 +85,7 @@ public final class Disk implements AutoCloseable {
         MapDb opened = null;
         try {
             area.open();
-            Files.createDirectories(marks);
+            DurableFiles.createDirectories(marks);
             opened = MapDb.open(config.directory().resolve(DiskFiles.MAP), config.halt());
             db = opened;
             load();

@@ -61,7 +61,7 @@ final class DiskFiles {
                             + " system on it and give a directory of that");
         }
         try {
-            Files.createDirectories(directory);
+            DurableFiles.createDirectories(directory);
             checkEmpty(directory);
             Files.write(directory.resolve(FORMATTING), new byte[0]);
             fill(config);

@@ -4,6 +4,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
 import java.io.IOException;
+import io.cistern.block.DurableFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -179,6 +180,7 @@ final class MapDb implements AutoCloseable {
     void suspect() {
         try {
             Files.write(path.resolve(SUSPECT), new byte[0]);
+            DurableFiles.sync(path);
         } catch (IOException e) {
             // The next start finds what it finds without.
             LOG.error("cannot note that map {} is damaged", path, e);

@@ -4,6 +4,7 @@ import io.cistern.raft.Halt;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
+import io.cistern.block.DurableFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -78,7 +79,7 @@ final class SlotArea implements AutoCloseable {
     ///
     /// @throws IOException one is missing or short
     void open() throws IOException {
-        Files.createDirectories(directory);
+        DurableFiles.createDirectories(directory);
         List<Path> found = new ArrayList<>();
         try (Stream<Path> list = Files.list(directory)) {
             for (Path path : list.sorted().toList()) {
