@@ -699,7 +699,8 @@ final class RealScenarios implements AutoCloseable {
 
     // ---- clocks
 
-    /// Wall clocks jump, forth and back, on all nodes differently; nothing may depend on them.
+    /// Wall clocks jump, forth and back, on all nodes differently; nothing may depend on them, nor
+    /// on what they said before: a comparison holds checkpoints back for some seconds.
     private int clockJumps(String volume, HistoryLoad load) throws Exception {
         List<Duration> jumps =
                 List.of(
@@ -709,12 +710,23 @@ final class RealScenarios implements AutoCloseable {
                         Duration.ofSeconds(-30));
         int jumped = 0;
         for (Duration jump : jumps) {
+            cluster().cistern("verify", volume);
             String leader = cluster().leaderOf(volume);
             faults().clock(leader, jump);
             faults().clock(others(leader).getFirst(), jump.negated());
             jumped += 2;
             TimeUnit.SECONDS.sleep(3);
             load.awaitProgress(PROGRESS);
+            List<Long> before = checkpoints();
+            await().atMost(DEATH)
+                    .ignoreExceptions()
+                    .untilAsserted(() -> {
+                        List<Long> now = checkpoints();
+                        assertThat(now).hasSameSizeAs(before);
+                        for (int i = 0; i < now.size(); i++) {
+                            assertThat(now.get(i)).isGreaterThan(before.get(i));
+                        }
+                    });
         }
         String leader = cluster().leaderOf(volume);
         faults().clock(leader, Duration.ofDays(30));
@@ -728,6 +740,16 @@ final class RealScenarios implements AutoCloseable {
         NAMES.forEach(node -> faults().clock(node, Duration.ZERO));
         System.out.println(list);
         return jumped + 1;
+    }
+
+    /// Up to which entry each node's replicas of data have their state durable.
+    private List<Long> checkpoints() throws IOException, InterruptedException {
+        return cluster()
+                .metrics()
+                .lines()
+                .filter(line -> line.startsWith("cistern_checkpoint_index{"))
+                .map(line -> (long) Double.parseDouble(line.substring(line.lastIndexOf(' '))))
+                .toList();
     }
 
     // ---- gateways
