@@ -171,6 +171,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
                 () -> {
                     groups.remove(id);
                     stores.remove(votes);
+                    LogFailures.forget(votes);
                 };
         HostParts parts = new HostParts(config, store, timer, control, onClose);
         RatisGroup group =
@@ -178,6 +179,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         if (groups.putIfAbsent(id, group) != null) {
             throw alreadyOpen(id);
         }
+        LogFailures.listen(votes, group.adapter()::logFailed);
         try {
             group.start(newServer(group, store.directory(), initialMembers));
             return group;

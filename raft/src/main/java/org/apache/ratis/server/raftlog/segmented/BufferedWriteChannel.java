@@ -1,15 +1,18 @@
 package org.apache.ratis.server.raftlog.segmented;
 
+import io.cistern.raft.LogFailures;
 import java.io.Closeable;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import org.apache.ratis.util.function.CheckedBiFunction;
 import org.apache.ratis.util.function.CheckedConsumer;
+import org.jspecify.annotations.Nullable;
 
 /// Writes an open log segment, in the place of the class of this name in Ratis. See docs/adr/0074.
 ///
@@ -22,12 +25,15 @@ import org.apache.ratis.util.function.CheckedConsumer;
 /// was cut off is told from damage. Where this class does not stand before Ratis' on the class
 /// path, the log is the same, only slower.
 ///
+/// Where Ratis closes a file whose last entries cannot be written or synced, it counts them as stored
+/// all the same: this is reported to [LogFailures], and the entries are kept from counting.
+///
 /// Not safe for several threads; the log has one.
 class BufferedWriteChannel implements Closeable {
     /// So much at once is written behind the end of the file.
     private static final long GREAT_BYTES = 128 << 10;
 
-    private final String name;
+    private final Path path;
     private final FileChannel file;
     private final ByteBuffer buffer;
 
@@ -36,21 +42,23 @@ class BufferedWriteChannel implements Closeable {
 
     private long position;
     private boolean synced = true;
+    private @Nullable IOException failure;
 
-    private BufferedWriteChannel(String name, FileChannel file, ByteBuffer buffer)
+    private BufferedWriteChannel(Path path, FileChannel file, ByteBuffer buffer)
             throws IOException {
-        this.name = name;
+        this.path = path;
         this.file = file;
         this.buffer = buffer;
         this.position = file.position();
         this.end = file.size();
     }
 
-    static BufferedWriteChannel open(File path, boolean append, ByteBuffer buffer)
+    static BufferedWriteChannel open(File file, boolean append, ByteBuffer buffer)
             throws IOException {
+        Path path = file.toPath();
         FileChannel channel =
                 FileChannel.open(
-                        path.toPath(),
+                        path,
                         StandardOpenOption.CREATE,
                         StandardOpenOption.READ,
                         StandardOpenOption.WRITE);
@@ -59,7 +67,7 @@ class BufferedWriteChannel implements Closeable {
         } else {
             channel.truncate(0);
         }
-        return new BufferedWriteChannel(path.getName(), channel, buffer);
+        return new BufferedWriteChannel(path, channel, buffer);
     }
 
     /// @param writeMethod puts exactly `writeSize` bytes into the buffer
@@ -107,10 +115,15 @@ class BufferedWriteChannel implements Closeable {
 
     /// Makes all that was written durable.
     void flush() throws IOException {
-        writeBuffered();
-        if (!synced) {
-            file.force(false);
-            synced = true;
+        try {
+            writeBuffered();
+            if (!synced) {
+                file.force(false);
+                synced = true;
+            }
+        } catch (IOException e) {
+            failure = e;
+            throw e;
         }
     }
 
@@ -137,6 +150,12 @@ class BufferedWriteChannel implements Closeable {
         if (!isOpen()) {
             return;
         }
+        IOException failed = failure;
+        if (failed != null) {
+            // Ratis looks whether the buffer is empty before it counts what was in the file.
+            buffer.clear().position(1);
+            LogFailures.report(path, failed);
+        }
         try {
             file.truncate(position);
         } finally {
@@ -146,6 +165,6 @@ class BufferedWriteChannel implements Closeable {
 
     @Override
     public String toString() {
-        return name;
+        return String.valueOf(path.getFileName());
     }
 }
