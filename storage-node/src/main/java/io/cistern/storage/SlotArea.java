@@ -98,8 +98,8 @@ final class SlotArea implements AutoCloseable {
             }
             long bytes = Files.size(path);
             boolean last = i == found.size() - 1;
-            if (bytes % Slots.SLOT_BYTES != 0
-                    || bytes == 0
+            // The last one may end within a slot, where the file system was full.
+            if (bytes < Slots.SLOT_BYTES
                     || bytes > (long) perExtent * Slots.SLOT_BYTES
                     || (!last && bytes != (long) perExtent * Slots.SLOT_BYTES)) {
                 throw new IOException(path + " has an impossible size of " + bytes + " bytes");
@@ -274,8 +274,10 @@ final class SlotArea implements AutoCloseable {
         if (inLast == 0) {
             add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
         } else {
-            extents[extents.length - 1].file.extend(
-                    inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+            Extent last = extents[extents.length - 1];
+            last.file.extend(inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+            // With what else was written to it: if this fails, that may be lost.
+            sync(last);
             added(slots);
         }
     }
@@ -412,15 +414,19 @@ final class SlotArea implements AutoCloseable {
             for (Extent extent : extents) {
                 if (extent.dirty) {
                     extent.dirty = false;
-                    try {
-                        extent.file.sync();
-                        counters.dataSyncs.increment();
-                    } catch (IOException e) {
-                        halt.halt("fdatasync of disk " + directory + " failed", e);
-                        throw new IllegalStateException(e);
-                    }
+                    sync(extent);
                 }
             }
+        }
+    }
+
+    private void sync(Extent extent) {
+        try {
+            extent.file.sync();
+            counters.dataSyncs.increment();
+        } catch (IOException e) {
+            halt.halt("fdatasync of disk " + directory + " failed", e);
+            throw new IllegalStateException(e);
         }
     }
 
