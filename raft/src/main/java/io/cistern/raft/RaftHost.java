@@ -172,7 +172,6 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
                 () -> {
                     groups.remove(id);
                     stores.remove(votes);
-                    LogFailures.forget(votes);
                 };
         HostParts parts = new HostParts(config, store, timer, control, onClose);
         RatisGroup group =
@@ -180,7 +179,6 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         if (groups.putIfAbsent(id, group) != null) {
             throw alreadyOpen(id);
         }
-        LogFailures.listen(votes, group.adapter()::logFailed);
         try {
             group.start(newServer(group, store.directory(), initialMembers));
             return group;

@@ -242,13 +242,6 @@ final class RatisStateMachine extends BaseStateMachine {
         group.halt("the log of group " + group.id() + " failed", cause);
     }
 
-    /// See [LogFailures].
-    void logFailed(IOException cause) {
-        if (!failed) {
-            notifyLogFailed(cause, null);
-        }
-    }
-
     /// The leader has purged what this replica needs, or may have: Ratis always asks a new member.
     /// Called under Ratis' lock, so the work begins on another thread. From then on the apply
     /// thread waits, and what it finds when it goes on has been made superfluous by the install.

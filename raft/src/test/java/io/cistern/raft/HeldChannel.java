@@ -17,7 +17,6 @@ import org.apache.ratis.server.RaftServer;
 final class HeldChannel extends FileChannel {
     private final FileChannel real;
     private final CountDownLatch gate = new CountDownLatch(1);
-    private volatile int failsFrom = Integer.MAX_VALUE;
     final AtomicInteger held = new AtomicInteger();
 
     private HeldChannel(FileChannel real) {
@@ -48,23 +47,14 @@ final class HeldChannel extends FileChannel {
         gate.countDown();
     }
 
-    /// Lets go what is held; whatever is to be synced later fails.
-    void letGoAndFail() {
-        failsFrom = held.get();
-        gate.countDown();
-    }
-
     @Override
     public void force(boolean metaData) throws IOException {
-        int earlier = held.getAndIncrement();
+        held.incrementAndGet();
         try {
             gate.await();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IOException(e);
-        }
-        if (earlier >= failsFrom) {
-            throw new IOException("Input/output error");
         }
         real.force(metaData);
     }

@@ -1,18 +1,15 @@
 package org.apache.ratis.server.raftlog.segmented;
 
-import io.cistern.raft.LogFailures;
 import java.io.Closeable;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import org.apache.ratis.util.function.CheckedBiFunction;
 import org.apache.ratis.util.function.CheckedConsumer;
-import org.jspecify.annotations.Nullable;
 
 /// Writes an open log segment, in the place of the class of this name in Ratis. See docs/adr/0074.
 ///
@@ -25,15 +22,12 @@ import org.jspecify.annotations.Nullable;
 /// was cut off is told from damage. Where this class does not stand before Ratis' on the class
 /// path, the log is the same, only slower.
 ///
-/// Where Ratis closes a file whose last entries cannot be written or synced, it counts them as stored
-/// all the same: this is reported to [LogFailures], and the entries are kept from counting.
-///
 /// Not safe for several threads; the log has one.
 class BufferedWriteChannel implements Closeable {
     /// So much at once is written behind the end of the file.
     private static final long GREAT_BYTES = 128 << 10;
 
-    private final Path path;
+    private final String name;
     private final FileChannel file;
     private final ByteBuffer buffer;
 
@@ -42,23 +36,21 @@ class BufferedWriteChannel implements Closeable {
 
     private long position;
     private boolean synced = true;
-    private @Nullable IOException failure;
 
-    private BufferedWriteChannel(Path path, FileChannel file, ByteBuffer buffer)
+    private BufferedWriteChannel(String name, FileChannel file, ByteBuffer buffer)
             throws IOException {
-        this.path = path;
+        this.name = name;
         this.file = file;
         this.buffer = buffer;
         this.position = file.position();
         this.end = file.size();
     }
 
-    static BufferedWriteChannel open(File file, boolean append, ByteBuffer buffer)
+    static BufferedWriteChannel open(File path, boolean append, ByteBuffer buffer)
             throws IOException {
-        Path path = file.toPath();
         FileChannel channel =
                 FileChannel.open(
-                        path,
+                        path.toPath(),
                         StandardOpenOption.CREATE,
                         StandardOpenOption.READ,
                         StandardOpenOption.WRITE);
@@ -67,7 +59,7 @@ class BufferedWriteChannel implements Closeable {
         } else {
             channel.truncate(0);
         }
-        return new BufferedWriteChannel(path, channel, buffer);
+        return new BufferedWriteChannel(path.getName(), channel, buffer);
     }
 
     /// @param writeMethod puts exactly `writeSize` bytes into the buffer
@@ -115,15 +107,10 @@ class BufferedWriteChannel implements Closeable {
 
     /// Makes all that was written durable.
     void flush() throws IOException {
-        try {
-            writeBuffered();
-            if (!synced) {
-                file.force(false);
-                synced = true;
-            }
-        } catch (IOException e) {
-            failure = e;
-            throw e;
+        writeBuffered();
+        if (!synced) {
+            file.force(false);
+            synced = true;
         }
     }
 
@@ -150,12 +137,6 @@ class BufferedWriteChannel implements Closeable {
         if (!isOpen()) {
             return;
         }
-        IOException failed = failure;
-        if (failed != null) {
-            // Ratis looks whether the buffer is empty before it counts what was in the file.
-            buffer.clear().position(1);
-            LogFailures.report(path, failed);
-        }
         try {
             file.truncate(position);
         } finally {
@@ -165,6 +146,6 @@ class BufferedWriteChannel implements Closeable {
 
     @Override
     public String toString() {
-        return String.valueOf(path.getFileName());
+        return name;
     }
 }
