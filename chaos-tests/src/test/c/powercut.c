@@ -7,15 +7,31 @@
  * Notes are in POWERCUT_NOTES, one file per file, named by device and inode:
  *     path length, path | { magic, kind, offset, length, old file size, old bytes } ...
  * A sync of a file under `raft` waits POWERCUT_SLOW_MS first, so that what was acknowledged before it is most likely lost.
- * What a rename, create or unlink did is kept: only contents and lengths are taken back.
+ *
+ * With POWERCUT_NAMES=1 names of and below a directory `disk` are lost too: what was created, renamed or deleted in a directory since
+ * that was fsynced, some of it from the newest on. POSIX promises no more; file systems in use also keep the name of a file that
+ * was fsynced itself, and change directories one after the other. In `names-DEVICE-INODE`, a directory's, one for each change:
+ *     { kind, number of the file that was replaced or deleted, a second name of which is `saved-NUMBER` } path path
  *
  * gcc -shared -fPIC -o powercut.so powercut.c -ldl          gcc -DUNDO -o powercut powercut.c
  */
 #include "preload.h"
 #include <dirent.h>
+#include <ftw.h>
+#include <stdarg.h>
 
 #define MAGIC 0x43555421u
 #define SECTOR 512
+
+enum { MADE, MADE_DIRECTORY, RENAMED, DELETED, DELETED_DIRECTORY };
+
+/* A change of a directory. */
+struct change {
+    int32_t kind;
+    int32_t saved;      /* what had the name before; -1: nothing */
+    char from[PATH_MAX]; /* of RENAMED */
+    char path[PATH_MAX];
+};
 
 struct note {
     uint32_t magic;
@@ -41,6 +57,14 @@ static int (*real_fallocate)(int, off_t, off_t);
 static pthread_mutex_t locks[LOCKS];
 static char prefix[PATH_MAX], notes[PATH_MAX - 64];
 static int slow_ms;
+static int names;
+static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
+static int (*real_open)(const char *, int, ...);
+static int (*real_rename)(const char *, const char *);
+static int (*real_unlink)(const char *);
+static int (*real_mkdir)(const char *, mode_t);
+static int (*real_rmdir)(const char *);
+static int (*real_link)(const char *, const char *);
 
 static void setup(void) {
     const char *from = getenv("POWERCUT_PREFIX"), *to = getenv("POWERCUT_NOTES"), *slow = getenv("POWERCUT_SLOW_MS");
@@ -51,6 +75,13 @@ static void setup(void) {
     if (from) snprintf(prefix, sizeof prefix, "%s", from);
     if (to) snprintf(notes, sizeof notes, "%s", to);
     if (slow) slow_ms = atoi(slow);
+    names = getenv("POWERCUT_NAMES") && atoi(getenv("POWERCUT_NAMES"));
+    real_open = real_dlsym(RTLD_NEXT, "open64");
+    real_rename = real_dlsym(RTLD_NEXT, "rename");
+    real_unlink = real_dlsym(RTLD_NEXT, "unlink");
+    real_mkdir = real_dlsym(RTLD_NEXT, "mkdir");
+    real_rmdir = real_dlsym(RTLD_NEXT, "rmdir");
+    real_link = real_dlsym(RTLD_NEXT, "link");
 }
 
 /* Is fd a regular file with that prefix? Its lock, its status and the name of its notes, if so. */
@@ -197,12 +228,174 @@ static int synced(int fd, int (*call)(int)) {
     errno = saved;
     return result;
 }
-int fsync(int fd) { pthread_once(&once, setup); return synced(fd, real_fsync); }
+
+/* ---- names */
+
+/* The path with its directory resolved; false where it is not of interest. */
+static int named(const char *path, char *full) {
+    char parent[PATH_MAX], resolved[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    pthread_once(&once, setup);
+    if (!names || !prefix[0] || strlen(path) >= sizeof parent) return 0;
+    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    if (!realpath(parent[0] ? parent : "/", resolved)) return 0;
+    if (snprintf(full, PATH_MAX, "%s/%s", resolved, slash ? slash + 1 : path) >= PATH_MAX) return 0;
+    return strncmp(full, prefix, strlen(prefix)) == 0 && strstr(full + strlen(prefix), "/disk") != NULL;
+}
+
+static void names_of(const char *directory, char *name) {
+    struct stat st;
+    if (stat(directory, &st) != 0) die("stat", directory);
+    snprintf(name, PATH_MAX, "%s/names-%llx-%llx", notes, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+}
+
+/* Keeps what a name stands for; -1 where that is nothing. The caller has the lock. */
+static int save(const char *path) {
+    static int saved;
+    char to[PATH_MAX];
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return -1;
+    do snprintf(to, sizeof to, "%s/saved-%d-%d", notes, getpid(), ++saved);
+    while (real_link(path, to) != 0 && errno == EEXIST);
+    return saved;
+}
+
+static void changed(int kind, int saved, const char *from, const char *path) {
+    struct change change = {kind, saved, "", ""};
+    char directory[PATH_MAX], name[PATH_MAX];
+    int to;
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
+    names_of(directory, name);
+    if (from) snprintf(change.from, sizeof change.from, "%s", from);
+    snprintf(change.path, sizeof change.path, "%s", path);
+    if (saved >= 0) change.saved = saved;
+    to = real_open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (to < 0) die("cannot open", name);
+    /* The process is in the name of what it saved. */
+    change.kind |= getpid() << 8;
+    all_written(to, &change, sizeof change, name);
+    close(to);
+}
+
+/* Runs `call`; where it succeeds the change is written down. All in one step. */
+#define NAMED(call, kind, from, path, saves)                        \
+    do {                                                            \
+        pthread_mutex_lock(&names_lock);                            \
+        int kept = saves ? save(path) : -1;                         \
+        result = call;                                              \
+        int error = errno;                                          \
+        if (result >= 0) changed(kind, kept, from, path);           \
+        pthread_mutex_unlock(&names_lock);                          \
+        errno = error;                                              \
+    } while (0)
+
+static int opened(const char *path, int flags, mode_t mode) {
+    char full[PATH_MAX];
+    int result, is_new;
+    if (!(flags & O_CREAT) || !named(path, full)) {
+        pthread_once(&once, setup);
+        return real_open(path, flags, mode);
+    }
+    pthread_mutex_lock(&names_lock);
+    is_new = access(full, F_OK) != 0;
+    result = real_open(path, flags, mode);
+    int error = errno;
+    if (is_new && result >= 0) changed(MADE, -1, NULL, full);
+    pthread_mutex_unlock(&names_lock);
+    errno = error;
+    return result;
+}
+
+#define MODE(flags, mode)                       \
+    mode_t mode = 0;                            \
+    if ((flags) & (O_CREAT | O_TMPFILE)) {      \
+        va_list arguments;                      \
+        va_start(arguments, flags);             \
+        mode = va_arg(arguments, mode_t);       \
+        va_end(arguments);                      \
+    }
+
+int open64(const char *path, int flags, ...) { MODE(flags, mode) return opened(path, flags, mode); }
+int open(const char *path, int flags, ...) { MODE(flags, mode) return opened(path, flags, mode); }
+
+int rename(const char *from, const char *to) {
+    char full_from[PATH_MAX], full_to[PATH_MAX];
+    int result;
+    if (!named(to, full_to) || !named(from, full_from)) return real_rename(from, to);
+    NAMED(real_rename(from, to), RENAMED, full_from, full_to, 1);
+    return result;
+}
+int unlink(const char *path) {
+    char full[PATH_MAX];
+    int result;
+    if (!named(path, full)) return real_unlink(path);
+    NAMED(real_unlink(path), DELETED, NULL, full, 1);
+    return result;
+}
+int mkdir(const char *path, mode_t mode) {
+    char full[PATH_MAX];
+    int result;
+    if (!named(path, full)) return real_mkdir(path, mode);
+    NAMED(real_mkdir(path, mode), MADE_DIRECTORY, NULL, full, 0);
+    return result;
+}
+int rmdir(const char *path) {
+    char full[PATH_MAX];
+    int result;
+    if (!named(path, full)) return real_rmdir(path);
+    NAMED(real_rmdir(path), DELETED_DIRECTORY, NULL, full, 0);
+    return result;
+}
+int link(const char *from, const char *to) {
+    char full[PATH_MAX];
+    int result;
+    if (!named(to, full)) return real_link(from, to);
+    NAMED(real_link(from, to), MADE, NULL, full, 0);
+    return result;
+}
+
+/* An fsync of a directory: 0 where fd is none of ours. */
+static int names_synced(int fd, int (*call)(int), int *result) {
+    char link[64], path[PATH_MAX], name[PATH_MAX];
+    struct stat st;
+    ssize_t n;
+    struct change change;
+    pthread_once(&once, setup);
+    if (!names || !prefix[0] || fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode)) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof path - 1);
+    if (n <= 0) return 0;
+    path[n] = 0;
+    if (strncmp(path, prefix, strlen(prefix)) != 0) return 0;
+    names_of(path, name);
+    pthread_mutex_lock(&names_lock);
+    *result = call(fd);
+    int error = errno, from = *result == 0 ? real_open(name, O_RDONLY | O_CLOEXEC) : -1;
+    if (from >= 0) {
+        while (read(from, &change, sizeof change) == sizeof change) {
+            char saved[PATH_MAX];
+            snprintf(saved, sizeof saved, "%s/saved-%d-%d", notes, change.kind >> 8, change.saved);
+            if (change.saved >= 0) real_unlink(saved);
+        }
+        close(from);
+        if (real_unlink(name) != 0) die("cannot remove", name);
+    }
+    pthread_mutex_unlock(&names_lock);
+    errno = error;
+    return 1;
+}
+
+int fsync(int fd) {
+    int result;
+    pthread_once(&once, setup);
+    return names_synced(fd, real_fsync, &result) ? result : synced(fd, real_fsync);
+}
 int fdatasync(int fd) { pthread_once(&once, setup); return synced(fd, real_fdatasync); }
 
 LOOKED_UP(
     {"pwrite", pwrite64}, {"pwrite64", pwrite64}, {"pwritev", pwritev64}, {"write", write}, {"writev", writev},
-    {"ftruncate", ftruncate64}, {"posix_fallocate", posix_fallocate64}, {"fsync", fsync}, {"fdatasync", fdatasync})
+    {"ftruncate", ftruncate64}, {"posix_fallocate", posix_fallocate64}, {"fsync", fsync}, {"fdatasync", fdatasync},
+    {"open", open64}, {"open64", open64}, {"rename", rename}, {"unlink", unlink}, {"mkdir", mkdir}, {"rmdir", rmdir}, {"link", link})
 
 #else
 
@@ -215,6 +408,7 @@ static int undo(const char *name, const char *prefix, int *others) {
     char path[PATH_MAX];
     struct place *places = NULL;
     int count = 0, undone = 0, fd;
+    if (!in && errno == ENOENT) { *others = 1; return 0; } /* a node that runs has synced the file */
     if (!in) die("cannot open", name);
     if (fread(&size, sizeof size, 1, in) != 1 || size > sizeof path || fread(path, size, 1, in) != 1) { fclose(in); return 0; }
     if (strncmp(path, prefix, strlen(prefix)) != 0) { *others = 1; fclose(in); return 0; }
@@ -269,24 +463,74 @@ static int undo(const char *name, const char *prefix, int *others) {
     return undone;
 }
 
+static int forget(const char *path, const struct stat *st, int flag, struct FTW *walk) {
+    (void)st, (void)flag, (void)walk;
+    return remove(path);
+}
+
+/* Takes back some of the changes of one directory, from the newest on. Returns how many. */
+static int undo_names(const char *notes, const char *name, const char *prefix, int *others) {
+    FILE *in = fopen(name, "rb");
+    struct change change;
+    int count = 0, keep, undone = 0;
+    if (!in && errno == ENOENT) { *others = 1; return 0; } /* a node that runs has synced the directory */
+    if (!in) die("cannot open", name);
+    while (fread(&change, sizeof change, 1, in) == 1) {
+        if (strncmp(change.path, prefix, strlen(prefix)) != 0) *others = 1;
+        count++;
+    }
+    keep = random() % 3 == 0 ? count : random() % (count + 1);
+    for (int i = count - 1; i >= 0 && !*others; i--) {
+        char saved[PATH_MAX];
+        if (fseek(in, i * (long)sizeof change, SEEK_SET) != 0 || fread(&change, sizeof change, 1, in) != 1) die("cannot read", name);
+        snprintf(saved, sizeof saved, "%s/saved-%d-%d", notes, change.kind >> 8, change.saved);
+        if (i >= keep) {
+            int failed = 0;
+            switch (change.kind & 0xff) {
+            case MADE: failed = unlink(change.path); break;
+            case MADE_DIRECTORY: nftw(change.path, forget, 16, FTW_DEPTH | FTW_PHYS); break;
+            case RENAMED: failed = rename(change.path, change.from); break;
+            case DELETED_DIRECTORY: failed = mkdir(change.path, 0755); break;
+            }
+            if (change.saved >= 0 && link(saved, change.path) != 0) failed = 1;
+            if (!failed) {
+                undone++;
+                printf("%s: %s taken back\n", change.path, (const char *[]){"made", "made", "renamed", "deleted", "deleted"}[change.kind & 0xff]);
+            }
+        }
+        if (change.saved >= 0) unlink(saved);
+    }
+    fclose(in);
+    return undone;
+}
+
 int main(int argc, char **argv) {
     DIR *dir;
     struct dirent *entry;
-    int lost = 0;
+    int lost = 0, renamed = 0;
     if (argc != 4) { fprintf(stderr, "usage: powercut NOTES SEED PREFIX\n"); return 2; }
     srandom(strtoul(argv[2], NULL, 10));
     dir = opendir(argv[1]);
     if (!dir) die("cannot open", argv[1]);
     while ((entry = readdir(dir))) {
         char name[PATH_MAX];
-        if (entry->d_name[0] == '.') continue;
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, "names-", 6) == 0 || strncmp(entry->d_name, "saved-", 6) == 0) continue;
         snprintf(name, sizeof name, "%s/%s", argv[1], entry->d_name);
         int others = 0;
         lost += undo(name, argv[3], &others);
         if (!others && unlink(name) != 0) die("cannot remove", name);
     }
+    rewinddir(dir);
+    while ((entry = readdir(dir))) {
+        char name[PATH_MAX];
+        if (strncmp(entry->d_name, "names-", 6) != 0) continue;
+        snprintf(name, sizeof name, "%s/%s", argv[1], entry->d_name);
+        int others = 0;
+        renamed += undo_names(argv[1], name, argv[3], &others);
+        if (!others && unlink(name) != 0) die("cannot remove", name);
+    }
     closedir(dir);
-    printf("lost %d\n", lost);
+    printf("names %d, lost %d\n", renamed, lost);
     return 0;
 }
 

@@ -40,6 +40,19 @@ public final class DurableFiles {
         sync(Objects.requireNonNull(path.toAbsolutePath().getParent()));
     }
 
+    /// Creates a directory, and those above it, where they are missing. Their names are durable on
+    /// return: what is fsynced in a directory may be lost with it else.
+    public static void createDirectories(Path directory) throws IOException {
+        Path path = directory.toAbsolutePath();
+        Path parent = path.getParent();
+        if (parent == null || Files.isDirectory(path)) {
+            return;
+        }
+        createDirectories(parent);
+        Files.createDirectories(path);
+        sync(parent);
+    }
+
     /// Makes a file's content, or the names in a directory, durable.
     public static void sync(Path path) throws IOException {
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {

@@ -450,12 +450,10 @@ final class LocalCluster implements AutoCloseable {
         awaitGone(pid);
     }
 
-    /// SIGKILL of all nodes, as near to one instant as it gets; the driver goes on.
-    void killAll() throws InterruptedException {
-        List<Long> pids = new ArrayList<>();
-        for (int node = 0; node < NODES; node++) {
-            pids.add(pid("n" + node));
-        }
+    /// SIGKILL of all nodes, also of those that are being started, as near to one instant as it
+    /// gets; the driver goes on.
+    void killAll() {
+        List<Long> pids = ownProcesses().stream().filter(this::isNode).toList();
         pids.forEach(pid -> ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly));
         pids.forEach(this::awaitGone);
     }
@@ -540,13 +538,20 @@ final class LocalCluster implements AutoCloseable {
     }
 
     private boolean own(long pid) {
-        Path proc = Path.of("/proc", Long.toString(pid));
+        return lineOf(pid).contains(home + "/");
+    }
+
+    private boolean isNode(long pid) {
+        return lineOf(pid).contains("/node.toml");
+    }
+
+    /// Empty where it has ended.
+    private static String lineOf(long pid) {
         try {
-            String line =
-                    new String(Files.readAllBytes(proc.resolve("cmdline")), StandardCharsets.UTF_8);
-            return line.contains(home + "/");
+            Path line = Path.of("/proc", Long.toString(pid), "cmdline");
+            return new String(Files.readAllBytes(line), StandardCharsets.UTF_8);
         } catch (IOException e) {
-            return false; // it has ended in between
+            return "";
         }
     }
 

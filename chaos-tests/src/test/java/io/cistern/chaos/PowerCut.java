@@ -19,13 +19,17 @@ final class PowerCut {
     private final Path library;
     private final Path program;
     private final Duration slowSync;
+    private final boolean names;
 
     /// Compiles both into `dir`.
     ///
     /// @param slowSync how long a sync of a log waits before it begins
-    PowerCut(Path dir, Duration slowSync) throws IOException, InterruptedException {
+    /// @param names whether names are lost too: of files that were made, renamed or deleted in a
+    ///   directory since that was fsynced
+    PowerCut(Path dir, Duration slowSync, boolean names) throws IOException, InterruptedException {
         this.dir = dir;
         this.slowSync = slowSync;
+        this.names = names;
         library = Programs.compile(dir, "powercut.c", "powercut.so", "-shared", "-fPIC");
         program = Programs.compile(dir, "powercut.c", "powercut", "-DUNDO");
         notes = Files.createDirectory(dir.resolve("notes"));
@@ -37,7 +41,8 @@ final class PowerCut {
                 "LD_PRELOAD", library.toString(),
                 "POWERCUT_PREFIX", dir.resolve("home/n").toString(),
                 "POWERCUT_NOTES", notes.toString(),
-                "POWERCUT_SLOW_MS", Long.toString(slowSync.toMillis()));
+                "POWERCUT_SLOW_MS", Long.toString(slowSync.toMillis()),
+                "POWERCUT_NAMES", names ? "1" : "0");
     }
 
     /// Takes back what the dead nodes had not fsynced.

@@ -22,7 +22,7 @@ class PowerCutTest {
 
     @BeforeAll
     static void start() throws IOException, InterruptedException {
-        power = new PowerCut(dir, Duration.ZERO);
+        power = new PowerCut(dir, Duration.ZERO, true);
         cluster = LocalCluster.start(dir, power.environment());
     }
 

@@ -52,6 +52,13 @@ final class RealScenarios implements AutoCloseable {
     /// @param stall the longest that one took
     record Outcome(int faults, long operations, Duration stall) {}
 
+    /// What nodes lose with their power, unless it was fsynced.
+    private enum Power {
+        NONE,
+        CONTENTS,
+        NAMES
+    }
+
     /// One scenario.
     interface Scenario {
         Outcome run() throws Exception;
@@ -85,6 +92,7 @@ final class RealScenarios implements AutoCloseable {
         all.put("pool-full", this::poolFull);
         all.put("power-cut", this::powerCut);
         all.put("torn-last-entry", this::tornLastEntry);
+        all.put("names-lost", this::namesLost);
         all.put("sectors-of-one-block", this::sectorsOfOneBlock);
         all.put("away-past-the-purge", this::awayPastThePurge);
         all.put("membership-churn", this::membershipChurn);
@@ -112,15 +120,16 @@ final class RealScenarios implements AutoCloseable {
 
     LocalCluster cluster() throws IOException, InterruptedException {
         LocalCluster running = cluster;
-        return running == null ? start("0", false) : running;
+        return running == null ? start("0", Power.NONE) : running;
     }
 
-    private LocalCluster start(String diskSize, boolean power)
+    private LocalCluster start(String diskSize, Power power)
             throws IOException, InterruptedException {
         dir = Files.createDirectory(root.resolve("c" + clusters++));
         NodeFaults made = new NodeFaults(dir);
         faults = made;
-        PowerCut cut = power ? new PowerCut(dir, SLOW_SYNC) : null;
+        PowerCut cut =
+                power == Power.NONE ? null : new PowerCut(dir, SLOW_SYNC, power == Power.NAMES);
         powerCut = cut;
         Map<String, String> environment = cut == null ? made.environment() : cut.environment();
         LocalCluster running = LocalCluster.startApart(dir, environment, diskSize);
@@ -143,7 +152,7 @@ final class RealScenarios implements AutoCloseable {
     }
 
     /// Runs a scenario on a cluster of its own.
-    private Outcome apart(String diskSize, boolean power, Faults strikes) throws Exception {
+    private Outcome apart(String diskSize, Power power, Faults strikes) throws Exception {
         close();
         start(diskSize, power);
         Outcome outcome = underLoad(strikes);
@@ -441,7 +450,7 @@ final class RealScenarios implements AutoCloseable {
     private Outcome poolFull() throws Exception {
         return apart(
                 "256MiB",
-                false,
+                Power.NONE,
                 (volume, load) -> {
                     cluster().cistern("volume", "create", "fill", "1GiB");
                     try (RemoteCluster client =
@@ -479,7 +488,7 @@ final class RealScenarios implements AutoCloseable {
     private Outcome powerCut() throws Exception {
         return apart(
                 "0",
-                true,
+                Power.CONTENTS,
                 (volume, load) -> {
                     PowerCut power = powerCut;
                     assertThat(power).isNotNull();
@@ -501,7 +510,7 @@ final class RealScenarios implements AutoCloseable {
     private Outcome tornLastEntry() throws Exception {
         return apart(
                 "0",
-                true,
+                Power.CONTENTS,
                 (volume, load) -> {
                     PowerCut power = powerCut;
                     assertThat(power).isNotNull();
@@ -523,6 +532,39 @@ final class RealScenarios implements AutoCloseable {
                                     + "; torn entries cut off: "
                                     + said("a write that did not complete"));
                     assertThat(lost).as("writes that were lost").doesNotContain(0);
+                    return 6;
+                });
+    }
+
+    /// All nodes lose power, and what they had not fsynced, names of files among it; every other
+    /// time while a disk that was emptied is filled again.
+    private Outcome namesLost() throws Exception {
+        return apart(
+                "0",
+                Power.NAMES,
+                (volume, load) -> {
+                    LocalCluster running = cluster();
+                    PowerCut power = powerCut;
+                    assertThat(power).isNotNull();
+                    for (int cut = 0; cut < 4; cut++) {
+                        if (cut % 2 == 0) {
+                            TimeUnit.MILLISECONDS.sleep(random.nextInt(3000));
+                        } else {
+                            String emptied = others(running.leaderOf(volume)).getFirst();
+                            running.kill(emptied);
+                            power.forget(random, running.disk(emptied));
+                            wipe(emptied);
+                            try (Programs.Running starting = running.startNodesSoon()) {
+                                TimeUnit.MILLISECONDS.sleep(1000 + random.nextInt(8000));
+                                System.out.println("still starting: " + starting.alive());
+                            }
+                        }
+                        running.killAll();
+                        power.forget(random, running.home().resolve("n"));
+                        running.startNodes();
+                        load.awaitProgress(DEATH);
+                        running.awaitHealth("OK");
+                    }
                     return 6;
                 });
     }
@@ -552,7 +594,7 @@ final class RealScenarios implements AutoCloseable {
     private Outcome awayPastThePurge() throws Exception {
         return apart(
                 "0",
-                false,
+                Power.NONE,
                 (volume, load) -> {
                     LocalCluster running = cluster();
                     String leader = running.leaderOf(volume);
@@ -611,7 +653,7 @@ final class RealScenarios implements AutoCloseable {
     private Outcome membershipChurn() throws Exception {
         return apart(
                 "0",
-                false,
+                Power.NONE,
                 (volume, load) -> {
                     LocalCluster running = cluster();
                     running.cistern("cluster", "set", "--rebuild-after", "8s");
@@ -657,7 +699,8 @@ final class RealScenarios implements AutoCloseable {
 
     // ---- clocks
 
-    /// Wall clocks jump, forth and back, on all nodes differently; nothing may depend on them.
+    /// Wall clocks jump, forth and back, on all nodes differently; nothing may depend on them, nor
+    /// on what they said before: a comparison holds checkpoints back for some seconds.
     private int clockJumps(String volume, HistoryLoad load) throws Exception {
         List<Duration> jumps =
                 List.of(
@@ -667,12 +710,23 @@ final class RealScenarios implements AutoCloseable {
                         Duration.ofSeconds(-30));
         int jumped = 0;
         for (Duration jump : jumps) {
+            cluster().cistern("verify", volume);
             String leader = cluster().leaderOf(volume);
             faults().clock(leader, jump);
             faults().clock(others(leader).getFirst(), jump.negated());
             jumped += 2;
             TimeUnit.SECONDS.sleep(3);
             load.awaitProgress(PROGRESS);
+            List<Long> before = checkpoints();
+            await().atMost(DEATH)
+                    .ignoreExceptions()
+                    .untilAsserted(() -> {
+                        List<Long> now = checkpoints();
+                        assertThat(now).hasSameSizeAs(before);
+                        for (int i = 0; i < now.size(); i++) {
+                            assertThat(now.get(i)).isGreaterThan(before.get(i));
+                        }
+                    });
         }
         String leader = cluster().leaderOf(volume);
         faults().clock(leader, Duration.ofDays(30));
@@ -686,6 +740,16 @@ final class RealScenarios implements AutoCloseable {
         NAMES.forEach(node -> faults().clock(node, Duration.ZERO));
         System.out.println(list);
         return jumped + 1;
+    }
+
+    /// Up to which entry each node's replicas of data have their state durable.
+    private List<Long> checkpoints() throws IOException, InterruptedException {
+        return cluster()
+                .metrics()
+                .lines()
+                .filter(line -> line.startsWith("cistern_checkpoint_index{"))
+                .map(line -> (long) Double.parseDouble(line.substring(line.lastIndexOf(' '))))
+                .toList();
     }
 
     // ---- gateways

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// Makes the names of log files durable. Ratis fsyncs what it writes into a new file of the log,
 /// but not the directory that the file's name is in (3.3.0), so a power cut may take the file with
 /// all that was acknowledged in it; most file systems do more than they promise there, and none
-/// must.
+/// must. Nor does it fsync a file whose end it has cut off: what was cut off would be back, behind
+/// the end that the file's name tells, and pass for damage.
 ///
 /// Confined to the log's thread.
 final class OpenSegment {
@@ -60,6 +61,9 @@ final class OpenSegment {
                             + " is gone, deleted or renamed while entries are written to it");
         }
         Made now = Made.of(segments.getLast().path());
+        if (segments.size() > 1) {
+            sync.sync(segments.get(segments.size() - 2).path());
+        }
         sync.sync(directory);
         durable = now;
     }

@@ -4,6 +4,7 @@ import io.cistern.block.CisternException;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.FileTrees;
+import io.cistern.block.Surroundings;
 import io.cistern.raft.net.RpcIdentity;
 import io.cistern.raft.net.RpcLoops;
 import io.cistern.raft.ratis.RatisTransport;
@@ -222,7 +223,7 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         Path directory = directory(id, peerId);
         ReplicaFile wanted = ReplicaFile.fresh(config.clusterId(), id, peerId);
         try {
-            return ReplicaStore.open(directory, wanted, checkpoint);
+            return openStore(directory, wanted, checkpoint);
         } catch (LogDamagedException e) {
             String advice =
                     ReplicaStore.othersKnown(directory, peerId)
@@ -241,6 +242,19 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
                     e);
         } catch (IOException e) {
             throw cannotOpen(id, directory, e);
+        }
+    }
+
+    private static ReplicaStore openStore(Path directory, ReplicaFile wanted, LogPosition checkpoint)
+            throws IOException, LogDamagedException {
+        try {
+            return ReplicaStore.open(directory, wanted, checkpoint);
+        } catch (IOException e) {
+            if (Surroundings.ail(e)) {
+                throw e;
+            }
+            // A sector that cannot be read, for one.
+            throw new LogDamagedException(directory + " cannot be used: " + e);
         }
     }
 

@@ -73,7 +73,7 @@ final class ReplicaStore {
     /// @throws CisternException INVALID if it is another replica's
     static ReplicaStore open(Path directory, ReplicaFile wanted, LogPosition checkpoint)
             throws IOException, LogDamagedException {
-        Files.createDirectories(directory);
+        DurableFiles.createDirectories(directory);
         ReplicaFile found = ReplicaFile.read(directory);
         Path current = currentDirectory(directory, wanted.group());
         if (found == null && Files.exists(current)) {
@@ -242,9 +242,11 @@ final class ReplicaStore {
         }
     }
 
-    /// Ratis has made its files and is about to take part.
+    /// Ratis has made its files and is about to take part: they must be there from now on.
     synchronized void opened() throws IOException {
         if (!file.opened()) {
+            DurableFiles.sync(current);
+            DurableFiles.sync(Objects.requireNonNull(current.getParent()));
             save(file.withOpened());
         }
     }

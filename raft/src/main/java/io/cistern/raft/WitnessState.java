@@ -68,7 +68,7 @@ public final class WitnessState implements StateMachine {
     static WitnessState open(Path directory, Executor writer, Halt halt, int intervalEntries) {
         Path file = directory.resolve(NAME);
         try {
-            Files.createDirectories(directory);
+            DurableFiles.createDirectories(directory);
             LogPosition durable = decode(Files.readAllBytes(file), file);
             return new WitnessState(directory, writer, halt, intervalEntries, durable);
         } catch (NoSuchFileException e) {

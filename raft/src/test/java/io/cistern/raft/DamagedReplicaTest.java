@@ -298,6 +298,19 @@ class DamagedReplicaTest {
         }
     }
 
+    /// A directory in place of a file stands for a sector that cannot be read: both fail with an
+    /// IOException that nothing around explains.
+    @Test
+    void aLogFileThatCannotBeReadIsDamage() throws Exception {
+        try (Cluster cluster = Cluster.of(directory, 1)) {
+            cluster.leader().close();
+            Path log = find("n1", "log_");
+            Files.delete(log);
+            Files.createDirectory(log);
+            refused(cluster, "n1", "cannot be used");
+        }
+    }
+
     @Test
     void anotherClustersReplicaIsRefused() throws Exception {
         try (Cluster cluster = Cluster.of(directory, 1)) {

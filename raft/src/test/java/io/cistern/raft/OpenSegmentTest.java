@@ -15,18 +15,18 @@ class OpenSegmentTest {
     @TempDir Path directory;
 
     @Test
-    void theDirectoryIsSyncedOnceForEachNewFile() throws Exception {
+    void theDirectoryAndTheFileBeforeAreSyncedOnceForEachNewFile() throws Exception {
         List<Path> synced = new ArrayList<>();
         OpenSegment segment = new OpenSegment(directory, synced::add);
         Path first = Files.write(directory.resolve("log_inprogress_0"), new byte[8]);
         segment.aboutToSync();
         segment.aboutToSync();
         assertThat(synced).containsExactly(directory);
-        Files.move(first, directory.resolve("log_0-9"));
+        Path closed = Files.move(first, directory.resolve("log_0-9"));
         Files.write(directory.resolve("log_inprogress_10"), new byte[8]);
         segment.aboutToSync();
         segment.aboutToSync();
-        assertThat(synced).hasSize(2);
+        assertThat(synced).containsExactly(directory, closed, directory);
     }
 
     @Test

@@ -15,7 +15,8 @@ interface DataFile extends AutoCloseable {
     /// Fills `dst` if that needs no disk access; else false, with its position unchanged.
     boolean tryRead(long offset, ByteBuffer dst) throws IOException;
 
-    /// Makes the file longer, from `from` to `bytes` bytes, all allocated, durably.
+    /// Makes the file longer, from `from` to `bytes` bytes, all allocated. Not durable before
+    /// [#sync]. Where it fails some of it may have been added.
     void extend(long from, long bytes) throws IOException;
 
     /// Makes completed writes durable.

@@ -3,6 +3,7 @@ package io.cistern.storage;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.raft.Halt;
 import java.io.IOException;
@@ -61,7 +62,7 @@ public final class Disk implements AutoCloseable {
         MapDb opened = null;
         try {
             area.open();
-            Files.createDirectories(config.directory().resolve(DiskFiles.MARKS));
+            DurableFiles.createDirectories(config.directory().resolve(DiskFiles.MARKS));
             opened = MapDb.open(config.directory().resolve(DiskFiles.MAP), config.halt());
             db = opened;
             groups = new DiskGroups(config, area, db, cache, probe);

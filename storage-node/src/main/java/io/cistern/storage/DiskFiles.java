@@ -5,6 +5,7 @@ import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.FileLocks;
 import io.cistern.block.FileTrees;
+import io.cistern.block.Surroundings;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
@@ -26,18 +27,6 @@ final class DiskFiles {
     static final String MAP = "map";
     static final String MARKS = "marks";
     private static final String LOGS = "raft";
-
-    /// What failures say that are no damage of a file: EACCES, EPERM, EMFILE, ENFILE, ENOMEM,
-    /// ENOSPC, EDQUOT, EROFS.
-    static final List<String> SURROUNDINGS =
-            List.of(
-                    "Permission denied",
-                    "Operation not permitted",
-                    "Too many open files",
-                    "Cannot allocate memory",
-                    "No space left on device",
-                    "Disk quota exceeded",
-                    "Read-only file system");
 
     /// Stands in a directory while it is being formatted, so that a crash in between leaves
     /// something that may be formatted again.
@@ -61,7 +50,7 @@ final class DiskFiles {
                             + " system on it and give a directory of that");
         }
         try {
-            Files.createDirectories(directory);
+            DurableFiles.createDirectories(directory);
             checkEmpty(directory);
             Files.write(directory.resolve(FORMATTING), new byte[0]);
             fill(config);
@@ -73,11 +62,8 @@ final class DiskFiles {
 
     /// The failure to open a disk, as one sentence.
     static CisternException unusable(Path directory, IOException e) {
-        boolean surroundings =
-                e instanceof AccessDeniedException
-                        || SURROUNDINGS.stream().anyMatch(String.valueOf(e.getMessage())::contains);
         return new CisternException(
-                surroundings ? ErrorCode.IO : ErrorCode.CORRUPT,
+                Surroundings.ail(e) ? ErrorCode.IO : ErrorCode.CORRUPT,
                 "disk "
                         + directory
                         + ": "

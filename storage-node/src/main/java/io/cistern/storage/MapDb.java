@@ -2,8 +2,10 @@ package io.cistern.storage;
 
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.Surroundings;
 import io.cistern.raft.Halt;
 import java.io.IOException;
+import io.cistern.block.DurableFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -179,6 +181,7 @@ final class MapDb implements AutoCloseable {
     void suspect() {
         try {
             Files.write(path.resolve(SUSPECT), new byte[0]);
+            DurableFiles.sync(path);
         } catch (IOException e) {
             // The next start finds what it finds without.
             LOG.error("cannot note that map {} is damaged", path, e);
@@ -265,9 +268,7 @@ final class MapDb implements AutoCloseable {
         return new CisternException(code(e), "map " + path + " " + what + ": " + e.getMessage(), e);
     }
 
-    /// A disk whose map is damaged is set aside. So what ails the process or the machine, and goes
-    /// away with it, must be told from damage: else a node that is started as the wrong user, or
-    /// with too few file descriptors, gives up its data, and so do all that are started alike.
+    /// A disk whose map is damaged is set aside, see [Surroundings].
     static ErrorCode code(RocksDBException e) {
         Status status = e.getStatus();
         String message = String.valueOf(e.getMessage());
@@ -277,9 +278,7 @@ final class MapDb implements AutoCloseable {
         if (message.contains("lock file") || message.contains("lock hold by")) {
             return ErrorCode.BUSY;
         }
-        return DiskFiles.SURROUNDINGS.stream().anyMatch(message::contains)
-                ? ErrorCode.IO
-                : ErrorCode.CORRUPT;
+        return Surroundings.ail(message) ? ErrorCode.IO : ErrorCode.CORRUPT;
     }
 
     private void closeOwned() {

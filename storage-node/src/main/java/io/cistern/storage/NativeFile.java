@@ -50,6 +50,7 @@ final class NativeFile implements DataFile {
         NativeFile file = new NativeFile(path, openFd(fresh, true));
         try {
             file.extend(0, bytes);
+            file.sync();
             Files.move(fresh, path, StandardCopyOption.ATOMIC_MOVE);
             syncName(path);
             return file;
@@ -75,10 +76,6 @@ final class NativeFile implements DataFile {
             fill(from, bytes);
         } else if (error != 0) {
             throw NativeIo.error("posix_fallocate", path, error);
-        }
-        int failed = NativeIo.fsync(fd);
-        if (failed < 0) {
-            throw NativeIo.error("fsync", path, -failed);
         }
     }
 

@@ -48,7 +48,6 @@ final class NativeIo {
                     FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, INT, LONG, INT));
     private static final MethodHandle FDATASYNC =
             handle("fdatasync", FunctionDescriptor.of(INT, INT));
-    private static final MethodHandle FSYNC = handle("fsync", FunctionDescriptor.of(INT, INT));
     private static final MethodHandle FALLOCATE =
             handle("posix_fallocate", FunctionDescriptor.of(INT, INT, LONG, LONG));
     private static final MethodHandle STRERROR =
@@ -142,15 +141,6 @@ final class NativeIo {
         Scratch s = SCRATCH.get();
         try {
             return (int) FDATASYNC.invokeExact(s.state, fd) < 0 ? -s.errno() : 0;
-        } catch (Throwable e) {
-            throw impossible(e);
-        }
-    }
-
-    static int fsync(int fd) {
-        Scratch s = SCRATCH.get();
-        try {
-            return (int) FSYNC.invokeExact(s.state, fd) < 0 ? -s.errno() : 0;
         } catch (Throwable e) {
             throw impossible(e);
         }

@@ -4,6 +4,7 @@ import io.cistern.raft.Halt;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
+import io.cistern.block.DurableFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -78,7 +79,7 @@ final class SlotArea implements AutoCloseable {
     ///
     /// @throws IOException one is missing or short
     void open() throws IOException {
-        Files.createDirectories(directory);
+        DurableFiles.createDirectories(directory);
         List<Path> found = new ArrayList<>();
         try (Stream<Path> list = Files.list(directory)) {
             for (Path path : list.sorted().toList()) {
@@ -97,8 +98,8 @@ final class SlotArea implements AutoCloseable {
             }
             long bytes = Files.size(path);
             boolean last = i == found.size() - 1;
-            if (bytes % Slots.SLOT_BYTES != 0
-                    || bytes == 0
+            // The last one may end within a slot, where the file system was full.
+            if (bytes < Slots.SLOT_BYTES
                     || bytes > (long) perExtent * Slots.SLOT_BYTES
                     || (!last && bytes != (long) perExtent * Slots.SLOT_BYTES)) {
                 throw new IOException(path + " has an impossible size of " + bytes + " bytes");
@@ -273,8 +274,10 @@ final class SlotArea implements AutoCloseable {
         if (inLast == 0) {
             add(create(name(extents.length), slots * Slots.SLOT_BYTES), slots);
         } else {
-            extents[extents.length - 1].file.extend(
-                    inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+            Extent last = extents[extents.length - 1];
+            last.file.extend(inLast * Slots.SLOT_BYTES, (inLast + slots) * Slots.SLOT_BYTES);
+            // With what else was written to it: if this fails, that may be lost.
+            sync(last);
             added(slots);
         }
     }
@@ -411,15 +414,19 @@ final class SlotArea implements AutoCloseable {
             for (Extent extent : extents) {
                 if (extent.dirty) {
                     extent.dirty = false;
-                    try {
-                        extent.file.sync();
-                        counters.dataSyncs.increment();
-                    } catch (IOException e) {
-                        halt.halt("fdatasync of disk " + directory + " failed", e);
-                        throw new IllegalStateException(e);
-                    }
+                    sync(extent);
                 }
             }
+        }
+    }
+
+    private void sync(Extent extent) {
+        try {
+            extent.file.sync();
+            counters.dataSyncs.increment();
+        } catch (IOException e) {
+            halt.halt("fdatasync of disk " + directory + " failed", e);
+            throw new IllegalStateException(e);
         }
     }
 

@@ -216,6 +216,30 @@ class DamageTest {
         }
     }
 
+    /// It covers what was written to the file before, which the kernel may have given up.
+    @Test
+    void aFailedSyncOfAnExtentThatGrowsHalts() {
+        Path directory = temp.resolve("grows");
+        Disk.format(config(directory).withCapacity(5 << 18)).close();
+        List<String> halts = new ArrayList<>();
+        FailingFiles files = new FailingFiles();
+        DiskConfig config =
+                config(directory)
+                        .withHalt((message, cause) -> halts.add(message + ": " + cause.getMessage()));
+        try (Disk disk = Disk.open(config.withCapacity(5 << 18), files, Probe.NONE)) {
+            Store store = disk.openStore(1);
+            Filler.fill(store, 18);
+            store.checkpoint().join();
+        }
+        try (Disk disk = Disk.open(config, files, Probe.NONE)) {
+            files.failSync = true;
+            Store store = disk.openStore(1);
+            assertThatThrownBy(() -> Filler.fill(store, 40))
+                    .isInstanceOf(IllegalStateException.class);
+        }
+        assertThat(halts.getFirst()).contains("fdatasync").contains("errno 5");
+    }
+
     private static final class FailingFiles implements DataFile.Factory {
         volatile boolean failSync;
         volatile boolean failWrite;

@@ -155,6 +155,29 @@ class DiskTest {
         refused(() -> Disk.open(config()), ErrorCode.CORRUPT, "impossible size");
     }
 
+    /// Where the file system is full an extent grows by some blocks, and then not.
+    @Test
+    void aLastExtentThatEndsWithinASlotIsNotDamaged() throws IOException {
+        try (Disk disk = Disk.format(config().withCapacity(5 << 18))) {
+            Store store = disk.openStore(1);
+            Filler.fill(store, 18);
+            store.checkpoint().join();
+        }
+        Path last = directory.resolve("data/00000001.slots");
+        long bytes = Files.size(last);
+        try (FileChannel channel = FileChannel.open(last, StandardOpenOption.WRITE)) {
+            channel.write(java.nio.ByteBuffer.allocate(4096), bytes);
+        }
+        try (Disk disk = Disk.open(config().withCapacity(5 << 18))) {
+            assertThat(disk.freeBytes()).isEqualTo(2 * Slots.SLOT_BYTES);
+            assertThat(disk.openStore(1).usage().usedBytes()).isEqualTo(18 * Slots.SLOT_BYTES);
+        }
+        try (Disk disk = Disk.open(config())) {
+            Filler.fill(disk.openStore(1), 128);
+        }
+        assertThat(Files.size(last)).isEqualTo(1 << 20);
+    }
+
     @Test
     void aShortLastExtentIsMadeLongerBeforeTheDiskCountsAsFull() throws IOException {
         try (Disk disk = Disk.format(config().withCapacity(5 << 18))) {

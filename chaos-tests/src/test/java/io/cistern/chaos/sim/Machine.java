@@ -2,12 +2,15 @@ package io.cistern.chaos.sim;
 
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.SplittableRandom;
 
 /// One life of a process on a machine of the simulation: what it scheduled dies with it, waits
 /// while it is frozen, and sees its own clock.
 public final class Machine {
     /// Wall clocks begin here, so that times look like times.
     private static final long EPOCH_MILLIS = 1_700_000_000_000L;
+    private static final long YEAR_MILLIS = 365 * 86_400_000L;
+    private static final long SET_NANOS = 5_000_000_000L;
 
     private final Sim sim;
     private final String name;
@@ -45,8 +48,15 @@ public final class Machine {
         return (long) Math.ceil(nanos / rate) + 1;
     }
 
+    /// The machine's wall clock, which is set anew every few seconds, by up to a year.
     public InstantSource clock() {
-        return () -> Instant.ofEpochMilli(EPOCH_MILLIS + nanoTime() / 1_000_000);
+        return () -> {
+            long nanos = nanoTime();
+            long times = Math.floorDiv(nanos, SET_NANOS);
+            long ahead =
+                    new SplittableRandom(name.hashCode() + times).nextLong(-YEAR_MILLIS, YEAR_MILLIS);
+            return Instant.ofEpochMilli(EPOCH_MILLIS + ahead + nanos / 1_000_000);
+        };
     }
 
     public boolean frozen() {

@@ -20,9 +20,10 @@ import io.cistern.volume.ClusterStatus.NodeInfo;
 import io.cistern.volume.TlsFiles;
 import io.cistern.volume.node.RemoteCluster;
 import java.io.IOException;
+import io.cistern.block.DurableFiles;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
@@ -233,15 +234,10 @@ final class LocalDriver {
     }
 
     private static void write(LocalHome home, ClusterFile content) {
-        Path next = home.driver().resolve("cluster.json.next");
         try {
-            Files.createDirectories(home.driver());
-            Files.writeString(next, Json.pretty(content) + "\n");
-            Files.move(
-                    next,
-                    file(home),
-                    StandardCopyOption.ATOMIC_MOVE,
-                    StandardCopyOption.REPLACE_EXISTING);
+            DurableFiles.createDirectories(home.driver());
+            String text = Json.pretty(content) + "\n";
+            DurableFiles.replace(file(home), text.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
             throw new CisternException(ErrorCode.IO, "cannot write " + file(home) + ": " + e, e);
         }

@@ -6,11 +6,11 @@ import io.cistern.server.config.Addresses;
 import io.cistern.volume.TlsFiles;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.nio.channels.FileChannel;
+import io.cistern.block.DurableFiles;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
@@ -192,13 +192,15 @@ final class NodeFiles {
 
     static void writeSecret(Path file, String text) {
         try {
-            Files.createDirectories(parent(file));
+            DurableFiles.createDirectories(parent(file));
             Files.deleteIfExists(file);
             Files.createFile(
                     file,
                     PosixFilePermissions.asFileAttribute(
                             PosixFilePermissions.fromString("rw-------")));
             Files.writeString(file, text);
+            DurableFiles.sync(file);
+            DurableFiles.sync(parent(file));
         } catch (IOException e) {
             throw failed(file, e);
         }
@@ -206,11 +208,8 @@ final class NodeFiles {
 
     static void write(Path file, String text) {
         try {
-            Files.createDirectories(parent(file));
-            Files.writeString(file, text);
-            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-                channel.force(true);
-            }
+            DurableFiles.createDirectories(parent(file));
+            DurableFiles.replace(file, text.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
             throw failed(file, e);
         }
@@ -220,6 +219,7 @@ final class NodeFiles {
         try {
             Files.move(
                     from, to, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+            DurableFiles.sync(parent(to));
         } catch (IOException e) {
             throw failed(to, e);
         }

@@ -50,7 +50,7 @@ final class CopySource {
         final String receiver;
         final StoreExport export;
         final ByteBuffer table;
-        volatile long usedMillis;
+        volatile long usedNanos;
         volatile boolean closed;
 
         /// The table, which comes last, was handed out up to its end.
@@ -59,11 +59,11 @@ final class CopySource {
         /// What the receiver is to have of the log before it is free; only once [#closed].
         volatile long wholeAt = Long.MAX_VALUE;
 
-        Session(String receiver, StoreExport export, long nowMillis) {
+        Session(String receiver, StoreExport export, long nowNanos) {
             this.receiver = receiver;
             this.export = export;
             this.table = export.table();
-            this.usedMillis = nowMillis;
+            this.usedNanos = nowNanos;
         }
     }
 
@@ -105,7 +105,7 @@ final class CopySource {
                     ErrorCode.UNAVAILABLE,
                     MAX_SESSIONS + " copies of group " + store.group() + " run already; wait");
         }
-        Session session = new Session(receiver, store.export(), node.clock().millis());
+        Session session = new Session(receiver, store.export(), node.threads().nanoTime());
         long id = node.threads().freshId();
         sessions.put(id, session);
         return new WireCopy.Opened(
@@ -169,11 +169,11 @@ final class CopySource {
 
     /// Closes what nobody uses and forgets what nobody replays from; called regularly.
     void expire() {
-        long now = node.clock().millis();
+        long now = node.threads().nanoTime();
         sessions.forEach((id, session) -> {
             boolean replayed =
                     session.closed && matched.applyAsLong(session.receiver) >= session.wholeAt;
-            if (replayed || now - session.usedMillis > IDLE.toMillis()) {
+            if (replayed || now - session.usedNanos > IDLE.toNanos()) {
                 drop(id, session);
             }
         });
@@ -212,7 +212,7 @@ final class CopySource {
                     ErrorCode.NOT_FOUND,
                     "the copy of group " + store.group() + " has ended here; begin again");
         }
-        session.usedMillis = node.clock().millis();
+        session.usedNanos = node.threads().nanoTime();
         return session;
     }
 

@@ -24,7 +24,7 @@ final class Cuts {
     /// So long it waits for a checkpoint that is under way.
     private static final long CHECKPOINT_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-    private static final long IDLE_MILLIS = TimeUnit.SECONDS.toMillis(30);
+    private static final long IDLE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     private final Store store;
     private final VolumeStateMachine machine;
@@ -37,12 +37,12 @@ final class Cuts {
     private static final class Session {
         final long id;
         final CompletableFuture<StoreCut> cut = new CompletableFuture<>();
-        long usedMillis;
+        long usedNanos;
         boolean closed;
 
-        Session(long id, long nowMillis) {
+        Session(long id, long nowNanos) {
             this.id = id;
-            this.usedMillis = nowMillis;
+            this.usedNanos = nowNanos;
         }
     }
 
@@ -66,7 +66,7 @@ final class Cuts {
                         ErrorCode.UNAVAILABLE,
                         "group " + store.group() + " is being compared already; ask again later");
             }
-            begun = new Session(node.threads().freshId(), node.clock().millis());
+            begun = new Session(node.threads().freshId(), node.threads().nanoTime());
             session = begun;
         }
         try {
@@ -157,7 +157,7 @@ final class Cuts {
                     ErrorCode.NOT_FOUND,
                     "the comparison of group " + store.group() + " has ended here; begin again");
         }
-        now.usedMillis = node.clock().millis();
+        now.usedNanos = node.threads().nanoTime();
         return now;
     }
 
@@ -186,7 +186,7 @@ final class Cuts {
         long id;
         synchronized (this) {
             Session now = session;
-            if (now == null || node.clock().millis() - now.usedMillis <= IDLE_MILLIS) {
+            if (now == null || node.threads().nanoTime() - now.usedNanos <= IDLE_NANOS) {
                 return;
             }
             id = now.id;

@@ -42,7 +42,7 @@ public final class Scrubber {
 
     // Guarded by this.
     private @Nullable Pass pass;
-    private long lastEndedMillis;
+    private long lastEndedNanos;
     private boolean stopped;
     private long passes;
 
@@ -75,7 +75,7 @@ public final class Scrubber {
         this.parts = parts;
         this.repair = repair;
         this.userRequests = userRequests;
-        this.lastEndedMillis = parts.node().clock().millis();
+        this.lastEndedNanos = parts.node().threads().nanoTime();
     }
 
     /// Scrubs now; a scrub under way is given up for it.
@@ -94,11 +94,11 @@ public final class Scrubber {
     void tick() {
         Pass next;
         synchronized (this) {
-            long interval = parts.node().tuning().scrubInterval().toMillis();
+            long interval = parts.node().tuning().scrubInterval().toNanos();
             if (stopped
                     || pass != null
                     || interval == 0
-                    || parts.node().clock().millis() - lastEndedMillis < interval) {
+                    || parts.node().threads().nanoTime() - lastEndedNanos < interval) {
                 return;
             }
             next = begin(false, 0);
@@ -192,7 +192,7 @@ public final class Scrubber {
             synchronized (this) {
                 if (pass == mine) {
                     pass = null;
-                    lastEndedMillis = parts.node().clock().millis();
+                    lastEndedNanos = parts.node().threads().nanoTime();
                 }
             }
             mine.done.completeExceptionally(e);
@@ -247,7 +247,7 @@ public final class Scrubber {
             passes++;
             if (pass == mine) {
                 pass = null;
-                lastEndedMillis = parts.node().clock().millis();
+                lastEndedNanos = parts.node().threads().nanoTime();
             }
         }
         Report report = new Report(mine.bytes, mine.damaged, mine.mended);

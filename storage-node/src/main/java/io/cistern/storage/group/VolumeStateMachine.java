@@ -12,11 +12,11 @@ import io.cistern.storage.CommandCodec;
 import io.cistern.storage.Outcome;
 import io.cistern.storage.Store;
 import java.nio.ByteBuffer;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,13 +45,15 @@ final class VolumeStateMachine implements StateMachine {
     private final Store store;
     private final Listener listener;
     private final GroupTuning tuning;
-    private final InstantSource clock;
+    private final LongSupplier nanoTime;
 
     /// The entry being applied, or the last one: reads may already show its effects.
     private volatile long begunIndex;
 
     private volatile long appliedIndex;
-    private volatile long lastCheckpointMillis;
+
+    /// When the last checkpoint ended, or the replica opened.
+    private volatile long lastCheckpointNanos;
 
     /// Bytes of log since the last checkpoint began. Written by the apply thread alone.
     private volatile long logBytes;
@@ -60,21 +62,23 @@ final class VolumeStateMachine implements StateMachine {
     private volatile boolean checkpointing;
 
     /// No checkpoint begins before; see [#holdCheckpoints].
-    private volatile long heldUntilMillis;
+    private volatile long heldUntilNanos;
 
     /// See [#cutAt].
     private volatile long cutIndex = Long.MAX_VALUE;
 
     private volatile Runnable onCut = () -> {};
 
-    VolumeStateMachine(Store store, Listener listener, GroupTuning tuning, InstantSource clock) {
+    /// @param nanoTime the clock of intervals, as [System#nanoTime]: the wall clock may be set back
+    VolumeStateMachine(Store store, Listener listener, GroupTuning tuning, LongSupplier nanoTime) {
         this.store = store;
         this.listener = listener;
         this.tuning = tuning;
-        this.clock = clock;
+        this.nanoTime = nanoTime;
         this.begunIndex = store.applied().index();
         this.appliedIndex = begunIndex;
-        this.lastCheckpointMillis = clock.millis();
+        this.lastCheckpointNanos = nanoTime.getAsLong();
+        this.heldUntilNanos = lastCheckpointNanos;
     }
 
     /// Index of the last entry whose effects are all visible.
@@ -86,11 +90,6 @@ final class VolumeStateMachine implements StateMachine {
     /// it is committed, so a reader who has seen part of it may rely on it.
     long visibleIndex() {
         return begunIndex;
-    }
-
-    /// Milliseconds since the epoch at which the last checkpoint ended, or the replica opened.
-    long lastCheckpointMillis() {
-        return lastCheckpointMillis;
     }
 
     @Override
@@ -149,10 +148,10 @@ final class VolumeStateMachine implements StateMachine {
             cutIndex = Long.MAX_VALUE;
             onCut.run();
         }
-        if (!checkpointing && checkpointDue() && clock.millis() >= heldUntilMillis) {
+        if (!checkpointing && checkpointDue() && nanoTime.getAsLong() - heldUntilNanos >= 0) {
             checkpointing = true;
             logBytes = 0;
-            long begun = clock.millis();
+            long begun = nanoTime.getAsLong();
             store.checkpoint().whenComplete((reached, failure) -> ended(begun, reached, failure));
         }
     }
@@ -168,7 +167,8 @@ final class VolumeStateMachine implements StateMachine {
     boolean checkpointOverdue() {
         return logBytes > 0
                 && !checkpointing
-                && clock.millis() - lastCheckpointMillis >= tuning.checkpointInterval().toMillis();
+                && nanoTime.getAsLong() - lastCheckpointNanos
+                        >= tuning.checkpointInterval().toNanos();
     }
 
     /// Runs `task` on the apply thread when the first entry from `index` on has been applied,
@@ -183,13 +183,13 @@ final class VolumeStateMachine implements StateMachine {
     ///
     /// @return false while one is under way still
     boolean holdCheckpoints(long nanos) {
-        heldUntilMillis = clock.millis() + TimeUnit.NANOSECONDS.toMillis(nanos);
+        heldUntilNanos = nanoTime.getAsLong() + nanos;
         return store.holdCheckpoints(nanos);
     }
 
     private void ended(
-            long begunMillis, @Nullable LogPosition reached, @Nullable Throwable failure) {
-        lastCheckpointMillis = clock.millis();
+            long begunNanos, @Nullable LogPosition reached, @Nullable Throwable failure) {
+        lastCheckpointNanos = nanoTime.getAsLong();
         if (failure != null) {
             // The store halts the process on a failed write; what arrives here is its closing.
             log.info("checkpoint of group {} ended: {}", store.group(), failure.toString());
@@ -198,7 +198,7 @@ final class VolumeStateMachine implements StateMachine {
                     "checkpoint of group {} at {} took {} ms",
                     store.group(),
                     reached,
-                    lastCheckpointMillis - begunMillis);
+                    TimeUnit.NANOSECONDS.toMillis(lastCheckpointNanos - begunNanos));
         }
         checkpointing = false;
     }

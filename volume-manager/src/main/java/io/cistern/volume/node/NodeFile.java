@@ -163,7 +163,7 @@ record NodeFile(
     void store(Path directory) {
         byte[] all = encode();
         try {
-            Files.createDirectories(directory);
+            DurableFiles.createDirectories(directory);
             DurableFiles.replace(directory.resolve(FILE), all);
             DurableFiles.replace(directory.resolve(COPY), all);
         } catch (IOException e) {

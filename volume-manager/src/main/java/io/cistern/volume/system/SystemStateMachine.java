@@ -73,7 +73,7 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
     private static Checkpoint open(Path directory) {
         Path file = directory.resolve(FILE);
         try {
-            Files.createDirectories(directory);
+            DurableFiles.createDirectories(directory);
             if (!Files.exists(file)) {
                 return new Checkpoint(LogPosition.START, SystemState.EMPTY);
             }
