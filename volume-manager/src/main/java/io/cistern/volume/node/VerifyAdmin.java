@@ -50,7 +50,7 @@ final class VerifyAdmin {
         for (Group group : run.groups()) {
             NodeOrder.Done found =
                     comparable(group, older) ? replicas(run, group) : NodeOrder.Done.NOTHING;
-            run.comparedRows(found);
+            run.comparedRows(group, found);
         }
         for (String node : run.nodes()) {
             run.add(older.contains(node) ? NodeOrder.Done.NOTHING : books(run, node), 0);
@@ -110,7 +110,8 @@ final class VerifyAdmin {
         CisternException last =
                 new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
         NodeOrder.Verify order =
-                new NodeOrder.Verify(group.id(), part.volume().id(), part.snapshot(), from);
+                new NodeOrder.Verify(
+                        group.id(), part.volume().id(), part.snapshot(), from, true);
         for (Replica replica : group.dataVoters()) {
             try {
                 return order(run, replica.node(), order);
@@ -167,7 +168,7 @@ final class VerifyAdmin {
         do {
             for (Replica replica : group.dataVoters()) {
                 try {
-                    return order(run, replica.node(), new NodeOrder.Check(group.id()));
+                    return order(run, replica.node(), new NodeOrder.Check(group.id(), true));
                 } catch (CisternException e) {
                     if (e.code() == ErrorCode.BUSY) {
                         // Another verification compares it: that looks at what was before this one.
