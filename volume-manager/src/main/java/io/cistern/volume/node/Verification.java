@@ -44,6 +44,9 @@ final class Verification {
     /// Replicas that could not be asked, by group and peer id, and the sentences about each.
     private final Map<Long, Map<String, Set<String>>> unasked = new TreeMap<>();
 
+    /// What else could not be asked.
+    private final List<String> notAsked = new ArrayList<>();
+
     private final Set<String> silent = new HashSet<>();
     private long bytes;
 
@@ -202,14 +205,26 @@ final class Verification {
                 .orElse("volume with id " + id + ": ");
     }
 
-    /// What was found, the replicas that could not be asked last.
+    /// What was found, and last what could not be asked.
     List<String> findings() {
         List<String> all = new ArrayList<>(findings);
+        all.addAll(unasked());
+        return all;
+    }
+
+    List<String> unasked() {
+        List<String> all = new ArrayList<>();
         unasked.forEach((group, peers) ->
                 peers.forEach((peer, reasons) ->
                         reasons.forEach(why ->
                                 all.add("g" + group + ": " + new NodeOrder.Unasked(peer, why)))));
+        all.addAll(notAsked);
         return all;
+    }
+
+    /// @param what could not be asked, as a sentence
+    void notAsked(String what) {
+        notAsked.add(what);
     }
 
     /// A node that did not answer is not given another order.

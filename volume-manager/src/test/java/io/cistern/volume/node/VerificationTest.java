@@ -2,7 +2,7 @@ package io.cistern.volume.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.cistern.volume.Limits;
+import io.cistern.storage.Command.Limits;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Phase;
@@ -70,7 +70,8 @@ class VerificationTest {
                 .asString()
                 .startsWith("n3.2 is joining g1");
         assertThat(run.findings())
-                .containsExactly("g1: n2.2 could not be asked: n2 does not answer");
+                .containsExactly("g1: n2.2 could not be asked: n2 does not answer")
+                .isEqualTo(run.unasked());
     }
 
     @Test
