@@ -276,7 +276,7 @@ final class Memberships {
         goal.learners().forEach(p -> members.add(p.peer()));
         boolean same = members.equals(Set.copyOf(leader.members()));
         boolean told = last != null && goal.equals(last.order);
-        boolean done = told && last.done();
+        boolean done = last != null && told && last.done();
         if (same && done) {
             return true;
         }

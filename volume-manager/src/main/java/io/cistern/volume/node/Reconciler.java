@@ -41,11 +41,7 @@ final class Reconciler {
     /// @param form what to propose where the cluster is not formed yet
     /// @param soon has [#step] called again without waiting, from any thread
     Reconciler(
-            LocalNode local,
-            Cluster cluster,
-            Work work,
-            SystemCommand.Form form,
-            Runnable soon) {
+            LocalNode local, Cluster cluster, Work work, SystemCommand.Form form, Runnable soon) {
         this.local = local;
         this.cluster = cluster;
         this.form = form;

@@ -49,7 +49,8 @@ final class VerifyAdmin {
         Set<String> older = Set.copyOf(Levels.older(cluster.reports(), Level.COMPARISONS));
         for (Group group : run.groups()) {
             run.comparedRows(
-                    group, comparable(group, older) ? replicas(run, group) : NodeOrder.Done.NOTHING);
+                    group,
+                    comparable(group, older) ? replicas(run, group) : NodeOrder.Done.NOTHING);
         }
         for (String node : run.nodes()) {
             run.add(older.contains(node) ? NodeOrder.Done.NOTHING : books(run, node), 0);
@@ -110,8 +111,7 @@ final class VerifyAdmin {
         CisternException last =
                 new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
         NodeOrder.Verify order =
-                new NodeOrder.Verify(
-                        group.id(), part.volume().id(), part.snapshot(), from, true);
+                new NodeOrder.Verify(group.id(), part.volume().id(), part.snapshot(), from, true);
         for (Replica replica : group.dataVoters()) {
             try {
                 return order(run, replica.node(), order);

@@ -113,8 +113,7 @@ class MembershipsTest {
             }
             NodeReport.DiskReport disk =
                     new NodeReport.DiskReport(0, "/d", 1L << 30, 1L << 29, null);
-            reports.put(
-                    node, new NodeReport(node, 1, 1, List.of(disk), replicas, List.of(), null));
+            reports.put(node, new NodeReport(node, 1, 1, List.of(disk), replicas, List.of(), null));
         }
         return reports;
     }
@@ -196,7 +195,9 @@ class MembershipsTest {
             sent.removeIf(s -> isAbout(s.order, 0));
         }
         assertThat(group(0).replicas()).as("moved meanwhile").noneMatch(r -> leaves(r));
-        assertThat(orders()).as("still copied, and not asked again").containsExactly("n0 SetMembers");
+        assertThat(orders())
+                .as("still copied, and not asked again")
+                .containsExactly("n0 SetMembers");
         arrived.put(1L, HELD);
         for (int i = 0; i < 10 && group(1).replicas().stream().anyMatch(r -> leaves(r)); i++) {
             settle();
@@ -266,12 +267,16 @@ class MembershipsTest {
         leaders.put(1L, "n2");
         step();
         arrived.put(1L, HELD);
-        for (int i = 0; i < 20 && sent.stream().noneMatch(s -> s.order instanceof NodeOrder.Transfer); i++) {
+        for (int i = 0;
+                i < 20 && sent.stream().noneMatch(s -> s.order instanceof NodeOrder.Transfer);
+                i++) {
             settle();
             step();
         }
         assertThat(orders()).contains("n2 Transfer");
-        assertThat(group(1).replicas()).filteredOn(r -> r.role() == Role.VOTER).anyMatch(r -> leaves(r));
+        assertThat(group(1).replicas())
+                .filteredOn(r -> r.role() == Role.VOTER)
+                .anyMatch(r -> leaves(r));
         for (int i = 0; i < 10 && group(1).replicas().stream().anyMatch(r -> leaves(r)); i++) {
             settle();
             step();
@@ -307,7 +312,9 @@ class MembershipsTest {
         arrived.put(1L, HELD / 4);
         WorkInfo quarter = drain();
         assertThat(quarter.done()).isEqualTo(HELD / 4);
-        assertThat(quarter.etaMillis()).as("the wait before is no part of the rate").isEqualTo(3_000);
+        assertThat(quarter.etaMillis())
+                .as("the wait before is no part of the rate")
+                .isEqualTo(3_000);
         arrived.put(1L, HELD);
         step();
         settle();
