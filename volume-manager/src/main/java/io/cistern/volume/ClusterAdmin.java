@@ -167,7 +167,9 @@ public interface ClusterAdmin {
     /// @param progress called now and then on the calling thread
     VerifyReport verify(@Nullable String volume, Progress progress);
 
-    /// @param mismatches one sentence each, at most 100
+    /// @param mismatches what differs, at most 100, and what could not be asked; one sentence each
+    /// @param unasked those of `mismatches` that are about replicas and books that could not be
+    ///   asked: of what differs there nothing is known
     /// @param notes what was left out, and why; not a fault
     record VerifyReport(
             int volumes,
@@ -175,14 +177,23 @@ public interface ClusterAdmin {
             long damagedBlocks,
             long repairedBlocks,
             List<String> mismatches,
+            List<String> unasked,
             List<String> notes) {
-        /// Nodes of an earlier release have no notes.
+        /// Nodes of earlier releases have no notes, and do not tell what could not be asked from
+        /// what differs.
         public VerifyReport {
+            unasked = Objects.requireNonNullElse(unasked, List.of());
             notes = Objects.requireNonNullElse(notes, List.of());
         }
 
+        /// Everything was compared, and agrees.
         public boolean clean() {
             return mismatches.isEmpty();
+        }
+
+        /// What differs.
+        public List<String> differences() {
+            return mismatches.stream().filter(m -> !unasked.contains(m)).toList();
         }
     }
 }

@@ -137,6 +137,8 @@ public record ClusterStatus(
     /// @param what what it works on, as "volume web1" or "g1 on n2"
     /// @param done and `total` in `unit` ("bytes", "replicas"); total 0 if not known
     /// @param etaMillis estimated time left, -1 if not known
+    /// @param step what is being done now, for people; null where that is plain, and from nodes of
+    ///   earlier releases
     public record WorkInfo(
             String id,
             String kind,
@@ -146,5 +148,19 @@ public record ClusterStatus(
             long total,
             String unit,
             long startedMillis,
-            long etaMillis) {}
+            long etaMillis,
+            @Nullable String step) {
+        public WorkInfo(
+                String id,
+                String kind,
+                String what,
+                String node,
+                long done,
+                long total,
+                String unit,
+                long startedMillis,
+                long etaMillis) {
+            this(id, kind, what, node, done, total, unit, startedMillis, etaMillis, null);
+        }
+    }
 }

@@ -370,7 +370,8 @@ public final class SimRun {
                         host -> host.check(SimCluster.GROUP, false));
         if (report != null) {
             report.differences().forEach(d -> wrong.add("compared as of one entry: " + d));
-            report.missing().forEach(m -> wrong.add("not compared: " + m));
+            report.missing()
+                    .forEach((peer, why) -> wrong.add("not compared: " + peer + ": " + why));
         }
     }
 

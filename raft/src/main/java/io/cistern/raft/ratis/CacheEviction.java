@@ -34,10 +34,8 @@ public final class CacheEviction {
         try {
             AwaitToRun eviction = (AwaitToRun) GET.invokeExact(division.getRaftLog());
             eviction.close();
-        } catch (RuntimeException | Error e) {
-            throw e;
         } catch (Throwable e) {
-            throw new IllegalStateException(e);
+            throw Inside.unchecked(e);
         }
     }
 }

@@ -41,10 +41,8 @@ final class CaughtUp {
                             .anyMatch(p -> p.getId().equals(follower.getId()))) {
                 SET.invokeExact(follower);
             }
-        } catch (RuntimeException | Error e) {
-            throw e;
         } catch (Throwable e) {
-            throw new IllegalStateException(e);
+            throw Inside.unchecked(e);
         }
     }
 }

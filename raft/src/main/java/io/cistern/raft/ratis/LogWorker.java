@@ -68,10 +68,8 @@ public final class LogWorker implements AutoCloseable {
             LogWorker watch = new LogWorker(WORKER.invokeExact((Object) division.getRaftLog()));
             Thread.ofVirtual().name("log-close-" + division.getMemberId()).start(watch::watch);
             return watch;
-        } catch (RuntimeException | Error e) {
-            throw e;
         } catch (Throwable e) {
-            throw new IllegalStateException(e);
+            throw Inside.unchecked(e);
         }
     }
 
@@ -86,10 +84,8 @@ public final class LogWorker implements AutoCloseable {
         try {
             Object task = PURGE.invokeExact(worker, NOTHING);
             java.util.Objects.requireNonNull(task);
-        } catch (RuntimeException | Error e) {
-            throw e;
         } catch (Throwable e) {
-            throw new IllegalStateException(e);
+            throw Inside.unchecked(e);
         }
     }
 

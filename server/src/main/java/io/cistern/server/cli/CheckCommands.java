@@ -2,6 +2,7 @@ package io.cistern.server.cli;
 
 import io.cistern.block.Size;
 import io.cistern.volume.ClusterAdmin.VerifyReport;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -49,9 +50,14 @@ final class CheckCommands {
             }
             print(report, text(report));
             if (!report.clean()) {
+                List<String> different = report.differences();
                 spec().commandLine()
                         .getErr()
-                        .println("cistern: the replicas differ: " + report.mismatches().getFirst());
+                        .println(
+                                different.isEmpty()
+                                        ? "cistern: not everything could be compared: "
+                                                + report.unasked().getFirst()
+                                        : "cistern: the replicas differ: " + different.getFirst());
                 return Cli.FAILED;
             }
             return Cli.DONE;
@@ -73,11 +79,11 @@ final class CheckCommands {
                                     Size.format(r.bytesRead()),
                                     r.damagedBlocks(),
                                     r.repairedBlocks(),
-                                    r.clean()
-                                            ? r.notes().isEmpty()
+                                    !r.differences().isEmpty()
+                                            ? "replicas differ"
+                                            : r.unasked().isEmpty() && r.notes().isEmpty()
                                                     ? "all replicas agree"
-                                                    : "what was compared agrees"
-                                            : "replicas differ"));
+                                                    : "what was compared agrees"));
             return out.toString();
         }
     }

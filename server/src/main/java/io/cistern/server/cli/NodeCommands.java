@@ -288,7 +288,8 @@ final class NodeCommands extends BaseCommand.Group {
                     ClusterStatus status = admin().status();
                     status.work().stream()
                             .filter(w -> w.kind().equals("drain") && w.what().equals(name))
-                            .forEach(w -> line.report(w.done(), w.total(), w.etaMillis()));
+                            .forEach(
+                                    w -> line.report(w.done(), w.total(), w.etaMillis(), w.step()));
                     Optional<NodeInfo> now =
                             status.nodes().stream().filter(n -> n.name().equals(name)).findFirst();
                     if (now.isEmpty()) {

@@ -6,6 +6,8 @@ import io.cistern.volume.Progress;
 import java.io.Console;
 import java.io.PrintWriter;
 import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /// Shows how far something is, on stderr: one line that is rewritten on a terminal, a line every
 /// few seconds elsewhere.
@@ -19,6 +21,7 @@ final class ProgressLine implements Progress, AutoCloseable {
     private final long started = System.nanoTime();
     private long shown = started;
     private boolean dirty;
+    private @Nullable String step;
 
     ProgressLine(String what, PrintWriter err) {
         this.what = what;
@@ -28,13 +31,23 @@ final class ProgressLine implements Progress, AutoCloseable {
     }
 
     @Override
-    public synchronized void report(long doneBytes, long totalBytes, long etaMillis) {
+    public void report(long doneBytes, long totalBytes, long etaMillis) {
+        report(doneBytes, totalBytes, etaMillis, null);
+    }
+
+    /// @param nowDoing what is being done, where that changes: shown without waiting
+    synchronized void report(
+            long doneBytes, long totalBytes, long etaMillis, @Nullable String nowDoing) {
         long now = System.nanoTime();
-        if (now - shown < (terminal ? TERMINAL_NANOS : LOG_NANOS)) {
+        boolean same = Objects.equals(step, nowDoing);
+        if (same && now - shown < (terminal ? TERMINAL_NANOS : LOG_NANOS)) {
             return;
         }
         shown = now;
-        String text = text(what, doneBytes, totalBytes, etaMillis, (now - started) / 1e9);
+        step = nowDoing;
+        String text =
+                text(what, doneBytes, totalBytes, etaMillis, (now - started) / 1e9)
+                        + (nowDoing == null ? "" : "; " + nowDoing);
         if (terminal) {
             err.print("\r" + text + "\033[K");
             dirty = true;

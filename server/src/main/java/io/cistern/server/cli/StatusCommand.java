@@ -80,7 +80,7 @@ final class StatusCommand extends BaseCommand {
     }
 
     private static String work(ClusterStatus s) {
-        Table table = new Table("WORK", "ON", "NODE", "DONE", "OF", "TIME LEFT");
+        Table table = new Table("WORK", "ON", "NODE", "DONE", "OF", "TIME LEFT", "NOW");
         for (WorkInfo w : s.work()) {
             table.row(
                     w.kind(),
@@ -88,7 +88,8 @@ final class StatusCommand extends BaseCommand {
                     w.node(),
                     amount(w.done(), w.unit()),
                     w.total() == 0 ? "-" : amount(w.total(), w.unit()),
-                    Texts.eta(w.etaMillis()));
+                    Texts.eta(w.etaMillis()),
+                    w.step());
         }
         return table.toString();
     }

@@ -43,6 +43,7 @@ public final class FakeAdmin implements ClusterAdmin {
     private final List<String> log = new ArrayList<>();
     private Health health = Health.OK;
     private List<String> mismatches = List.of();
+    private List<String> unasked = List.of();
     private List<String> notes = List.of();
     private final TreeMap<String, Integer> levels = new TreeMap<>();
     private long nextId = 1;
@@ -69,7 +70,13 @@ public final class FakeAdmin implements ClusterAdmin {
     }
 
     public synchronized void mismatches(List<String> found) {
+        mismatches(found, List.of());
+    }
+
+    /// @param absent those of `found` that could not be asked
+    public synchronized void mismatches(List<String> found, List<String> absent) {
         mismatches = found;
+        unasked = absent;
     }
 
     /// Lets a node be one of an earlier release.
@@ -476,7 +483,7 @@ public final class FakeAdmin implements ClusterAdmin {
         }
         progress.report(1, 2, 10);
         synchronized (this) {
-            return new VerifyReport(1, 8192, mismatches.size(), 0, mismatches, notes);
+            return new VerifyReport(1, 8192, mismatches.size(), 0, mismatches, unasked, notes);
         }
     }
 }

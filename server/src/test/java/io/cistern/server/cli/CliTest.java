@@ -362,6 +362,19 @@ class CliTest {
     }
 
     @Test
+    void replicasThatCouldNotBeAskedAreNotSaidToDiffer() {
+        String silent = "g1: n2.2 could not be asked: n2 does not answer";
+        api.admin.mismatches(List.of(silent), List.of(silent));
+        assertThat(run("verify")).isEqualTo(Cli.FAILED);
+        assertThat(out).contains(silent).contains("what was compared agrees");
+        assertThat(err).isEqualTo("cistern: not everything could be compared: " + silent + "\n");
+        api.admin.mismatches(List.of(silent, "vm1 differs at 4096 on n1"), List.of(silent));
+        assertThat(run("verify")).isEqualTo(Cli.FAILED);
+        assertThat(out).contains(silent).contains("replicas differ");
+        assertThat(err).isEqualTo("cistern: the replicas differ: vm1 differs at 4096 on n1\n");
+    }
+
+    @Test
     void aVolumeInUseIsNotDeleted() {
         done("volume create vm1 1GiB");
         api.admin.attach("vm1", AttachMode.EXCLUSIVE);

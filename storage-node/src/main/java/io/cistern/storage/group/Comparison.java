@@ -64,7 +64,7 @@ final class Comparison implements AutoCloseable {
     private final BiConsumer<Long, Long> progress;
     private final java.util.function.LongSupplier userRequests;
     private final Map<Peer, Long> sessions = new LinkedHashMap<>();
-    private final List<String> missing = new ArrayList<>();
+    private final Map<String, String> missing = new LinkedHashMap<>();
     private final Map<Peer, Integer> failures = new HashMap<>();
     private long index;
     private long estimatedBytes;
@@ -95,8 +95,8 @@ final class Comparison implements AutoCloseable {
         return comparedBytes;
     }
 
-    /// Members that could not be asked.
-    List<String> missing() {
+    /// Members that could not be asked, and why.
+    Map<String, String> missing() {
         return missing;
     }
 
@@ -149,7 +149,7 @@ final class Comparison implements AutoCloseable {
         index = 0;
         for (Peer member : parts.raft().dataMembers()) {
             if (failures.getOrDefault(member, 0) >= MAX_FAILURES) {
-                missing.add(member.id() + ": it cannot be held still; it may be catching up");
+                missing.put(member.id(), "it cannot be held still; it may be catching up");
                 continue;
             }
             try {
@@ -167,7 +167,7 @@ final class Comparison implements AutoCloseable {
                 if (self(member) || (attempt < ASKED && e.code().retryable())) {
                     throw e.code().retryable() ? stale(e) : e;
                 }
-                missing.add(member.id() + ": " + e.getMessage());
+                missing.put(member.id(), String.valueOf(e.getMessage()));
             }
         }
     }
@@ -336,7 +336,7 @@ final class Comparison implements AutoCloseable {
             } catch (CisternException e) {
                 if (attempt >= ASKED || e.code() == ErrorCode.NOT_FOUND) {
                     log.warn("comparing group {} with {}: {}", group(), member.id(), e.toString());
-                    missing.add(member.id() + ": " + e.getMessage());
+                    missing.put(member.id(), String.valueOf(e.getMessage()));
                     sessions.remove(member);
                     return null;
                 }

@@ -14,9 +14,13 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// The sending side of copies of this replica.
 ///
@@ -30,6 +34,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Methods block on the disk; any thread but an event loop may call them.
 final class CopySource {
+    private static final Logger log = LoggerFactory.getLogger(CopySource.class);
+
     /// Most copies at a time.
     static final int MAX_SESSIONS = 4;
 
@@ -46,7 +52,11 @@ final class CopySource {
     private final IoMeter io;
     private final CopyPace pace = new CopyPace();
 
+    /// Of all pages of all copies.
+    private final LongAdder restedNanos = new LongAdder();
+
     private static final class Session {
+        final long restedBefore;
         final String receiver;
         final StoreExport export;
         final ByteBuffer table;
@@ -59,7 +69,8 @@ final class CopySource {
         /// What the receiver is to have of the log before it is free; only once [#closed].
         volatile long wholeAt = Long.MAX_VALUE;
 
-        Session(String receiver, StoreExport export, long nowNanos) {
+        Session(String receiver, StoreExport export, long nowNanos, long restedNanos) {
+            this.restedBefore = restedNanos;
             this.receiver = receiver;
             this.export = export;
             this.table = export.table();
@@ -82,9 +93,17 @@ final class CopySource {
         this.node = node;
     }
 
-    /// How long to wait before the next page is read, see [CopyPace]. Called with every page, and
-    /// regularly while there is none.
+    /// How long to wait before the next page is read, see [CopyPace].
     long restNanos() {
+        long rest = observe();
+        restedNanos.add(rest);
+        return rest;
+    }
+
+    /// Takes a look at users' latencies; called with every page, and regularly while there is none.
+    ///
+    /// @return the rest before the next page
+    long observe() {
         boolean copying = sessions.values().stream().anyMatch(s -> !s.closed);
         synchronized (pace) {
             pace.observe(io.latencies(), node.threads().nanoTime(), copying);
@@ -105,7 +124,9 @@ final class CopySource {
                     ErrorCode.UNAVAILABLE,
                     MAX_SESSIONS + " copies of group " + store.group() + " run already; wait");
         }
-        Session session = new Session(receiver, store.export(), node.threads().nanoTime());
+        Session session =
+                new Session(
+                        receiver, store.export(), node.threads().nanoTime(), restedNanos.sum());
         long id = node.threads().freshId();
         sessions.put(id, session);
         return new WireCopy.Opened(
@@ -159,6 +180,11 @@ final class CopySource {
         if (session == null) {
             return;
         }
+        log.info(
+                "the copy of group {} to {} has ended; it made way to users for {} ms",
+                store.group(),
+                session.receiver,
+                TimeUnit.NANOSECONDS.toMillis(restedNanos.sum() - session.restedBefore));
         if (session.handedOut) {
             session.wholeAt = store.applied().index();
             end(session);

@@ -182,7 +182,7 @@ final class Replica implements VolumeStateMachine.Listener {
                     });
         }
         cuts.expire();
-        source.restNanos();
+        source.observe();
         now.writes.tidy();
         io.retain(volume -> store.volume(volume) != null);
         now.scrubber.tick();

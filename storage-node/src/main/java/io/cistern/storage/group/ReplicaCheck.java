@@ -8,6 +8,7 @@ import io.cistern.storage.group.Comparison.Item;
 import io.cistern.storage.group.Comparison.Stretch;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -58,7 +59,7 @@ public final class ReplicaCheck {
             long index,
             long bytes,
             List<Difference> differences,
-            List<String> missing,
+            Map<String, String> missing,
             List<String> repairs) {}
 
     /// Has a replica copied anew.
@@ -133,7 +134,7 @@ public final class ReplicaCheck {
                 comparison.index(),
                 bytes,
                 List.copyOf(differences),
-                List.copyOf(comparison.missing()),
+                new LinkedHashMap<>(comparison.missing()),
                 List.copyOf(repairs));
     }
 

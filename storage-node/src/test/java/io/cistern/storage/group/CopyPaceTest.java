@@ -12,6 +12,9 @@ class CopyPaceTest {
     private final long[] classes = new long[VolumeIo.BOUNDS_NANOS.length + 1];
     private long now = 5;
 
+    private static final int CLASS_OF_100_MS =
+            Arrays.binarySearch(VolumeIo.BOUNDS_NANOS, TimeUnit.MILLISECONDS.toNanos(100));
+
     /// An interval with so many requests of up to `millis` each.
     private void interval(long requests, double millis, boolean copying) {
         int at = 0;
@@ -86,13 +89,72 @@ class CopyPaceTest {
     @Test
     void aVolumeThatGoesTakesItsRequestsAlong() {
         quiet();
-        interval(5000, 100, true);
+        interval(5000, 0.1, true);
         Arrays.fill(classes, 0);
-        interval(1000, 2.5, true);
+        interval(1000, 100, true); // the users of another one wait
+        assertThat(pace.restNanos()).isPositive();
         for (int i = 0; i < 20; i++) {
             interval(1000, 2.5, true);
         }
         assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
+    void aPauseInWhatUsersWaitForBeginsTheirPatienceAnew() {
+        quiet();
+        for (int round = 0; round < 4; round++) {
+            for (int i = 0; i < 20 && pace.restNanos() < CopyPace.MOST_REST_NANOS; i++) {
+                interval(1000, 100, true);
+            }
+            for (int i = 0; i < CopyPace.PATIENCE - 1; i++) {
+                interval(1000, 100, true);
+            }
+            interval(1000, 2.5, true);
+            assertThat(pace.restNanos()).isPositive();
+        }
+        interval(1000, 100, true);
+        assertThat(pace.restNanos()).as("is not what they have without a copy").isGreaterThan(CopyPace.MOST_REST_NANOS / 2);
+    }
+
+    @Test
+    void theNextCopyBeginsWithoutARest() {
+        quiet();
+        interval(1000, 100, true);
+        assertThat(pace.restNanos()).isPositive();
+        interval(1000, 2.5, false);
+        assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
+    void pagesWithinAnIntervalAreNoMeasureOfTheirOwn() {
+        quiet();
+        interval(1000, 100, true);
+        long rest = pace.restNanos();
+        for (int page = 0; page < 10; page++) {
+            classes[CLASS_OF_100_MS] += 1000;
+            now += CopyPace.INTERVAL_NANOS / 100;
+            pace.observe(classes, now, true);
+        }
+        assertThat(pace.restNanos()).isEqualTo(rest);
+    }
+
+    @Test
+    void lessThanAMillisecondIsNothing() {
+        pace.observe(classes, now, false);
+        interval(1000, 0.1, false);
+        interval(1000, 1.5, true);
+        assertThat(pace.restNanos()).isZero();
+        interval(1000, 10, true);
+        assertThat(pace.restNanos()).isPositive();
+    }
+
+    @Test
+    void beforeAnythingWasMeasuredADiskIsTakenForAQuietOne() {
+        pace.observe(classes, now, true);
+        interval(1000, 10, true);
+        assertThat(pace.restNanos()).isZero();
+        interval(1000, 50, true);
+        assertThat(pace.restNanos()).isPositive();
     }
 
     @Test

@@ -87,6 +87,13 @@ final class Catalog implements AutoCloseable {
         }
     }
 
+    /// Some node knows the state of this version.
+    void othersKnow(long version) {
+        if (version > state.version()) {
+            wake();
+        }
+    }
+
     /// Takes over a state if it is newer.
     void learned(SystemState newest) {
         synchronized (this) {

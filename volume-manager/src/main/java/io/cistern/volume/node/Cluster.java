@@ -81,18 +81,25 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
                 nodes.put(node, address);
             }
         }
-        return reports(rpc, nodes);
+        return reports(rpc, nodes, catalog.state().version());
     }
 
     /// What every node of these that answers in time says of itself, by name.
     ///
     /// @param nodes where each listens
-    static Map<String, NodeReport> reports(RpcClient rpc, Map<String, InetSocketAddress> nodes) {
+    /// @param version of the system state that is known here: a node that knows an older one looks
+    ///   for it at once; -1 for none. Nodes of earlier releases do not read it
+    static Map<String, NodeReport> reports(
+            RpcClient rpc, Map<String, InetSocketAddress> nodes, long version) {
         Map<String, CompletableFuture<NodeReport>> asked = new HashMap<>();
         nodes.forEach((node, address) ->
                 asked.put(
                         node,
-                        rpc.call(address, Opcodes.REPORT, REPORT, Unpooled.EMPTY_BUFFER)
+                        rpc.call(
+                                        address,
+                                        Opcodes.REPORT,
+                                        REPORT,
+                                        Unpooled.buffer(Long.BYTES).writeLong(version))
                                 .thenApply(answer -> parsed(NodeReport.class, answer))));
         Map<String, NodeReport> reports = new HashMap<>();
         asked.forEach((node, answer) -> {
@@ -151,27 +158,26 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
     }
 
     NodeOrder.Done order(String node, NodeOrder order, Duration timeout) {
-        InetSocketAddress address = catalog.wire(node);
-        if (address == null) {
-            throw unknown(node);
-        }
-        return Waits.get(
-                rpc.call(address, Opcodes.ORDER, timeout, Json.buffer(NodeOrder.class, order))
-                        .thenApply(answer -> parsed(NodeOrder.Done.class, answer)),
-                timeout);
+        return Waits.get(ordering(node, order, timeout), timeout);
+    }
+
+    /// As [#order(String, NodeOrder)], without waiting for the answer.
+    CompletableFuture<NodeOrder.Done> ordering(String node, NodeOrder order) {
+        return ordering(node, order, ORDER);
+    }
+
+    private CompletableFuture<NodeOrder.Done> ordering(
+            String node, NodeOrder order, Duration timeout) {
+        return rpc.call(address(node), Opcodes.ORDER, timeout, Json.buffer(NodeOrder.class, order))
+                .thenApply(answer -> parsed(NodeOrder.Done.class, answer));
     }
 
     /// As [#order], for one that may take days: for as long as its node says how it is.
     ///
     /// @throws CisternException UNAVAILABLE also where the node has said nothing for [#SILENT]
     NodeOrder.Done longOrder(String node, NodeOrder order) {
-        InetSocketAddress address = catalog.wire(node);
-        if (address == null) {
-            throw unknown(node);
-        }
-        CompletableFuture<NodeOrder.Done> answer =
-                rpc.call(address, Opcodes.ORDER, LONG_ORDER, Json.buffer(NodeOrder.class, order))
-                        .thenApply(done -> parsed(NodeOrder.Done.class, done));
+        InetSocketAddress address = address(node);
+        CompletableFuture<NodeOrder.Done> answer = ordering(node, order, LONG_ORDER);
         long heardNanos = System.nanoTime();
         while (true) {
             try {
@@ -184,7 +190,7 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
                     throw e;
                 }
             }
-            if (!reports(rpc, Map.of(node, address)).isEmpty()) {
+            if (!reports(rpc, Map.of(node, address), -1).isEmpty()) {
                 heardNanos = System.nanoTime();
             } else if (System.nanoTime() - heardNanos >= SILENT.toNanos()) {
                 throw new CisternException(
@@ -194,8 +200,12 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
         }
     }
 
-    private static CisternException unknown(String node) {
-        return new CisternException(ErrorCode.NOT_FOUND, "there is no node '" + node + "'");
+    private InetSocketAddress address(String node) {
+        InetSocketAddress address = catalog.wire(node);
+        if (address == null) {
+            throw new CisternException(ErrorCode.NOT_FOUND, "there is no node '" + node + "'");
+        }
+        return address;
     }
 
     private static <T> T parsed(Class<T> type, ByteBuf answer) {

@@ -80,6 +80,6 @@ record Joining(RpcClient rpc, List<InetSocketAddress> seeds, int level) {
     private Map<String, NodeReport> reports(SystemState state) {
         Map<String, InetSocketAddress> nodes = new TreeMap<>();
         state.nodes().values().forEach(n -> nodes.put(n.name(), Addresses.parse(n.wire())));
-        return Cluster.reports(rpc, nodes);
+        return Cluster.reports(rpc, nodes, -1);
     }
 }

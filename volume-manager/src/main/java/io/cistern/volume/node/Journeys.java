@@ -8,8 +8,10 @@ import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Node;
 import io.cistern.volume.system.SystemState.Replica;
 import io.cistern.volume.system.SystemState.Role;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.LongSupplier;
@@ -24,7 +26,9 @@ final class Journeys {
     private final Map<String, Begun> begun = new HashMap<>();
 
     /// @param bytes that were to be moved when it was first seen
-    private record Begun(long bytes, long millis) {}
+    /// @param millis when that was
+    /// @param stillMillis until when nothing had arrived
+    private record Begun(long bytes, long millis, long stillMillis) {}
 
     Journeys(Work work, Silence silence, LongSupplier millis) {
         this.work = work;
@@ -75,31 +79,35 @@ final class Journeys {
             Predicate<Replica> leaves) {
         long left = 0;
         long arrived = 0;
-        boolean any = false;
+        List<String> steps = new ArrayList<>();
         for (Group group : state.groups().values()) {
-            if (group.dataVoters().stream().noneMatch(leaves)) {
+            if (group.replicas().stream().noneMatch(leaves)) {
                 continue;
             }
             // What a silent node held may have nowhere to go.
-            any |= !kind.equals("rebuild") || group.voters().size() < group.replicas().size();
-            long bytes = Spread.bytes(group, reports);
-            left += bytes;
-            arrived += Math.min(bytes, arrived(group, reports));
+            if (!kind.equals("rebuild") || group.voters().size() < group.replicas().size()) {
+                steps.add(step(group, reports, leaves));
+            }
+            if (group.dataVoters().stream().anyMatch(leaves)) {
+                long bytes = Spread.bytes(group, reports);
+                left += bytes;
+                arrived += Math.min(bytes, arrived(group, reports));
+            }
         }
-        if (!any) {
+        if (steps.isEmpty()) {
             return;
         }
         String id = kind + "-" + what;
         seen.add(id);
         long now = millis.getAsLong();
         long toMove = left;
-        Begun first = begun.computeIfAbsent(id, i -> new Begun(toMove, now));
-        if (left > first.bytes) {
-            first = new Begun(left, first.millis); // users have written meanwhile
-            begun.put(id, first);
-        }
-        long done = first.bytes - left + arrived;
-        long spent = now - first.millis;
+        Begun before = begun.computeIfAbsent(id, i -> new Begun(toMove, now, now));
+        long bytes = Math.max(before.bytes, left); // users may have written meanwhile
+        long done = bytes - left + arrived;
+        Begun first = new Begun(bytes, before.millis, done == 0 ? now : before.stillMillis);
+        begun.put(id, first);
+        // What goes before the first byte says nothing about the rate.
+        long spent = now - first.stillMillis;
         long eta = done <= 0 ? -1 : (long) ((double) spent * (first.bytes - done) / done);
         work.show(
                 new WorkInfo(
@@ -111,7 +119,35 @@ final class Journeys {
                         first.bytes,
                         "bytes",
                         first.millis,
-                        eta));
+                        eta,
+                        String.join("; ", steps)));
+    }
+
+    /// What is being done about a group that has a replica which leaves.
+    private static String step(
+            Group group, Map<String, NodeReport> reports, Predicate<Replica> leaves) {
+        String name = group.id() == 0 ? "system group: " : "g" + group.id() + ": ";
+        ReplicaReport leader = Memberships.leader(group, reports);
+        if (leader == null) {
+            return name + "waiting for a leader";
+        }
+        for (Replica replica : group.replicas()) {
+            if (replica.role() == Role.LEARNER) {
+                NodeReport node = reports.get(replica.node());
+                ReplicaReport mine = node == null ? null : node.replica(replica.peer(), group.id());
+                boolean complete =
+                        mine != null
+                                && Memberships.close(mine, leader)
+                                && leader.members().contains(mine.peer());
+                return name
+                        + (mine == null
+                                ? "opening a replica on "
+                                : complete ? "about to vote is " : "copying to ")
+                        + replica.node();
+            }
+        }
+        return name
+                + (group.voters().stream().anyMatch(leaves) ? "waiting" : "changing its members");
     }
 
     /// What the replica that comes has already.

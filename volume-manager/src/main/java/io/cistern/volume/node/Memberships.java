@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -40,22 +42,60 @@ final class Memberships {
 
     private static final int SYSTEM_MEMBERS = 3;
 
-    private final Cluster cluster;
+    private final Actions actions;
     private final Silence silence;
-    private final Map<Long, NodeOrder.SetMembers> confirmed = new HashMap<>();
+    private final Runnable soon;
+    private final Map<Long, Ordered> orders = new HashMap<>();
     private final Map<String, Long> missingSince = new HashMap<>();
 
     /// Replicas that were asked to give up leadership before they leave.
     private final Set<String> handedOver = new HashSet<>();
 
-    Memberships(Cluster cluster, Silence silence) {
-        this.cluster = cluster;
+    /// What is done about it.
+    interface Actions {
+        /// Changes the state. Blocks.
+        void propose(SystemCommand command);
+
+        CompletableFuture<NodeOrder.Done> order(String node, NodeOrder order);
+
+        static Actions of(Cluster cluster) {
+            return new Actions() {
+                @Override
+                public void propose(SystemCommand command) {
+                    cluster.system().propose(command, Cluster.CONTROL);
+                }
+
+                @Override
+                public CompletableFuture<NodeOrder.Done> order(String node, NodeOrder order) {
+                    return cluster.ordering(node, order);
+                }
+            };
+        }
+    }
+
+    /// The last order to the leader of a group. Nobody waits for its answer: where a learner is
+    /// added it takes as long as the learner's copy.
+    private record Ordered(
+            String leader, long term, NodeOrder order, CompletableFuture<NodeOrder.Done> answer) {
+        boolean underWay(ReplicaReport now) {
+            return !answer.isDone() && leader.equals(now.peer()) && term == now.term();
+        }
+
+        boolean done() {
+            return answer.state() == Future.State.SUCCESS;
+        }
+    }
+
+    /// @param soon called when an order has been carried out, on any thread
+    Memberships(Actions actions, Silence silence, Runnable soon) {
+        this.actions = actions;
         this.silence = silence;
+        this.soon = soon;
     }
 
     /// Forgets what it has seen: this node does not lead.
     void reset() {
-        confirmed.clear();
+        orders.clear();
         missingSince.clear();
         handedOver.clear();
     }
@@ -81,7 +121,9 @@ final class Memberships {
             propose(new SystemCommand.RetireReplica(Cluster.request(), group.id(), learner.peer()));
             return;
         }
-        if (!converged(state, group, reports, leader)) {
+        Ordered last = orders.get(group.id());
+        if ((last != null && last.underWay(leader))
+                || !converged(state, group, reports, leader, last)) {
             return;
         }
         for (Replica replica : group.replicas()) {
@@ -145,21 +187,22 @@ final class Memberships {
                     && other != null
                     && close(other, leader)) {
                 log.info("g{}: {} hands over to {}", group.id(), leaving.peer(), voter.peer());
-                cluster.order(leaving.node(), new NodeOrder.Transfer(group.id(), voter.peer()));
+                order(group, leader, new NodeOrder.Transfer(group.id(), voter.peer()), true);
                 return true;
             }
         }
         return false;
     }
 
-    private static boolean close(ReplicaReport replica, ReplicaReport leader) {
+    /// A replica that has about what its leader has.
+    static boolean close(ReplicaReport replica, ReplicaReport leader) {
         return !replica.catchingUp()
                 && replica.appliedIndex() >= 0
                 && leader.appliedIndex() - replica.appliedIndex() <= CLOSE_ENTRIES;
     }
 
     private void propose(SystemCommand command) {
-        cluster.system().propose(command, Cluster.CONTROL);
+        actions.propose(command);
     }
 
     private void countMissing(Group group, Map<String, NodeReport> reports) {
@@ -214,7 +257,11 @@ final class Memberships {
 
     /// Has the group take on the membership that the state says.
     private boolean converged(
-            SystemState state, Group group, Map<String, NodeReport> reports, ReplicaReport leader) {
+            SystemState state,
+            Group group,
+            Map<String, NodeReport> reports,
+            ReplicaReport leader,
+            @Nullable Ordered last) {
         List<Replica> learners =
                 group.replicas().stream()
                         .filter(r -> r.role() == Role.LEARNER && open(group, r, reports))
@@ -228,17 +275,31 @@ final class Memberships {
         goal.voters().forEach(p -> members.add(p.peer()));
         goal.learners().forEach(p -> members.add(p.peer()));
         boolean same = members.equals(Set.copyOf(leader.members()));
-        if (same && goal.equals(confirmed.get(group.id()))) {
+        boolean told = last != null && goal.equals(last.order);
+        boolean done = last != null && told && last.done();
+        if (same && done) {
             return true;
         }
-        log.info("g{}: members {}", group.id(), members);
-        cluster.order(node(group, leader.peer()), goal);
-        confirmed.put(group.id(), goal);
+        if (!told) {
+            log.info("g{}: members {}", group.id(), members);
+        }
+        // Looks at once where it has come to this, and no more often than regularly where a leader
+        // says so and reports other members.
+        order(group, leader, goal, !done);
         return false;
     }
 
-    private static String node(Group group, String peer) {
-        return Objects.requireNonNull(group.replica(peer)).node();
+    private void order(Group group, ReplicaReport leader, NodeOrder order, boolean look) {
+        String node = Objects.requireNonNull(group.replica(leader.peer())).node();
+        CompletableFuture<NodeOrder.Done> answer = actions.order(node, order);
+        orders.put(group.id(), new Ordered(leader.peer(), leader.term(), order, answer));
+        answer.whenComplete((nothing, failure) -> {
+            if (failure != null) {
+                log.debug("g{}: {} is not done yet", group.id(), order, failure);
+            } else if (look) {
+                soon.run();
+            }
+        });
     }
 
     private static boolean open(Group group, Replica replica, Map<String, NodeReport> reports) {

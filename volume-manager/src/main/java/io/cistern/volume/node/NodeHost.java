@@ -157,7 +157,10 @@ public final class NodeHost implements ClusterNode {
             this.cluster = new Cluster(catalog, systemClient, rpc, client);
             this.work = new Work(config.name());
             this.reporter = new Reporter(local, hosts, catalog, work, level);
-            this.service = opened(new WireService(local, host, work, reporter::report));
+            this.service =
+                    opened(
+                            new WireService(
+                                    local, host, work, reporter::report, catalog::othersKnow));
             this.admin = new AdminService(cluster, clusterId, work::run);
             this.images = new ImageService(admin, client, work::run);
             this.exports = new ExportMonitor(cluster);
@@ -233,7 +236,7 @@ public final class NodeHost implements ClusterNode {
         Caretaker caretaker =
                 new Caretaker(
                         config, addresses, local, cluster, new Caretaker.Hosts(hosts, system));
-        Reconciler reconciler = new Reconciler(local, cluster, work, start.form());
+        Reconciler reconciler = new Reconciler(local, cluster, work, start.form(), this::lookSoon);
         regularly("caretaker", () -> caretaker.step(catalog.state()));
         Orphans orphans = new Orphans(host, cluster);
         regularly("reconciler", reconciler::step);
@@ -250,8 +253,12 @@ public final class NodeHost implements ClusterNode {
         SystemState now = catalog.state();
         if (!now.sameButForVolumes(lookedAt)) {
             lookedAt = now;
-            threads.forEach(LockSupport::unpark);
+            lookSoon();
         }
+    }
+
+    private void lookSoon() {
+        threads.forEach(LockSupport::unpark);
     }
 
     private void regularly(String what, Runnable step) {

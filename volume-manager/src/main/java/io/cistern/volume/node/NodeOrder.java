@@ -26,12 +26,21 @@ sealed interface NodeOrder {
     ///
     /// @param snapshot empty for the head; null from nodes of earlier releases: all of the volume
     /// @param from granule; null likewise
-    record Verify(long group, long volume, @Nullable String snapshot, @Nullable Long from)
+    /// @param apart see [Check]
+    record Verify(
+            long group,
+            long volume,
+            @Nullable String snapshot,
+            @Nullable Long from,
+            @Nullable Boolean apart)
             implements NodeOrder {}
 
     /// Compares all replicas of a group that the node leads, has one that differs from the majority
     /// copied anew, and answers when done.
-    record Check(long group) implements NodeOrder {}
+    ///
+    /// @param apart true where who asks reads [Done#unasked]; nodes of earlier releases do not say,
+    ///   and are told of replicas that could not be asked among the findings
+    record Check(long group, @Nullable Boolean apart) implements NodeOrder {}
 
     /// Compares the books of the disks of `node`, which is asked, mends them, and answers when
     /// done.
@@ -40,18 +49,36 @@ sealed interface NodeOrder {
     /// Lists work that a program outside of the nodes does, for some seconds or until it has ended.
     record Working(WorkInfo work, boolean ended) implements NodeOrder {}
 
+    /// A replica that could not be asked.
+    ///
+    /// @param why without a full stop
+    record Unasked(String peer, String why) {
+        static final String TEXT = " could not be asked: ";
+
+        @Override
+        public String toString() {
+            return peer + TEXT + why;
+        }
+    }
+
     /// @param bytes compared
     /// @param findings one sentence each
     /// @param volumes for each finding the id of the volume it is about, 0 for none; null where
     ///   none is about a volume
     /// @param next granule from which a verification goes on, negative once it is complete; null
     ///   from nodes that compare all of a volume at once
+    /// @param unasked replicas that could not be compared; null from nodes of earlier releases,
+    ///   which say it among the findings
     record Done(
-            long bytes, List<String> findings, @Nullable List<Long> volumes, @Nullable Long next) {
+            long bytes,
+            List<String> findings,
+            @Nullable List<Long> volumes,
+            @Nullable Long next,
+            @Nullable List<Unasked> unasked) {
         static final Done NOTHING = new Done(0, List.of());
 
         Done(long bytes, List<String> findings) {
-            this(bytes, findings, null, null);
+            this(bytes, findings, null, null, null);
         }
 
         long volume(int finding) {

@@ -39,12 +39,14 @@ final class Reconciler {
     private final Map<Long, Long> unfinishedSince = new HashMap<>();
 
     /// @param form what to propose where the cluster is not formed yet
-    Reconciler(LocalNode local, Cluster cluster, Work work, SystemCommand.Form form) {
+    /// @param soon has [#step] called again without waiting, from any thread
+    Reconciler(
+            LocalNode local, Cluster cluster, Work work, SystemCommand.Form form, Runnable soon) {
         this.local = local;
         this.cluster = cluster;
         this.form = form;
         this.volumes = new Volumes(cluster);
-        this.memberships = new Memberships(cluster, silence);
+        this.memberships = new Memberships(Memberships.Actions.of(cluster), silence, soon);
         this.spread = new Spread(cluster, System::nanoTime);
         this.journeys = new Journeys(work, silence, System::currentTimeMillis);
         this.leftovers = new Leftovers(cluster);

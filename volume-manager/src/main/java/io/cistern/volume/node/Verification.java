@@ -7,18 +7,28 @@ import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemState.Group;
 import io.cistern.volume.system.SystemState.Volume;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /// A verification under way: what it has found, and how far it is.
 final class Verification {
     private static final int MAX_FINDINGS = 100;
 
-    /// Behind the peer id of a replica, in what a node found.
-    static final String UNASKED = " could not be asked";
+    /// How nodes of earlier releases say that a replica could not be asked, in a comparison of a
+    /// volume and in one of rows.
+    private static final Pattern FORMERLY =
+            Pattern.compile(
+                    "(?:([^ :]+) could not be asked|g[0-9]+: could not be asked: ([^ :]+)): (.*)",
+                    Pattern.DOTALL);
 
     /// Comparing the rows of all replicas of a group takes about this part of reading its volumes.
     private static final int ROWS_SHARE = 10;
@@ -30,6 +40,13 @@ final class Verification {
     private final long total;
     private final long beganNanos = System.nanoTime();
     private final List<String> findings = new ArrayList<>();
+
+    /// Replicas that could not be asked, by group and peer id, and the sentences about each.
+    private final Map<Long, Map<String, Set<String>>> unasked = new TreeMap<>();
+
+    /// What else could not be asked.
+    private final List<String> notAsked = new ArrayList<>();
+
     private final Set<String> silent = new HashSet<>();
     private long bytes;
 
@@ -81,8 +98,9 @@ final class Verification {
             if (after != null) {
                 joining.addAll(learners(after));
             }
+            Map<String, Set<String>> here = unasked.getOrDefault(group.id(), new HashMap<>());
             for (String peer : joining) {
-                if (findings.removeIf(finding -> isUnasked(finding, peer))) {
+                if (here.remove(peer) != null) {
                     notes.add(
                             peer
                                     + " is joining g"
@@ -102,12 +120,6 @@ final class Verification {
                 .toList();
     }
 
-    private static boolean isUnasked(String finding, String peer) {
-        return finding.startsWith(peer + UNASKED)
-                || finding.contains(": " + peer + UNASKED)
-                || finding.contains(": " + UNASKED.strip() + ": " + peer + ":");
-    }
-
     /// Nodes with replicas of them.
     Set<String> nodes() {
         Set<String> nodes = new LinkedHashSet<>();
@@ -118,6 +130,7 @@ final class Verification {
     /// A part was compared up to the granule `next`; negative: all of it.
     void compared(Part part, NodeOrder.Done found, long next) {
         add(found, part.volume().id());
+        addUnasked(part.volume().group(), found);
         if (next < 0) {
             done += part.weight();
             report(0);
@@ -127,8 +140,9 @@ final class Verification {
     }
 
     /// The rows of all replicas of a group were compared.
-    void comparedRows(NodeOrder.Done found) {
+    void comparedRows(Group group, NodeOrder.Done found) {
         add(found, 0);
+        addUnasked(group.id(), found);
         done += rowsShare;
         report(0);
     }
@@ -137,11 +151,40 @@ final class Verification {
     void add(NodeOrder.Done found, long volume) {
         bytes += found.bytes();
         for (int i = 0; i < found.findings().size(); i++) {
+            if (found.unasked() == null && formerly(found.findings().get(i)) != null) {
+                continue; // see addUnasked
+            }
             String text = named(volume == 0 ? found.volume(i) : volume) + found.findings().get(i);
             if (findings.size() < MAX_FINDINGS && !findings.contains(text)) {
                 findings.add(text);
             }
         }
+    }
+
+    private void addUnasked(long group, NodeOrder.Done found) {
+        List<NodeOrder.Unasked> listed = found.unasked();
+        if (listed == null) {
+            listed =
+                    found.findings().stream()
+                            .map(Verification::formerly)
+                            .filter(Objects::nonNull)
+                            .toList();
+        }
+        for (NodeOrder.Unasked replica : listed) {
+            unasked.computeIfAbsent(group, g -> new TreeMap<>())
+                    .computeIfAbsent(replica.peer(), peer -> new LinkedHashSet<>())
+                    .add(replica.why());
+        }
+    }
+
+    /// The replica that a finding of a node of an earlier release says could not be asked.
+    private static NodeOrder.@Nullable Unasked formerly(String finding) {
+        Matcher matcher = FORMERLY.matcher(finding);
+        return !matcher.matches()
+                ? null
+                : matcher.group(1) != null
+                        ? new NodeOrder.Unasked(matcher.group(1), matcher.group(3))
+                        : new NodeOrder.Unasked(matcher.group(2), matcher.group(3));
     }
 
     private void report(long within) {
@@ -162,8 +205,26 @@ final class Verification {
                 .orElse("volume with id " + id + ": ");
     }
 
+    /// What was found, and last what could not be asked.
     List<String> findings() {
-        return findings;
+        List<String> all = new ArrayList<>(findings);
+        all.addAll(unasked());
+        return all;
+    }
+
+    List<String> unasked() {
+        List<String> all = new ArrayList<>();
+        unasked.forEach((group, peers) ->
+                peers.forEach((peer, reasons) ->
+                        reasons.forEach(why ->
+                                all.add("g" + group + ": " + new NodeOrder.Unasked(peer, why)))));
+        all.addAll(notAsked);
+        return all;
+    }
+
+    /// @param what could not be asked, as a sentence
+    void notAsked(String what) {
+        notAsked.add(what);
     }
 
     /// A node that did not answer is not given another order.

@@ -48,9 +48,9 @@ final class VerifyAdmin {
         }
         Set<String> older = Set.copyOf(Levels.older(cluster.reports(), Level.COMPARISONS));
         for (Group group : run.groups()) {
-            NodeOrder.Done found =
-                    comparable(group, older) ? replicas(run, group) : NodeOrder.Done.NOTHING;
-            run.comparedRows(found);
+            run.comparedRows(
+                    group,
+                    comparable(group, older) ? replicas(run, group) : NodeOrder.Done.NOTHING);
         }
         for (String node : run.nodes()) {
             run.add(older.contains(node) ? NodeOrder.Done.NOTHING : books(run, node), 0);
@@ -64,6 +64,7 @@ final class VerifyAdmin {
                 after[0] - before[0],
                 after[1] - before[1],
                 run.findings(),
+                run.unasked(),
                 notes);
     }
 
@@ -110,7 +111,7 @@ final class VerifyAdmin {
         CisternException last =
                 new CisternException(ErrorCode.UNAVAILABLE, "g" + group.id() + " has no replica");
         NodeOrder.Verify order =
-                new NodeOrder.Verify(group.id(), part.volume().id(), part.snapshot(), from);
+                new NodeOrder.Verify(group.id(), part.volume().id(), part.snapshot(), from, true);
         for (Replica replica : group.dataVoters()) {
             try {
                 return order(run, replica.node(), order);
@@ -167,7 +168,7 @@ final class VerifyAdmin {
         do {
             for (Replica replica : group.dataVoters()) {
                 try {
-                    return order(run, replica.node(), new NodeOrder.Check(group.id()));
+                    return order(run, replica.node(), new NodeOrder.Check(group.id(), true));
                 } catch (CisternException e) {
                     if (e.code() == ErrorCode.BUSY) {
                         // Another verification compares it: that looks at what was before this one.
@@ -178,13 +179,12 @@ final class VerifyAdmin {
                 }
             }
         } while (System.nanoTime() < deadline && pause());
-        return new NodeOrder.Done(
-                0,
-                List.of(
-                        "g"
-                                + group.id()
-                                + ": its replicas could not be asked and compared: "
-                                + last.getMessage()));
+        run.notAsked(
+                "g"
+                        + group.id()
+                        + ": its replicas could not be asked and compared: "
+                        + last.getMessage());
+        return NodeOrder.Done.NOTHING;
     }
 
     private static boolean pause() {
@@ -201,9 +201,8 @@ final class VerifyAdmin {
         try {
             return order(run, node, new NodeOrder.Books(node));
         } catch (CisternException e) {
-            return new NodeOrder.Done(
-                    0,
-                    List.of("the books of " + node + " could not be asked for: " + e.getMessage()));
+            run.notAsked("the books of " + node + " could not be asked for: " + e.getMessage());
+            return NodeOrder.Done.NOTHING;
         }
     }
 

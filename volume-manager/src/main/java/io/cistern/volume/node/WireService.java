@@ -23,10 +23,13 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.function.LongConsumer;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// Answers the cluster's opcodes on the node wire, see [Opcodes].
 final class WireService implements AutoCloseable {
@@ -42,6 +45,7 @@ final class WireService implements AutoCloseable {
     private final LocalNode local;
     private final GroupHost host;
     private final Supplier<NodeReport> report;
+    private final LongConsumer stateKnown;
     private final Work work;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("orders-", 0).factory());
@@ -50,7 +54,14 @@ final class WireService implements AutoCloseable {
 
     private volatile Supplier<ShareUse> shareUse = () -> new ShareUse(List.of(), List.of());
 
-    WireService(LocalNode local, GroupHost host, Work work, Supplier<NodeReport> report) {
+    /// @param stateKnown told the versions of the system state that others know; must not block
+    WireService(
+            LocalNode local,
+            GroupHost host,
+            Work work,
+            Supplier<NodeReport> report,
+            LongConsumer stateKnown) {
+        this.stateKnown = stateKnown;
         this.work = work;
         this.local = local;
         this.host = host;
@@ -72,8 +83,12 @@ final class WireService implements AutoCloseable {
         server.register(Opcodes.STATE, this::state);
         server.register(
                 Opcodes.REPORT,
-                (request, responder) ->
-                        later(responder, () -> Json.buffer(NodeReport.class, report.get())));
+                (request, responder) -> {
+                    if (request.readableBytes() >= Long.BYTES) {
+                        stateKnown.accept(request.readLong());
+                    }
+                    later(responder, () -> Json.buffer(NodeReport.class, report.get()));
+                });
         server.register(Opcodes.ORDER, this::order);
         server.register(
                 Opcodes.SHARE_USE,
@@ -215,10 +230,13 @@ final class WireService implements AutoCloseable {
                                                 : " of snapshot " + d.snapshot())
                                         + " differs between "
                                         + d.replicas()));
-        found.missing()
-                .forEach((peer, why) -> findings.add(peer + Verification.UNASKED + ": " + why));
         boolean complete = found.next() == Verifier.Report.DONE;
-        return new NodeOrder.Done(found.bytes(), findings, null, complete ? -1 : found.next());
+        return new NodeOrder.Done(
+                found.bytes(),
+                findings,
+                null,
+                complete ? -1 : found.next(),
+                unasked(found.missing(), order.apart(), findings));
     }
 
     private NodeOrder.Done check(NodeOrder.Check order) {
@@ -231,8 +249,21 @@ final class WireService implements AutoCloseable {
             volumes.add(difference.volume());
         }
         found.repairs().forEach(repair -> findings.add(group + repair));
-        found.missing().forEach(member -> findings.add(group + "could not be asked: " + member));
-        return new NodeOrder.Done(found.bytes(), findings, volumes, null);
+        List<NodeOrder.Unasked> unasked = unasked(found.missing(), order.apart(), findings);
+        return new NodeOrder.Done(found.bytes(), findings, volumes, null, unasked);
+    }
+
+    /// Replicas that could not be asked, where who asked reads them apart from the findings; else
+    /// they are added to those.
+    private static @Nullable List<NodeOrder.Unasked> unasked(
+            Map<String, String> missing, @Nullable Boolean apart, List<String> findings) {
+        List<NodeOrder.Unasked> unasked = new ArrayList<>();
+        missing.forEach((peer, why) -> unasked.add(new NodeOrder.Unasked(peer, why)));
+        if (Boolean.TRUE.equals(apart)) {
+            return unasked;
+        }
+        unasked.forEach(replica -> findings.add(replica.toString()));
+        return null;
     }
 
     private RaftGroup raft(long group) {
