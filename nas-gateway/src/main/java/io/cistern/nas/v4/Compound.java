@@ -280,17 +280,20 @@ final class Compound {
     /// it again, at the share's next owner neither. Changes of a request are told apart by their
     /// order.
     Call once(Access a) {
-        Call call = next(a);
+        Call call = next(a, 0);
         changes++;
         return call;
     }
 
     /// What [#once] will return.
-    Call next(Access a) {
+    ///
+    /// @param ahead 0: at the next call, 1: at the one after it
+    Call next(Access a, int ahead) {
         parts.recovery().record(client(), a.share(), Kinds.NONE);
-        return changes > FileSystem.MAX_ONCE_INDEX
+        int index = changes + ahead;
+        return index > FileSystem.MAX_ONCE_INDEX
                 ? Call.of(a.who())
-                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, changes));
+                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, index));
     }
 
     /// Whether a change was made already, by this very request at a server before.

@@ -61,7 +61,10 @@ record CreateOp(
                 }
                 yield a.files().symlink(call, a.file(), name, target, set);
             }
-            default -> a.files().mknod(call, a.file(), name, kind, major, minor, set);
+            default -> {
+                a.checkMayMake(kind);
+                yield a.files().mknod(call, a.file(), name, kind, major, minor, set);
+            }
         };
     }
 
