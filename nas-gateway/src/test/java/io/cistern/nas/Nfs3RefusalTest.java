@@ -121,7 +121,7 @@ class Nfs3RefusalTest {
         refused(3, NOTDIR, "p", named(file, "none"));
         refused(4, STALE, "P", o -> o.writeOpaque(gone).writeInt(1));
         refused(5, INVAL, "p", o -> o.writeOpaque(file));
-        refused(6, INVAL, "p", o -> o.writeOpaque(root).writeLong(0).writeInt(1));
+        refused(6, ISDIR, "p", o -> o.writeOpaque(root).writeLong(0).writeInt(1));
         refused(7, FBIG, "w", written(-1, 1));
         refused(7, INVAL, "w", written(0, 2));
         refused(8, EXIST, "w", created(root, "f", 1));

@@ -406,8 +406,7 @@ class TakeoverTest {
         return r.readOpaque(128, "handle");
     }
 
-    private static void link(
-            XdrWriter o, Opened file, byte[] directory, String name) {
+    private static void link(XdrWriter o, Opened file, byte[] directory, String name) {
         o.writeOpaque(file.handle()).writeOpaque(directory).writeString(name);
     }
 

@@ -32,8 +32,8 @@ public record Access(OpenShare share, FileId file, Credentials who, boolean read
         return this;
     }
 
-    /// Device files are the superuser's to make, as in mknod(2): whoever opens one reaches the device
-    /// of the machine that has the share mounted.
+    /// Device files are the superuser's to make, as in mknod(2): whoever opens one reaches the
+    /// device of the machine that has the share mounted.
     ///
     /// @throws NfsException PERM
     public void checkMayMake(FileType type) {
