@@ -48,7 +48,7 @@ record CreateOp(
         Settings settings = Settings.decode(attributes, false);
         Created created = await(make(a, kind, c.once(a), settings.set()));
         Wire4.writeChange(out, created.directory());
-        out.writeBitmap(attributes.mask());
+        out.writeBitmap(settings.mask());
         c.setFile(a, created.file().id());
     }
 

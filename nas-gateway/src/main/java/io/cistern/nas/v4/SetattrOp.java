@@ -27,7 +27,7 @@ record SetattrOp(StateId id, Fattr4 attributes) implements Operation {
                 a,
                 call,
                 () -> await(file.files().setAttributes(call, file.file(), settings.set(), null)));
-        out.writeBitmap(attributes.mask());
+        out.writeBitmap(settings.mask());
     }
 
     @Override
