@@ -13,7 +13,7 @@ import io.netty.buffer.Unpooled;
 /// Attributes that a client wants set, decoded.
 ///
 /// @param mask of those that are set: a time of creation is taken and left as it is, as RFC 8881
-///   section 5.8.2.36 has it settable and clients send it along with others
+///   section 5.7 has it settable and clients send it along with others
 record Settings(SetAttributes set, int[] mask) {
     private static final int MAX_OWNER_BYTES = 1_024;
 
