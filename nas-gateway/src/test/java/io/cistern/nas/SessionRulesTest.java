@@ -109,6 +109,32 @@ class SessionRulesTest {
         assertThat(a.status(putfh(f.handle()), set)).isEqualTo(ATTRNOTSUPP);
     }
 
+    @Test
+    void aTimeOfCreationIsTakenAlongWithOthersAndLeftAsItIs() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        int mode = 1 << 1;
+        int created = 1 << 18;
+        Op set =
+                op(
+                        SETATTR,
+                        o -> {
+                            o.writeFixed(new byte[16]).writeBitmap(0, mode | created);
+                            o.writeInt(16).writeInt(0600).writeLong(1).writeInt(0);
+                        });
+        XdrReader r = a.ok(putfh(f.handle()), set);
+        result(r, V4TestClient.PUTFH);
+        result(r, SETATTR);
+        assertThat(r.readBitmap(3, "attrset")).containsExactly(0, mode);
+        XdrReader now =
+                a.ok(putfh(f.handle()), op(GETATTR, o -> o.writeBitmap(0, mode | created)));
+        result(now, V4TestClient.PUTFH);
+        result(now, GETATTR);
+        now.readBitmap(3, "mask");
+        now.readInt();
+        assertThat(now.readInt()).isEqualTo(0600);
+        assertThat(now.readLong()).as("seconds").isGreaterThan(1);
+    }
+
     /// OPEN, UNCHECKED, with a size of 0.
     private static Op cutOpen(String owner, String name) {
         return op(

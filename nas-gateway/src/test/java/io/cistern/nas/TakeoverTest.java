@@ -7,6 +7,7 @@ import io.cistern.nas.V4TestClient.Op;
 import io.cistern.nas.V4TestClient.Opened;
 import io.cistern.nas.state.StateLimits;
 import io.cistern.nas.xdr.XdrReader;
+import io.cistern.nas.xdr.XdrWriter;
 import java.util.List;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
@@ -78,6 +79,72 @@ class TakeoverTest {
         }
         now.close();
         other.close();
+    }
+
+    /// What a file that was cut off holds afterwards is not lost to the request's repetition.
+    @Test
+    void aFileIsCutOffOnceByARequestThatIsRepeatedAtTheNextOwner() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        a.ok(putfh(f.handle()), write(f.stateid(), 0, new byte[10]));
+        Op size = op(SETATTR, o -> sizeZero(o.writeFixed(f.stateid())));
+        Op reopened =
+                op(
+                        OPEN,
+                        o -> {
+                            o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString("o");
+                            sizeZero(o.writeBool(true).writeInt(0));
+                            o.writeInt(0).writeString("f");
+                        });
+        TestServer after = new TestServer(first.shares, c -> c.withState(LONG));
+        try (after) {
+            cutOffOnce(next, f, putfh(f.handle()), size);
+            cutOffOnce(after, f, root(), lookup("share"), reopened);
+        }
+    }
+
+    /// @param then the server that the request is repeated to
+    private void cutOffOnce(TestServer then, Opened f, Op... cut) {
+        byte[] ten = new byte[10];
+        a.ok(cut);
+        try (V4TestClient b = V4TestClient.started(then.address(), 1, "b")) {
+            b.ok(putfh(f.handle()), write(new byte[16], 0, ten));
+            a.moveTo(then.address());
+            a.again();
+            assertThat(a.lastStatus()).as("the first result").isZero();
+            XdrReader left = b.ok(putfh(f.handle()), read(new byte[16], 0, 100));
+            result(left, PUTFH);
+            result(left, READ);
+            left.readBool();
+            assertThat(left.readOpaque(100, "data")).hasSize(ten.length);
+        }
+        a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+    }
+
+    private static void sizeZero(XdrWriter o) {
+        o.writeBitmap(1 << 4).writeInt(8).writeLong(0);
+    }
+
+    @Test
+    void whatWasOpenIsReclaimedByItsOwnerOrByThoseWhoMayOpenIt() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        a.as(1_000);
+        Opened mine = a.open("share", "o", "mine", 3, 0, true);
+        a.ok(
+                putfh(mine.handle()),
+                op(
+                        SETATTR,
+                        o ->
+                                o.writeFixed(new byte[16])
+                                        .writeBitmap(0, 1 << 1)
+                                        .writeInt(4)
+                                        .writeInt(0400)));
+        a.moveTo(next.address());
+        assertThat(a.status(putfh(f.handle()), reclaim("o"))).as("ACCESS").isEqualTo(13);
+        assertThat(a.status(putfh(mine.handle()), reclaim("o"))).as("its owner").isZero();
+        a.as(2_000);
+        assertThat(a.status(putfh(mine.handle()), reclaim("p"))).as("ACCESS").isEqualTo(13);
+        a.as(0);
+        assertThat(a.status(putfh(f.handle()), reclaim("o"))).isZero();
     }
 
     @Test
@@ -339,12 +406,11 @@ class TakeoverTest {
         return r.readOpaque(128, "handle");
     }
 
-    private static void link(
-            io.cistern.nas.xdr.XdrWriter o, Opened file, byte[] directory, String name) {
+    private static void link(XdrWriter o, Opened file, byte[] directory, String name) {
         o.writeOpaque(file.handle()).writeOpaque(directory).writeString(name);
     }
 
-    private static void removal(io.cistern.nas.xdr.XdrWriter o, byte[] directory, String name) {
+    private static void removal(XdrWriter o, byte[] directory, String name) {
         o.writeOpaque(directory).writeString(name);
     }
 }

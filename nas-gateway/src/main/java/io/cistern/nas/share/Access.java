@@ -9,6 +9,7 @@ import io.cistern.block.fs.FileId;
 import io.cistern.block.fs.FileResults.Data;
 import io.cistern.block.fs.FileResults.Written;
 import io.cistern.block.fs.FileSystem;
+import io.cistern.block.fs.FileType;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
@@ -29,6 +30,17 @@ public record Access(OpenShare share, FileId file, Credentials who, boolean read
             throw new NfsException(NfsStatus.ROFS, "read only for this client");
         }
         return this;
+    }
+
+    /// Device files are the superuser's to make, as in mknod(2): whoever opens one reaches the
+    /// device of the machine that has the share mounted.
+    ///
+    /// @throws NfsException PERM
+    public void checkMayMake(FileType type) {
+        boolean device = type == FileType.BLOCK_DEVICE || type == FileType.CHARACTER_DEVICE;
+        if (device && !who.superuser()) {
+            throw new NfsException(NfsStatus.PERM, "only the superuser makes device files");
+        }
     }
 
     /// What was read. Its bytes belong to the receiver.

@@ -253,7 +253,7 @@ final class StateTable {
 
     /// Checks that I/O under a stateid is allowed.
     ///
-    /// @return whether the client has the file open, so that permissions were checked then
+    /// @return whether the client has the file open for that, so that permissions were checked then
     boolean checkIo(StateId id, Client client, FileKey file, boolean write) {
         if (id.equals(StateId.ANONYMOUS) || id.equals(StateId.BYPASS)) {
             boolean bypass = id.equals(StateId.BYPASS) && !write;
@@ -267,7 +267,8 @@ final class StateTable {
         if (write && (state.access() & WRITE) == 0) {
             throw new NfsException(Status4.OPENMODE, "not open for writing");
         }
-        return true;
+        // Who has it open for writing only may read what he may read anyway.
+        return write || (state.access() & READ) != 0;
     }
 
     void checkMayShorten(Client client, FileKey key) {

@@ -113,7 +113,10 @@ final class NameProcedures {
         make(
                 rq,
                 handle,
-                (a, call) -> a.files().mknod(call, a.file(), name, type, major, minor, set));
+                (a, call) -> {
+                    a.checkMayMake(type);
+                    return a.files().mknod(call, a.file(), name, type, major, minor, set);
+                });
     }
 
     private static void make(

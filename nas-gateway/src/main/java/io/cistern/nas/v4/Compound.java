@@ -44,6 +44,7 @@ final class Compound {
     private int sequence;
     private int changes;
     private boolean mayRepeat;
+    private boolean stateChanged;
     private boolean slotHeld;
     private boolean keep;
     private int index;
@@ -128,6 +129,28 @@ final class Compound {
     void finishSlot(byte[] reply) {
         slotHeld = false;
         session().finish(slot, reply, keep);
+    }
+
+    /// An operation was carried out that is not to be carried out twice.
+    void stateChanged() {
+        stateChanged = true;
+    }
+
+    /// Where nobody knows whether the changes of this request were made, because of this failure
+    /// or because a server before may have made them: gives the slot back, so that the client
+    /// sends the request again under its number, by which it is known.
+    ///
+    /// @return whether that is so
+    boolean reopenSlot(RuntimeException failure) {
+        if (!slotHeld
+                || stateChanged
+                || (changes == 0 && !mayRepeat)
+                || !NfsStatus.outcomeUnknown(failure)
+                || !session().reopen(slot)) {
+            return false;
+        }
+        slotHeld = false;
+        return true;
     }
 
     /// After an unexpected failure: the client may repeat the request and is told that its reply
@@ -280,17 +303,20 @@ final class Compound {
     /// it again, at the share's next owner neither. Changes of a request are told apart by their
     /// order.
     Call once(Access a) {
-        Call call = next(a);
+        Call call = next(a, 0);
         changes++;
         return call;
     }
 
     /// What [#once] will return.
-    Call next(Access a) {
+    ///
+    /// @param ahead 0: at the next call, 1: at the one after it
+    Call next(Access a, int ahead) {
         parts.recovery().record(client(), a.share(), Kinds.NONE);
-        return changes > FileSystem.MAX_ONCE_INDEX
+        int index = changes + ahead;
+        return index > FileSystem.MAX_ONCE_INDEX
                 ? Call.of(a.who())
-                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, changes));
+                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, index));
     }
 
     /// Whether a change was made already, by this very request at a server before.

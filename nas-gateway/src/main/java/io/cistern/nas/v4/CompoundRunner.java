@@ -31,6 +31,7 @@ final class CompoundRunner implements Rest {
     private final byte[] tag;
     private final Consumer<OpCode> counter;
     private final XdrWriter results;
+    private final XdrWriter.Mark start;
     private int done;
     private int counted;
     private int status = NfsStatus.OK;
@@ -45,6 +46,7 @@ final class CompoundRunner implements Rest {
         this.in = in;
         this.tag = tag;
         this.results = new XdrWriter(allocator);
+        this.start = results.mark();
         this.counter = counter;
     }
 
@@ -204,6 +206,9 @@ final class CompoundRunner implements Rest {
                 throw new NfsException(refusal, "the result would be too long for the session");
             }
             operation.execute(compound, results);
+            if (!code.repeatable()) {
+                compound.stateChanged();
+            }
             int size = tooBig(0);
             if (size != NfsStatus.OK) {
                 results.reset(begin);
@@ -213,8 +218,14 @@ final class CompoundRunner implements Rest {
         } catch (WouldBlockException e) {
             throw e;
         } catch (RuntimeException e) {
-            results.reset(mark);
             status = compound.statusOf(e, code);
+            if (compound.reopenSlot(e)) {
+                results.reset(start);
+                done = 0;
+                fail(OpCode.SEQUENCE, NfsStatus.DELAY);
+                return;
+            }
+            results.reset(mark);
             results.writeInt(status);
             operation.failure(compound, status, e, results);
         }

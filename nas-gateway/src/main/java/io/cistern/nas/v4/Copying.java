@@ -9,6 +9,7 @@ import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.StateId;
+import java.nio.ByteBuffer;
 
 /// A copy from the saved to the current file.
 record Copying(Access source, Access target) {
@@ -19,6 +20,9 @@ record Copying(Access source, Access target) {
         boolean opened =
                 c.state().checkIo(c.savedState(from), c.client(), Compound.key(saved), false);
         Access target = c.io(current, to, true);
+        if (!target.who().opened()) {
+            target.write(0, ByteBuffer.allocate(0)); // the right to
+        }
         if (!opened) {
             await(saved.files().read(saved.who(), saved.file(), 0, 0)); // the right to
         }

@@ -48,7 +48,7 @@ record CreateOp(
         Settings settings = Settings.decode(attributes, false);
         Created created = await(make(a, kind, c.once(a), settings.set()));
         Wire4.writeChange(out, created.directory());
-        out.writeBitmap(attributes.mask());
+        out.writeBitmap(settings.mask());
         c.setFile(a, created.file().id());
     }
 
@@ -61,7 +61,10 @@ record CreateOp(
                 }
                 yield a.files().symlink(call, a.file(), name, target, set);
             }
-            default -> a.files().mknod(call, a.file(), name, kind, major, minor, set);
+            default -> {
+                a.checkMayMake(kind);
+                yield a.files().mknod(call, a.file(), name, kind, major, minor, set);
+            }
         };
     }
 

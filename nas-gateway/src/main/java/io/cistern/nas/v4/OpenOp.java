@@ -227,10 +227,14 @@ record OpenOp(
         throw new NfsException(NfsStatus.DELAY, "the name comes and goes");
     }
 
-    /// This request, where a server before has carried it out: the file is the one that it made.
+    /// This request, where a server before has carried it out: the file is the one that it made or
+    /// cut off.
     private @Nullable Opened repeated(Compound c, Access directory, OpenHow how) {
-        return c.madeBefore(directory, c.next(directory))
-                ? createNew(c, directory, how, c.once(directory))
+        if (c.madeBefore(directory, c.next(directory, 0))) {
+            return createUnlessRaced(c, directory, how);
+        }
+        return how.cutsOff() && c.madeBefore(directory, c.next(directory, 1))
+                ? truncate(c, existing(c, directory, lookup(directory)))
                 : null;
     }
 
@@ -280,20 +284,12 @@ record OpenOp(
             if (e.error() != FileError.NOT_FOUND) {
                 throw e;
             }
-            try {
-                return createNew(c, directory, how, c.once(directory));
-            } catch (FileException raced) {
-                if (raced.error() == FileError.EXISTS && !how.guarded()) {
-                    return null;
-                }
-                throw raced;
-            }
+            return createUnlessRaced(c, directory, how);
         }
         if (how.guarded()) {
             throw new NfsException(NfsStatus.EXIST, "exists");
         }
-        Long size = how.settings().set().size();
-        if (size == null || size != 0) {
+        if (!how.cutsOff()) {
             // a file that exists is not lengthened (RFC 8881 section 18.16.3)
             return existing(c, directory, found);
         }
@@ -311,8 +307,10 @@ record OpenOp(
         c.state().checkMayShorten(c.client(), Compound.key(file));
     }
 
+    /// Not the request's first change, which [#repeated] takes for the file's creation.
     private Opened truncate(Compound c, Opened opened) {
         Access file = opened.file;
+        c.once(file);
         Call call = c.once(file);
         c.changing(
                 file,
@@ -328,6 +326,18 @@ record OpenOp(
                 opened.directory,
                 opened.change,
                 new int[] {1 << AttributeTable.SIZE.number()});
+    }
+
+    /// @return null where somebody else made the name first and that file will do
+    private @Nullable Opened createUnlessRaced(Compound c, Access directory, OpenHow how) {
+        try {
+            return createNew(c, directory, how, c.once(directory));
+        } catch (FileException raced) {
+            if (raced.error() == FileError.EXISTS && how.unchecked()) {
+                return null;
+            }
+            throw raced;
+        }
     }
 
     private Opened createNew(Compound c, Access directory, OpenHow how, Call call) {
@@ -359,6 +369,11 @@ record OpenOp(
         c.state().takeovers().checkMayReclaim(c.client(), file.share().entry().id(), had);
         Attributes now = await(file.files().attributes(file.file()));
         Types.requireRegular(now.type());
+        if (file.who().uid() != now.uid()) {
+            checkRights(file);
+        } else if (writes()) {
+            file.forChange(); // its owner may have opened it before it had the mode it has
+        }
         return new Opened(file, take(c, file), null, now.change(), new int[0]);
     }
 

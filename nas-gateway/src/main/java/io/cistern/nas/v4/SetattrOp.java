@@ -18,7 +18,7 @@ record SetattrOp(StateId id, Fattr4 attributes) implements Operation {
     public void execute(Compound c, XdrWriter out) {
         Access a = c.change();
         Settings settings = Settings.decode(attributes, false);
-        if (settings.set().size() != null) {
+        if (settings.set().size() != null && !c.madeBefore(a, c.next(a, 0))) {
             a = c.io(a, id, true);
         }
         Access file = a;
@@ -27,7 +27,7 @@ record SetattrOp(StateId id, Fattr4 attributes) implements Operation {
                 a,
                 call,
                 () -> await(file.files().setAttributes(call, file.file(), settings.set(), null)));
-        out.writeBitmap(attributes.mask());
+        out.writeBitmap(settings.mask());
     }
 
     @Override

@@ -11,6 +11,9 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 
 /// Attributes that a client wants set, decoded.
+///
+/// @param mask of those that are set: a time of creation is taken and left as it is, as RFC 8881
+///   section 5.7 has it settable and clients send it along with others
 record Settings(SetAttributes set, int[] mask) {
     private static final int MAX_OWNER_BYTES = 1_024;
 
@@ -20,11 +23,17 @@ record Settings(SetAttributes set, int[] mask) {
         ByteBuf values = Unpooled.wrappedBuffer(attributes.values());
         XdrReader in = new XdrReader(values);
         SetAttributes set = SetAttributes.NONE;
+        int[] mask = attributes.mask().clone();
         for (int number = 0; number < attributes.mask().length * 32; number++) {
             if (Fattr4.has(attributes.mask(), number)) {
                 AttributeTable attribute = AttributeTable.of(number, 2);
                 if (attribute == null) {
                     throw new NfsException(Status4.ATTRNOTSUPP, "attribute " + number);
+                }
+                if (attribute == AttributeTable.TIME_CREATE) {
+                    Wire4.readTime(in);
+                    mask[number >>> 5] &= ~(1 << number);
+                    continue;
                 }
                 if (!attribute.settable()) {
                     throw new NfsException(NfsStatus.INVAL, attribute + " cannot be set");
@@ -36,7 +45,7 @@ record Settings(SetAttributes set, int[] mask) {
         if (exclusive && set.size() != null && set.size() != 0) {
             throw new NfsException(NfsStatus.INVAL, "a new file is empty");
         }
-        return new Settings(set, attributes.mask());
+        return new Settings(set, mask);
     }
 
     private static SetAttributes with(SetAttributes set, AttributeTable which, XdrReader in) {
