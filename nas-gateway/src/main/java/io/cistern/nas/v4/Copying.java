@@ -8,11 +8,11 @@ import io.cistern.block.fs.FileError;
 import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileResults.Copied;
 import io.cistern.block.fs.FileSystem;
+import io.cistern.block.fs.SetAttributes;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.StateId;
-import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.concurrent.CompletableFuture;
 
@@ -94,14 +94,25 @@ record Copying(Access source, Access target) {
 
     /// Makes a range of the target read as zeroes, without taking room for it.
     private long hole(long toOffset, long length) {
-        FileSystem files = target.files();
-        await(files.deallocate(call(), target.file(), toOffset, length));
-        long end = toOffset + length;
-        if (await(files.attributes(target.file())).size() < end) {
-            // The last byte alone: somebody else may be lengthening the file.
-            await(files.write(call(), target.file(), end - 1, ByteBuffer.allocate(1)));
-        }
+        await(target.files().deallocate(call(), target.file(), toOffset, length));
+        lengthen(toOffset + length);
         return length;
+    }
+
+    private void lengthen(long size) {
+        Attributes now = await(target.files().attributes(target.file()));
+        while (now.size() < size) {
+            try {
+                SetAttributes set = SetAttributes.ofSize(size);
+                await(target.files().setAttributes(call(), target.file(), set, now.ctimeNanos()));
+                return;
+            } catch (FileException e) {
+                if (e.error() != FileError.CHANGED) {
+                    throw e;
+                }
+                now = await(target.files().attributes(target.file())); // it may be longer now
+            }
+        }
     }
 
     /// Copies, several parts at a time: each waits for the disks of a majority.
