@@ -5,6 +5,7 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.PrintStream;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -20,11 +21,16 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
 
-/// How fast an NFS server is, whosever it is: `NfsBench HOST NFS-PORT MOUNT-PORT EXPORT [SECONDS
-/// [ENTRIES [CELLS]]]` prints a Markdown table of the cells whose names the regular expression
-/// CELLS is found in. With 0 SECONDS only a directory of ENTRIES is made and listed. One
-/// connection; NFSv3, where a cell does not say v4.1; all writes are FILE_SYNC. It uses nothing but
-/// the JDK, so that `java NfsBench.java …` runs it as it is.
+/// How fast NFS servers are, whosever they are: `NfsBench NAME=HOST:NFS-PORT:MOUNT-PORT:EXPORT...`
+/// prints a Markdown table. Each cell is measured on all servers by turns, so that what else the
+/// machine does meets them alike.
+///
+/// System properties: `seconds` (5; of a turn, after a part of a second that does not count; 0: the
+/// large directory only), `rounds` (1), `warm` (0; seconds of each cell of a run before, which does
+/// not count), `cells` (a regular expression: those cells whose names it is found in), `entries`
+/// (0; of a large directory, made and listed). One connection to each server; NFSv3, where a cell
+/// does not say v4.1; all writes are FILE_SYNC where it does not say unstable. It uses nothing but
+/// the JDK, so that `java NfsBench.java ...` runs it as it is.
 public final class NfsBench {
     private static final int NFS = 100_003;
     private static final int MOUNT = 100_005;
@@ -139,16 +145,48 @@ public final class NfsBench {
         void run(int worker, long number) throws IOException;
     }
 
+    /// What is measured, on one server.
+    ///
+    /// @param number of steps so far, in all rounds
+    private record Cell(String name, int workers, AtomicLong number, Step step) {}
+
+    /// @param p99 milliseconds
+    private record Result(double perSecond, double p99) {}
+
+    private final String name;
     private final Rpc rpc;
     private final byte[] root;
-    private final int seconds;
-    private final Pattern cells;
+    private final String export;
+    private final List<Cell> cells = new ArrayList<>();
+    private String dataFile = "";
+    private Session session;
+    private long sessionUsed;
 
-    private NfsBench(Rpc rpc, byte[] root, int seconds, Pattern cells) {
+    private NfsBench(String name, Rpc rpc, byte[] root, String export) {
+        this.name = name;
         this.rpc = rpc;
         this.root = root;
-        this.seconds = seconds;
-        this.cells = cells;
+        this.export = export;
+    }
+
+    /// @param server as on the command line
+    private static NfsBench mount(String server) throws IOException {
+        String[] parts = server.substring(server.indexOf('=') + 1).split(":", 4);
+        byte[] root;
+        try (Rpc mount = new Rpc(parts[0], Integer.parseInt(parts[2]))) {
+            ByteBuffer reply = mount.call(MOUNT, 1, new Out().text(parts[3]));
+            int status = reply.getInt();
+            if (status != 0) {
+                throw new IOException("MNT failed with " + status);
+            }
+            root = opaque(reply);
+        }
+        Rpc rpc = new Rpc(parts[0], Integer.parseInt(parts[1]));
+        return new NfsBench(server.substring(0, server.indexOf('=')), rpc, root, parts[3]);
+    }
+
+    private void add(String what, int workers, Step step) {
+        cells.add(new Cell(what, workers, new AtomicLong(), step));
     }
 
     /// @throws IOException where the status is not 0, once the server is through with "later"
@@ -272,26 +310,22 @@ public final class NfsBench {
         }
     }
 
-    /// Runs steps in `workers` threads for a while and prints how many there were in a second.
-    private double measure(String what, int workers, Step step) throws Exception {
-        if (!cells.matcher(what).find()) {
-            return 0;
-        }
-        AtomicLong number = new AtomicLong();
+    /// Runs a cell's steps in its workers for a while.
+    private static Result measure(Cell cell, double seconds) throws Exception {
         AtomicLong done = new AtomicLong();
         List<Long> times = java.util.Collections.synchronizedList(new ArrayList<>());
-        long warm = System.nanoTime() + 1_000_000_000L;
-        long end = warm + seconds * 1_000_000_000L;
+        long warm = System.nanoTime() + (long) (seconds * 0.2e9);
+        long end = warm + (long) (seconds * 1e9);
         List<Throwable> failures = java.util.Collections.synchronizedList(new ArrayList<>());
         List<Thread> threads = new ArrayList<>();
-        for (int w = 0; w < workers; w++) {
+        for (int w = 0; w < cell.workers; w++) {
             int worker = w;
             threads.add(
                     Thread.ofVirtual()
                             .start(() -> {
                                 try {
                                     for (long now = System.nanoTime(); now < end; ) {
-                                        step.run(worker, number.getAndIncrement());
+                                        cell.step.run(worker, cell.number.getAndIncrement());
                                         long then = System.nanoTime();
                                         if (now >= warm) {
                                             done.incrementAndGet();
@@ -308,17 +342,70 @@ public final class NfsBench {
             t.join();
         }
         if (!failures.isEmpty()) {
-            throw new IOException(what, failures.getFirst());
+            throw new IOException(cell.name, failures.getFirst());
         }
-        double perSecond = done.get() / (double) seconds;
         long[] sorted = times.stream().mapToLong(Long::longValue).sorted().toArray();
         double p99 = sorted.length == 0 ? 0 : sorted[sorted.length * 99 / 100] / 1e6;
-        System.out.printf("| %s | %.0f | %.2f |%n", what, perSecond, p99);
-        return perSecond;
+        return new Result(done.get() / seconds, p99);
     }
 
-    private void data(String export) throws Exception {
-        byte[] file = create(root, "bench-file");
+    /// Measures all cells of all servers, whose lists of cells are alike, and prints them.
+    private static void table(List<NfsBench> servers, Pattern wanted, double seconds, int rounds)
+            throws Exception {
+        StringBuilder head = new StringBuilder("| what, outstanding |");
+        servers.forEach(s -> head.append(' ').append(s.name).append(" |"));
+        boolean two = servers.size() == 2;
+        System.out.println(head.append(two ? " ratio (of each round) |" : ""));
+        System.out.println("|---".repeat(servers.size() + (two ? 2 : 1)) + "|");
+        for (int c = 0; c < servers.getFirst().cells.size(); c++) {
+            String what = servers.getFirst().cells.get(c).name;
+            if (!wanted.matcher(what).find()) {
+                continue;
+            }
+            List<List<Result>> results = new ArrayList<>();
+            servers.forEach(s -> results.add(new ArrayList<>()));
+            for (int round = 0; round < rounds; round++) {
+                for (int s = 0; s < servers.size(); s++) {
+                    int turn = (s + round) % servers.size();
+                    results.get(turn).add(measure(servers.get(turn).cells.get(c), seconds));
+                }
+            }
+            System.out.println(row(what, results));
+        }
+    }
+
+    private static String row(String what, List<List<Result>> results) {
+        StringBuilder row = new StringBuilder("| " + what + " |");
+        for (List<Result> each : results) {
+            row.append(
+                    String.format(
+                            " %,.0f (%.2f) |",
+                            median(each.stream().map(Result::perSecond).toList()),
+                            median(each.stream().map(Result::p99).toList())));
+        }
+        if (results.size() == 2) {
+            List<Double> ratios = new ArrayList<>();
+            for (int i = 0; i < results.getFirst().size(); i++) {
+                ratios.add(results.get(0).get(i).perSecond / results.get(1).get(i).perSecond);
+            }
+            row.append(String.format(" %.2f (", median(ratios)));
+            ratios.forEach(r -> row.append(String.format(" %.2f", r)));
+            row.append(" ) |");
+        }
+        return row.toString();
+    }
+
+    private static double median(List<Double> values) {
+        List<Double> sorted = values.stream().sorted().toList();
+        int middle = sorted.size() / 2;
+        return sorted.size() % 2 == 1
+                ? sorted.get(middle)
+                : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+    }
+
+    private void data() throws IOException {
+        dataFile = "bench-file-" + random(Long.MAX_VALUE);
+        byte[] file = create(root, dataFile);
         byte[] mib = new byte[1 << 20];
         byte[] block = new byte[4096];
         Arrays.fill(mib, (byte) 'x');
@@ -328,84 +415,108 @@ public final class NfsBench {
         }
         long blocks = FILE_MIB * 256L;
         for (int depth : new int[] {1, 32}) {
-            measure(
+            add(
                     "4 KiB random read, " + depth,
                     depth,
                     (w, n) -> read(file, random(blocks) << 12, 4096));
-            measure(
+            add(
                     "4 KiB random write, " + depth,
                     depth,
                     (w, n) -> write(file, random(blocks) << 12, block));
         }
-        measure("1 MiB sequential read, 8", 8, (w, n) -> read(file, n % FILE_MIB << 20, 1 << 20));
-        measure("1 MiB sequential write, 8", 8, (w, n) -> write(file, n % FILE_MIB << 20, mib));
-        if (cells.matcher("v4.1").find()) {
-            Session session = new Session(rpc, 32);
-            byte[] same = session.find(export, "bench-file");
-            for (int depth : new int[] {1, 32}) {
-                measure(
-                        "v4.1: 4 KiB random read, " + depth,
-                        depth,
-                        (w, n) -> session.read(w, same, random(blocks) << 12, 4096));
-            }
-            measure(
-                    "v4.1: 1 MiB sequential read, 8",
-                    8,
-                    (w, n) -> session.read(w, same, n % FILE_MIB << 20, 1 << 20));
+        add("1 MiB sequential read, 8", 8, (w, n) -> read(file, n % FILE_MIB << 20, 1 << 20));
+        add("1 MiB sequential write, 8", 8, (w, n) -> write(file, n % FILE_MIB << 20, mib));
+        byte[] same = session().find(export, dataFile);
+        for (int depth : new int[] {1, 32}) {
+            add(
+                    "v4.1: 4 KiB random read, " + depth,
+                    depth,
+                    (w, n) -> session().read(w, same, random(blocks) << 12, 4096));
         }
-        nfs(12, new Out().opaque(root).text("bench-file"));
+        add(
+                "v4.1: 1 MiB sequential read, 8",
+                8,
+                (w, n) -> session().read(w, same, n % FILE_MIB << 20, 1 << 20));
+    }
+
+    /// A session whose lease has not ended while other cells were measured.
+    private synchronized Session session() throws IOException {
+        long now = System.nanoTime();
+        if (session == null || now - sessionUsed > 5_000_000_000L) {
+            session = new Session(rpc, 32);
+        }
+        sessionUsed = now;
+        return session;
     }
 
     private static long random(long bound) {
         return ThreadLocalRandom.current().nextLong(bound);
     }
 
-    private void names() throws Exception {
-        for (int depth : new int[] {1, 16}) {
-            byte[] directory = mkdir("bench-" + depth + "-" + random(Long.MAX_VALUE));
-            AtomicLong made = new AtomicLong();
-            measure(
-                    "create, " + depth,
-                    depth,
-                    (w, n) -> {
-                        create(directory, "f" + n);
-                        made.incrementAndGet();
-                    });
-            while (made.get() < 100) {
-                create(directory, "f" + made.getAndIncrement());
+    private void names(int depth) throws IOException {
+        byte[] directory = mkdir("bench-" + depth + "-" + random(Long.MAX_VALUE));
+        Names names = new Names(directory);
+        add("create, " + depth, depth, (w, n) -> names.create());
+        add(
+                "lookup + getattr, " + depth,
+                depth,
+                (w, n) -> {
+                    String file = "f" + n % names.files();
+                    ByteBuffer found = nfs(3, new Out().opaque(directory).text(file));
+                    nfs(1, new Out().opaque(opaque(found)));
+                });
+        add("rename, " + depth, depth, (w, n) -> names.rename(n));
+        add("unlink, " + depth, depth, (w, n) -> names.unlink(n));
+    }
+
+    /// A directory of files, made, renamed and taken away in this order.
+    private final class Names {
+        private final byte[] directory;
+        private final AtomicLong made = new AtomicLong();
+        private long files;
+        private List<String> left;
+
+        Names(byte[] directory) {
+            this.directory = directory;
+        }
+
+        void create() throws IOException {
+            NfsBench.this.create(directory, "f" + made.getAndIncrement());
+        }
+
+        /// How many there are, once no more are made.
+        synchronized long files() throws IOException {
+            if (files == 0) {
+                while (made.get() < 100) {
+                    create();
+                }
+                files = made.get();
             }
-            long files = made.get();
-            measure(
-                    "lookup + getattr, " + depth,
-                    depth,
-                    (w, n) -> {
-                        ByteBuffer found =
-                                nfs(3, new Out().opaque(directory).text("f" + n % files));
-                        nfs(1, new Out().opaque(opaque(found)));
-                    });
-            AtomicLong renamed = new AtomicLong();
-            measure(
-                    "rename, " + depth,
-                    depth,
-                    (w, n) -> {
-                        long round = n / files;
-                        String from = (round == 0 ? "f" : "g" + round + "-") + n % files;
-                        String to = "g" + (round + 1) + "-" + n % files;
-                        nfs(14, new Out().opaque(directory).text(from).opaque(directory).text(to));
-                        renamed.incrementAndGet();
-                    });
-            List<String> left = list(directory);
-            measure(
-                    "unlink, " + depth,
-                    depth,
-                    (w, n) -> {
-                        if (n < left.size()) {
-                            nfs(12, new Out().opaque(directory).text(left.get((int) n)));
-                        } else {
-                            create(directory, "again" + n);
-                            nfs(12, new Out().opaque(directory).text("again" + n));
-                        }
-                    });
+            return files;
+        }
+
+        void rename(long n) throws IOException {
+            long round = n / files();
+            String from = (round == 0 ? "f" : "g" + round + "-") + n % files;
+            String to = "g" + (round + 1) + "-" + n % files;
+            nfs(14, new Out().opaque(directory).text(from).opaque(directory).text(to));
+        }
+
+        private synchronized List<String> left() throws IOException {
+            if (left == null) {
+                left = list(directory);
+            }
+            return left;
+        }
+
+        void unlink(long n) throws IOException {
+            String file = "again" + n;
+            if (n < left().size()) {
+                file = left.get((int) n);
+            } else {
+                NfsBench.this.create(directory, file);
+            }
+            nfs(12, new Out().opaque(directory).text(file));
         }
     }
 
@@ -534,30 +645,53 @@ public final class NfsBench {
         }
     }
 
-    public static void main(String[] args) throws Exception {
-        int seconds = args.length > 4 ? Integer.parseInt(args[4]) : 5;
-        int entries = args.length > 5 ? Integer.parseInt(args[5]) : 0;
-        Pattern cells = Pattern.compile(args.length > 6 ? args[6] : "");
-        byte[] root;
-        try (Rpc mount = new Rpc(args[0], Integer.parseInt(args[2]))) {
-            ByteBuffer reply = mount.call(MOUNT, 1, new Out().text(args[3]));
-            int status = reply.getInt();
-            if (status != 0) {
-                throw new IOException("MNT failed with " + status);
-            }
-            root = opaque(reply);
+    /// Makes what the cells need, anew.
+    private void prepare() throws IOException {
+        cells.clear();
+        data();
+        names(1);
+        names(16);
+    }
+
+    private void remove() throws IOException {
+        nfs(12, new Out().opaque(root).text(dataFile));
+    }
+
+    private static void run(List<NfsBench> servers, Pattern wanted, double seconds, int rounds)
+            throws Exception {
+        for (NfsBench server : servers) {
+            server.prepare();
         }
-        System.out.println("| what, outstanding | per second | 99th percentile, ms |");
-        System.out.println("|---|---|---|");
-        try (Rpc rpc = new Rpc(args[0], Integer.parseInt(args[1]))) {
-            NfsBench bench = new NfsBench(rpc, root, seconds, cells);
-            if (seconds > 0) {
-                bench.data(args[3]);
-                bench.names();
-            }
+        table(servers, wanted, seconds, rounds);
+        for (NfsBench server : servers) {
+            server.remove();
+        }
+    }
+
+    public static void main(String[] args) throws Exception {
+        double seconds = Double.parseDouble(System.getProperty("seconds", "5"));
+        double warm = Double.parseDouble(System.getProperty("warm", "0"));
+        int entries = Integer.getInteger("entries", 0);
+        Pattern cells = Pattern.compile(System.getProperty("cells", ""));
+        List<NfsBench> servers = new ArrayList<>();
+        for (String server : args) {
+            servers.add(mount(server));
+        }
+        if (warm > 0 && seconds > 0) {
+            PrintStream out = System.out;
+            System.setOut(new PrintStream(OutputStream.nullOutputStream()));
+            run(servers, cells, warm, 1);
+            System.setOut(out);
+        }
+        if (seconds > 0) {
+            run(servers, cells, seconds, Integer.getInteger("rounds", 1));
+        }
+        for (NfsBench server : servers) {
             if (entries > 0) {
-                bench.large(entries);
+                System.out.println("## " + server.name);
+                server.large(entries);
             }
+            server.rpc.close();
         }
     }
 }

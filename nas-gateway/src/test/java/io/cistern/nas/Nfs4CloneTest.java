@@ -3,16 +3,25 @@ package io.cistern.nas;
 import static io.cistern.nas.V4TestClient.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.cistern.block.fs.Attributes;
+import io.cistern.block.fs.ByteString;
+import io.cistern.block.fs.Credentials;
+import io.cistern.block.fs.FileId;
+import io.cistern.block.fs.FileSystem;
+import io.cistern.block.fs.MemoryFileSystem;
 import io.cistern.nas.V4TestClient.Op;
 import io.cistern.nas.V4TestClient.Opened;
 import io.cistern.nas.xdr.XdrReader;
 import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/// CLONE (RFC 7862 section 15.13).
+/// COPY and CLONE (RFC 7862 sections 15.2 and 15.13).
 class Nfs4CloneTest {
+    private static final int COPY = 60;
     private static final int CLONE = 71;
 
     private final TestServer server = new TestServer();
@@ -79,6 +88,84 @@ class Nfs4CloneTest {
         write(to, 1, 9);
         assertThat(clone(4_096, 8_192, 0)).isZero();
         assertThat(read(to)).hasSize(8_192 + 904).endsWith(new byte[] {7, 7});
+    }
+
+    /// @return how much was copied
+    private long copy(long fromOffset, long toOffset, long count) {
+        Op copy =
+                op(
+                        COPY,
+                        o -> {
+                            o.writeFixed(from.stateid()).writeFixed(to.stateid());
+                            o.writeLong(fromOffset).writeLong(toOffset).writeLong(count);
+                            o.writeBool(true).writeBool(true).writeInt(0);
+                        });
+        XdrReader r = a.ok(putfh(from.handle()), op(SAVEFH), putfh(to.handle()), copy);
+        result(r, PUTFH);
+        result(r, SAVEFH);
+        result(r, PUTFH);
+        result(r, COPY);
+        r.readInt();
+        return r.readLong();
+    }
+
+    private Attributes attributes(String name) {
+        MemoryFileSystem files = server.shares.files("share");
+        ByteString entry = ByteString.utf8(name);
+        return files.lookup(Credentials.ROOT, FileId.ROOT, entry).join().file();
+    }
+
+    private long usedBytes(String name) {
+        return attributes(name).usedBytes();
+    }
+
+    private byte[] contents(String name) {
+        MemoryFileSystem files = server.shares.files("share");
+        Attributes file = attributes(name);
+        ByteBuffer all = ByteBuffer.allocate((int) file.size());
+        while (all.hasRemaining()) {
+            int most = Math.min(all.remaining(), FileSystem.MAX_IO_BYTES);
+            all.put(files.read(Credentials.ROOT, file.id(), all.position(), most).join().bytes());
+        }
+        return all.array();
+    }
+
+    @Test
+    void holesOfTheSourceAreHolesOfTheCopy() {
+        write(from, 5_000, 7);
+        byte[] end = new byte[6_000];
+        Arrays.fill(end, (byte) 8);
+        a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), 3 << 20, end));
+        a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), 5 << 20, new byte[1]));
+        write(to, 1 << 20, 9);
+        assertThat(copy(0, 0, 0)).isEqualTo((5 << 20) + 1);
+        assertThat(contents("to")).isEqualTo(contents("from"));
+        assertThat(usedBytes("to")).isEqualTo(usedBytes("from")).isLessThan(64 << 10);
+    }
+
+    @Test
+    void aCopyThatEndsWithAHoleIsAsLongAsItsSource() {
+        a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), 40 << 20, new byte[1]));
+        write(to, 1 << 20, 9);
+        assertThat(copy(4_096, 8_192, 32 << 20)).isEqualTo(32 << 20);
+        byte[] expected = new byte[8_192 + (32 << 20)];
+        Arrays.fill(expected, 0, 8_192, (byte) 9);
+        assertThat(contents("to")).isEqualTo(expected);
+        assertThat(usedBytes("to")).isEqualTo(8_192);
+    }
+
+    @Test
+    void manyPartsAreCopiedInTheirPlaces() {
+        byte[] all = new byte[(9 << 20) + 777];
+        new Random(20261129).nextBytes(all);
+        for (int at = 0; at < all.length; at += 1 << 20) {
+            byte[] part = Arrays.copyOfRange(all, at, Math.min(all.length, at + (1 << 20)));
+            a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), at, part));
+        }
+        assertThat(copy(5, 3, all.length - 5)).isEqualTo(all.length - 5);
+        byte[] expected = new byte[all.length - 2];
+        System.arraycopy(all, 5, expected, 3, all.length - 5);
+        assertThat(contents("to")).isEqualTo(expected);
     }
 
     @Test

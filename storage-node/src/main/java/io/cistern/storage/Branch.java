@@ -48,6 +48,9 @@ final class Branch {
     /// Derived.
     final GranuleSet granules = new GranuleSet();
 
+    /// Derived from its rows.
+    final RowFronts fronts = new RowFronts();
+
     /// Derived. Slots that rows of this branch hold.
     long slots;
 
@@ -92,6 +95,7 @@ final class Branch {
         head = NO_HEAD;
         refs.clear();
         children.clear();
+        fronts.clear();
     }
 
     boolean dead() {

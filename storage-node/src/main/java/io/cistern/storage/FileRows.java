@@ -6,6 +6,7 @@ import io.cistern.block.fs.WouldBlockException;
 import io.cistern.storage.Branch.Point;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -45,6 +46,9 @@ final class FileRows {
                     .weigher((CachedKey k, CachedRow row) -> k.key.length + row.weight())
                     .executor(Runnable::run)
                     .build();
+
+    /// Rows and marks of deleted ones that scans came by, RocksDB's own marks aside.
+    private final LongAdder scanned = new LongAdder();
 
     record Layers(FileLayer dirty, @Nullable FileLayer frozen) {}
 
@@ -94,6 +98,10 @@ final class FileRows {
         return group;
     }
 
+    LongAdder scanned() {
+        return scanned;
+    }
+
     Layers layers() {
         return layers;
     }
@@ -126,6 +134,11 @@ final class FileRows {
         } finally {
             changing.readLock().unlock();
         }
+    }
+
+    /// See [io.cistern.block.fs.engine.Views#version].
+    long version() {
+        return version;
     }
 
     /// As [#still], where no change is under way.
@@ -308,6 +321,7 @@ final class FileRows {
         byte[] full = FileKeys.content(group, branch.id, key, epoch);
         supersede(branch, full, key);
         store(full, FileKeys.stored(value));
+        branch.fronts.put(key);
     }
 
     /// Removes a content row from the head's epoch on.
@@ -315,6 +329,7 @@ final class FileRows {
         byte[] full = FileKeys.content(group, branch.id, key, epoch);
         supersede(branch, full, key);
         store(full, hidden(branch, epoch, key) ? FileKeys.TOMBSTONE : FileLayer.DELETED);
+        branch.fronts.delete(key);
     }
 
     /// Drops the version of a row that its new one, under `full`, takes the place of, where no

@@ -3,12 +3,14 @@ package io.cistern.storage;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksIterator;
 
 /// Stored rows of shares in the order of their keys, changed ones over those of the map. Close it.
 final class FileScan implements AutoCloseable {
     private final MapDb db;
+    private final LongAdder scanned;
     private final byte[] prefix;
     private final Cursor changed;
     private final @Nullable Cursor frozen;
@@ -16,6 +18,7 @@ final class FileScan implements AutoCloseable {
     private byte @Nullable [] storedKey;
     private byte[] key = {};
     private byte[] value = {};
+    private int steps;
 
     private static final class Cursor {
         final Iterator<Map.Entry<byte[], byte[]>> entries;
@@ -42,6 +45,7 @@ final class FileScan implements AutoCloseable {
     /// @param scan many rows will be read
     FileScan(FileRows rows, byte[] prefix, byte[] from, boolean inclusive, boolean scan) {
         this.db = rows.db();
+        this.scanned = rows.scanned();
         this.prefix = prefix;
         FileRows.Layers layers = rows.layers();
         changed = new Cursor(layers.dirty(), prefix, from, inclusive);
@@ -75,6 +79,7 @@ final class FileScan implements AutoCloseable {
             if (least == null) {
                 return false;
             }
+            steps++;
             byte[] found = take(least, changed);
             if (frozen != null) {
                 byte[] older = take(least, frozen);
@@ -122,5 +127,6 @@ final class FileScan implements AutoCloseable {
     @Override
     public void close() {
         stored.close();
+        scanned.add(steps);
     }
 }

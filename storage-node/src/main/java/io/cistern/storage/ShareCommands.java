@@ -42,7 +42,7 @@ final class ShareCommands {
         try {
             result =
                     Evaluator.evaluate(
-                            ShareViews.rows(rows, volume.id, branch, epoch),
+                            ShareViews.rows(rows, volume.id, branch, epoch, true),
                             FileRequest.decode(c.request()),
                             c.blocks(),
                             index);

@@ -93,7 +93,7 @@ final class ShareViews implements Views {
     @Override
     public Rows rows(long snapshot) {
         View view = view(snapshot);
-        return rows(rows, volume, reader.branch(view), view.epoch());
+        return rows(rows, volume, reader.branch(view), view.epoch(), false);
     }
 
     @Override
@@ -113,6 +113,11 @@ final class ShareViews implements Views {
     @Override
     public <T> T still(Supplier<T> task) {
         return rows.still(task);
+    }
+
+    @Override
+    public long version() {
+        return rows.version();
     }
 
     @Override
@@ -163,13 +168,20 @@ final class ShareViews implements Views {
         }
 
         @Override
+        public long version() {
+            return rows.version();
+        }
+
+        @Override
         public Views atOnce() {
             return this;
         }
     }
 
     /// A share's rows at an epoch of a branch.
-    static Rows rows(FileRows rows, long volume, Branch branch, int epoch) {
+    ///
+    /// @param locked whether the store's lock is held
+    static Rows rows(FileRows rows, long volume, Branch branch, int epoch, boolean locked) {
         return new Rows() {
             @Override
             public byte @Nullable [] get(byte[] key) {
@@ -180,9 +192,17 @@ final class ShareViews implements Views {
 
             @Override
             public RowCursor scan(byte[] prefix, byte @Nullable [] after) {
-                return RowKeys.isContent(prefix)
+                if (!RowKeys.isContent(prefix)) {
+                    return new OwnCursor(rows, volume, prefix, after);
+                }
+                int queue = after == null && epoch == branch.head ? RowKeys.queue(prefix) : -1;
+                return queue < 0
                         ? new FileCursor(rows, branch, epoch, prefix, after)
-                        : new OwnCursor(rows, volume, prefix, after);
+                        : new FrontCursor(
+                                branch.fronts.of(queue),
+                                locked,
+                                end -> new FileCursor(rows, branch, epoch, prefix, end),
+                                key -> rows.get(branch, epoch, key));
             }
         };
     }

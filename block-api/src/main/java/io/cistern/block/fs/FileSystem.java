@@ -243,9 +243,9 @@ public interface FileSystem extends AutoCloseable {
     /// counts as a hole. NO_DATA: there is none, or `offset` is at or beyond the end.
     CompletableFuture<Long> seek(Credentials who, FileId file, long offset, boolean data);
 
-    /// Copies between regular files, or within one where the ranges do not overlap (INVALID). Holes
-    /// stay holes where whole blocks allow. Does a part at a time, at most [#MAX_IO_BYTES]; the
-    /// result says how much: 0 only at the end of the source.
+    /// Copies between regular files, or within one where the ranges do not overlap (INVALID). What
+    /// is a hole is written as zeroes: who wants to leave it out asks [#seek]. Does a part at a
+    /// time, at most [#MAX_IO_BYTES]; the result says how much: 0 only at the end of the source.
     CompletableFuture<Copied> copy(
             Call call, FileId from, long fromOffset, FileId to, long toOffset, long length);
 

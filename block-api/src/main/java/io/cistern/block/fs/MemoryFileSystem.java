@@ -268,6 +268,11 @@ public final class MemoryFileSystem extends EngineFileSystem {
         }
 
         @Override
+        public long version() {
+            return 0; // one request at a time
+        }
+
+        @Override
         public Views atOnce() {
             return this;
         }

@@ -7,8 +7,10 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.DefaultSelectStrategyFactory;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.SelectStrategyFactory;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.SocketChannel;
@@ -18,6 +20,7 @@ import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.timeout.IdleStateHandler;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.net.InetSocketAddress;
+import java.nio.channels.spi.SelectorProvider;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -66,7 +69,14 @@ public final class RpcServer implements AutoCloseable {
                 new MultiThreadIoEventLoopGroup(
                         threads,
                         new DefaultThreadFactory("nfs-io", true),
-                        NioIoHandler.newFactory());
+                        NioIoHandler.newFactory(SelectorProvider.provider(), selection()));
+    }
+
+    private static SelectStrategyFactory selection() {
+        // Where there is one processor, whom a loop waits for needs it.
+        return Runtime.getRuntime().availableProcessors() > 1 && !Boolean.getBoolean("nolook")
+                ? () -> new RhythmSelect(System::nanoTime)
+                : DefaultSelectStrategyFactory.INSTANCE;
     }
 
     /// Begins to listen.

@@ -4,15 +4,25 @@ import static io.cistern.nas.share.Futures.await;
 
 import io.cistern.block.fs.Attributes;
 import io.cistern.block.fs.Call;
+import io.cistern.block.fs.FileError;
+import io.cistern.block.fs.FileException;
 import io.cistern.block.fs.FileResults.Copied;
+import io.cistern.block.fs.FileSystem;
+import io.cistern.block.fs.SetAttributes;
 import io.cistern.nas.share.Access;
 import io.cistern.nas.share.NfsException;
 import io.cistern.nas.share.NfsStatus;
 import io.cistern.nas.state.StateId;
 import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.concurrent.CompletableFuture;
 
-/// A copy from the saved to the current file.
+/// A copy from the saved to the current file. The bytes go no further than this node; holes of the
+/// source become holes.
 record Copying(Access source, Access target) {
+    /// Parts of [FileSystem#MAX_IO_BYTES] under way at a time.
+    private static final int PARTS = 4;
+
     /// @throws NfsException also where the stateids do not allow it
     static Copying prepare(Compound c, StateId from, StateId to) {
         Access current = c.access(NfsStatus.ISDIR).forChange();
@@ -51,21 +61,105 @@ record Copying(Access source, Access target) {
         }
         long done = 0;
         while (done < wanted) {
-            Copied copied =
-                    await(
-                            target.files()
-                                    .copy(
-                                            Call.of(target.who().asOpened()),
-                                            source.file(),
-                                            fromOffset + done,
-                                            target.file(),
-                                            toOffset + done,
-                                            wanted - done));
-            if (copied.count() == 0) {
+            long copied = stretch(fromOffset + done, toOffset + done, wanted - done);
+            if (copied == 0) {
                 break;
             }
-            done += copied.count();
+            done += copied;
         }
         return done;
+    }
+
+    /// Copies what there is at an offset, a hole or data, as far as it goes.
+    private long stretch(long fromOffset, long toOffset, long most) {
+        long data = seek(fromOffset, true, fromOffset + most);
+        if (data > fromOffset) {
+            return hole(toOffset, Math.min(data - fromOffset, most));
+        }
+        long end = Math.min(seek(fromOffset, false, fromOffset), fromOffset + most);
+        return data(fromOffset, toOffset, end - fromOffset);
+    }
+
+    /// @param none the answer where there is none
+    private long seek(long from, boolean data, long none) {
+        try {
+            return await(source.files().seek(source.who().asOpened(), source.file(), from, data));
+        } catch (FileException e) {
+            if (e.error() == FileError.NO_DATA) {
+                return none;
+            }
+            throw e;
+        }
+    }
+
+    private Call call() {
+        return Call.of(target.who().asOpened());
+    }
+
+    /// Makes a range of the target read as zeroes, without taking room for it.
+    private long hole(long toOffset, long length) {
+        await(target.files().deallocate(call(), target.file(), toOffset, length));
+        lengthen(toOffset + length);
+        return length;
+    }
+
+    private void lengthen(long size) {
+        Attributes now = await(target.files().attributes(target.file()));
+        while (now.size() < size) {
+            try {
+                SetAttributes set = SetAttributes.ofSize(size);
+                await(target.files().setAttributes(call(), target.file(), set, now.ctimeNanos()));
+                return;
+            } catch (FileException e) {
+                if (e.error() != FileError.CHANGED) {
+                    throw e;
+                }
+                now = await(target.files().attributes(target.file())); // it may be longer now
+            }
+        }
+    }
+
+    /// Copies, several parts at a time: each waits for the disks of a majority.
+    ///
+    /// @return how much there is from the beginning on without a gap
+    private long data(long fromOffset, long toOffset, long length) {
+        ArrayDeque<CompletableFuture<Copied>> parts = new ArrayDeque<>();
+        long begun = 0;
+        long done = 0;
+        while (begun < length || !parts.isEmpty()) {
+            while (begun < length && parts.size() < PARTS) {
+                parts.add(
+                        target.files()
+                                .copy(
+                                        call(),
+                                        source.file(),
+                                        fromOffset + begun,
+                                        target.file(),
+                                        toOffset + begun,
+                                        Math.min(length - begun, FileSystem.MAX_IO_BYTES)));
+                begun += FileSystem.MAX_IO_BYTES;
+            }
+            long expected = Math.min(length - done, FileSystem.MAX_IO_BYTES);
+            long copied;
+            try {
+                copied = await(parts.remove()).count();
+            } catch (RuntimeException e) {
+                parts.forEach(Copying::awaitQuietly);
+                if (done == 0) {
+                    throw e;
+                }
+                return done;
+            }
+            done += copied;
+            if (copied < expected) {
+                parts.forEach(Copying::awaitQuietly); // the source was shortened
+                return done;
+            }
+        }
+        return done;
+    }
+
+    private static void awaitQuietly(CompletableFuture<Copied> part) {
+        part.handle((copied, failed) -> true).join();
     }
 }

@@ -40,19 +40,20 @@ final class FileReads {
         if (q.offset() < 0) {
             throw new FileException(FileError.INVALID, "negative offset");
         }
-        Found found = views.still(() -> find(q));
         for (int attempt = 1; ; attempt++) {
+            long version = views.version();
+            Found found = views.still(() -> find(q));
             ByteBuffer data =
                     into != null && into.capacity() >= found.length
                             ? into.clear().limit(found.length)
                             : ByteBuffer.allocate(found.length);
             fill(views.blocks(q.file().snapshot()), found.pieces, data);
-            Found again = views.still(() -> find(q));
-            if (again.pieces.equals(found.pieces) || attempt >= MAX_ATTEMPTS) {
+            if (views.version() == version
+                    || views.still(() -> find(q)).pieces.equals(found.pieces)
+                    || attempt >= MAX_ATTEMPTS) {
                 boolean end = q.offset() + found.length >= found.file.size();
                 return Reply.of(List.of(end ? 1L : 0L), found.file).with(data.flip());
             }
-            found = again;
         }
     }
 

@@ -46,6 +46,16 @@ public final class RowKeys {
         return key[0] < 'a';
     }
 
+    /// Which list a row is of, or a prefix names, whose rows are taken away from the first on: the
+    /// orphans, the garbage, the free extents of a class. -1: none of these.
+    public static int queue(byte[] key) {
+        return switch (key[0]) {
+            case 'P', 'G', 'H' -> key[0] << 8;
+            case 'F' -> key.length > 1 ? key[0] << 8 | key[1] : -1;
+            default -> -1;
+        };
+    }
+
     private static ByteBuffer start(char kind, int bytes) {
         return ByteBuffer.allocate(1 + bytes).put((byte) kind);
     }

@@ -19,6 +19,10 @@ public interface Views {
     /// Runs `task` with no change taking effect in between. Short; no blocks are read in it.
     <T> T still(Supplier<T> task);
 
+    /// Differs from what it was where a change has taken effect, or has begun to, since; so that
+    /// what was seen in between need not be looked at again.
+    long version();
+
     /// The same for readers that may not wait: what is not in memory throws
     /// [io.cistern.block.fs.WouldBlockException].
     Views atOnce();
