@@ -14,13 +14,14 @@ import io.cistern.server.local.LocalHome;
 import io.cistern.storage.Command.AttachMode;
 import io.cistern.storage.Command.Limits;
 import io.cistern.vmdisk.ClusterVolumeOpener;
-import io.cistern.vmdisk.DriverDaemon;
-import io.cistern.vmdisk.NbdLimits;
+import io.cistern.vmdisk.DriverClient;
+import io.cistern.vmdisk.DriverMain;
 import io.cistern.vmdisk.Transport;
 import io.cistern.volume.ClientConfig;
 import io.cistern.volume.ShareRule;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.client.Several;
 import io.cistern.volume.node.NodeHost;
 import io.cistern.volume.node.RemoteCluster;
 import java.io.IOException;
@@ -28,9 +29,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.BooleanSupplier;
+import java.util.stream.IntStream;
 
 /// Runs nodes and driver under load for some seconds, so that the build can record what they load
 /// and which of their methods are hot (`-XX:AOTCacheOutput`, JEP 514 and 515): processes that start
@@ -46,8 +47,8 @@ public final class Training {
     private static final long VOLUME_BYTES = 128L << 20;
     private static final long BUFFER_BYTES = 64L << 20;
     private static final int CLONES = 32;
-    private static final int CLONES_AT_A_TIME = 8;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration PAUSE = Duration.ofMillis(10);
 
     private Training() {}
 
@@ -91,10 +92,11 @@ public final class Training {
 
     private static void drive(Path home, RemoteCluster cluster, RestAdmin admin, int seconds)
             throws IOException {
-        Files.createDirectory(home);
-        try (DriverDaemon driver =
-                DriverDaemon.start(
-                        home, new ClusterVolumeOpener(cluster), BUFFER_BYTES, NbdLimits.DEFAULT)) {
+        Thread process =
+                Thread.ofPlatform().name("training-driver").start(() -> driver(home, cluster));
+        DriverClient driver = new DriverClient(home);
+        try {
+            await(driver::running);
             String socket =
                     driver.attach("training", AttachMode.EXCLUSIVE, Transport.NBD, null).socket();
             try (TrainingLoad load = TrainingLoad.connect(Path.of(socket), "training")) {
@@ -118,25 +120,46 @@ public final class Training {
                 load.run(new TrainingLoad.Kind(false, true, 4 << 10, 1), seconds / 8.0);
             }
             fleet(driver, admin);
+        } finally {
+            driver.stop(Duration.ZERO); // its process is this one, which goes on
+            join(process);
+        }
+    }
+
+    /// As the driver's process does: what is asked of it comes over its control socket.
+    private static void driver(Path home, RemoteCluster cluster) {
+        try {
+            DriverMain.run(home, new ClusterVolumeOpener(cluster), BUFFER_BYTES);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void join(Thread thread) {
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
     /// What makes a fleet: clones by the API, attached over both transports.
-    private static void fleet(DriverDaemon driver, RestAdmin admin) {
+    private static void fleet(DriverClient driver, RestAdmin admin) {
         SnapshotName golden = new SnapshotName("training", "s");
-        try (ExecutorService some =
-                Executors.newFixedThreadPool(CLONES_AT_A_TIME, Thread.ofVirtual().factory())) {
-            for (int i = 0; i < CLONES; i++) {
-                String name = "training-" + i;
-                some.execute(() -> {
-                    admin.cloneVolume(golden, name, Limits.NONE);
+        List<String> names = IntStream.range(0, CLONES).mapToObj(i -> "training-" + i).toList();
+        for (int from = 0; from < CLONES; from += CLONES / 2) {
+            admin.cloneVolumes(golden, names.subList(from, from + CLONES / 2), Limits.NONE);
+        }
+        Several.each(
+                names,
+                DriverClient.MAX_AT_A_TIME,
+                name -> {
                     for (Transport transport : Transport.values()) {
                         driver.attach(name, AttachMode.EXCLUSIVE, transport, null);
                         driver.detach(name, null, false);
                     }
+                    return name;
                 });
-            }
-        }
     }
 
     /// Snapshots and clones, over the API as the command line asks for them.
@@ -193,15 +216,30 @@ public final class Training {
 
     /// Waits for the cluster to have formed.
     private static void create(RemoteCluster cluster, VolumeSpec spec) {
+        await(() -> {
+            cluster.admin().createVolume(spec);
+            return true;
+        });
+    }
+
+    /// Tries until it is so.
+    private static void await(BooleanSupplier done) {
         long end = System.nanoTime() + PATIENCE.toNanos();
         while (true) {
             try {
-                cluster.admin().createVolume(spec);
-                return;
+                if (done.getAsBoolean()) {
+                    return;
+                }
+                Thread.sleep(PAUSE);
             } catch (CisternException notYet) {
                 if (System.nanoTime() - end >= 0) {
                     throw notYet;
                 }
+            } catch (InterruptedException e) {
+                throw CisternException.of(e);
+            }
+            if (System.nanoTime() - end >= 0) {
+                throw new CisternException(ErrorCode.UNAVAILABLE, "nothing came about in time");
             }
         }
     }

@@ -22,6 +22,9 @@ import org.slf4j.LoggerFactory;
 /// Talks to the driver of a home, one connection per call. Methods block; failures of the driver
 /// arrive as the [CisternException] it threw.
 public final class DriverClient {
+    /// How many calls a driver answers at a time; more wait.
+    public static final int MAX_AT_A_TIME = ControlServer.MAX_CONNECTIONS;
+
     private static final Logger LOG = LoggerFactory.getLogger(DriverClient.class);
     private static final long POLL_MS = 20;
     private static final int LOG_TAIL_CHARS = 2_000;

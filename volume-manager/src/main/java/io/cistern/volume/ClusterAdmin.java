@@ -28,6 +28,9 @@ public interface ClusterAdmin {
     /// Most volumes in one [#createSnapshots].
     int MAX_SNAPSHOT_TARGETS = 64;
 
+    /// Most volumes in one [#cloneVolumes].
+    int MAX_CLONES = 256;
+
     /// Never fails because something is down: that is what it reports. Waits at most about 2 s for
     /// nodes that do not answer.
     ClusterStatus status();
@@ -79,6 +82,13 @@ public interface ClusterAdmin {
     void deleteSnapshot(SnapshotName snapshot);
 
     VolumeInfo cloneVolume(SnapshotName snapshot, String newName, Limits limits);
+
+    /// Makes several clones of one snapshot, all at the same time: 1 to [#MAX_CLONES], INVALID
+    /// where there are more or one is named twice. Where one cannot be made the others are made all
+    /// the same, and the first failure, by the order of the names, is thrown.
+    ///
+    /// @return what was made, in the order of the names
+    List<VolumeInfo> cloneVolumes(SnapshotName snapshot, List<String> newNames, Limits limits);
 
     // Shares
 

@@ -33,6 +33,10 @@ import org.slf4j.LoggerFactory;
 final class ApiHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
     static final String JSON = "application/json";
 
+    /// Answered, as NOT_FOUND, to a path that this release does not have. Clients of later ones
+    /// know it by these words.
+    static final String NO_RESOURCE = "no such resource; /openapi.json lists all of them";
+
     private static final Logger LOG = LoggerFactory.getLogger(ApiHandler.class);
 
     private final ApiConfig config;
@@ -123,8 +127,7 @@ final class ApiHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
 
     private static FullHttpResponse nothingThere(String method, Router.Match match) {
         if (match.allowed().isEmpty()) {
-            return failure(
-                    404, ErrorCode.NOT_FOUND, "no such resource; /openapi.json lists all of them");
+            return failure(404, ErrorCode.NOT_FOUND, NO_RESOURCE);
         }
         String allowed = String.join(", ", match.allowed());
         FullHttpResponse response =

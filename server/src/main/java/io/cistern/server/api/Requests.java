@@ -26,6 +26,11 @@ public final class Requests {
 
     public record CloneVolume(String name, @Nullable Limits limits) {}
 
+    /// @param snapshot `VOLUME@SNAPSHOT`
+    /// @param names of the new volumes, 1 to [io.cistern.volume.ClusterAdmin#MAX_CLONES]
+    /// @param limits of each; none if left out
+    public record CloneVolumes(String snapshot, List<String> names, @Nullable Limits limits) {}
+
     public record AddDisk(String node, String path, @Nullable Long sizeBytes) {}
 
     /// @param volume every volume if left out

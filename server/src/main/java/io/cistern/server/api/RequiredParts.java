@@ -4,6 +4,8 @@ import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import java.lang.reflect.AnnotatedType;
 import java.lang.reflect.RecordComponent;
+import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Which components of a record a request must give: all that are not marked [Nullable].
@@ -30,6 +32,10 @@ final class RequiredParts {
             if (value == null) {
                 throw new CisternException(
                         ErrorCode.INVALID, "the body lacks '" + c.getName() + "'");
+            }
+            if (value instanceof List<?> list && list.stream().anyMatch(Objects::isNull)) {
+                throw new CisternException(
+                        ErrorCode.INVALID, "'" + c.getName() + "' has an entry that is null");
             }
         }
     }

@@ -5,6 +5,7 @@ import io.cistern.server.api.Requests.AddDisk;
 import io.cistern.server.api.Requests.ChapSecret;
 import io.cistern.server.api.Requests.Check;
 import io.cistern.server.api.Requests.CloneVolume;
+import io.cistern.server.api.Requests.CloneVolumes;
 import io.cistern.server.api.Requests.CreateSnapshots;
 import io.cistern.server.api.Requests.CreateVolume;
 import io.cistern.server.api.Requests.Detached;
@@ -32,12 +33,14 @@ import io.cistern.volume.VolumeInfo.AttachmentInfo;
 import io.cistern.volume.VolumeInfo.Diff;
 import io.cistern.volume.VolumeInfo.SnapshotInfo;
 import io.cistern.volume.VolumeSpec;
+import io.cistern.volume.client.Several;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// [ClusterAdmin] over the REST API. Blocks; any thread.
 public final class RestAdmin implements ClusterAdmin {
     private static final long POLL_MILLIS = 300;
+    private static final int CLONES_AT_A_TIME = 8;
 
     private final RestClient rest;
 
@@ -138,6 +141,26 @@ public final class RestAdmin implements ClusterAdmin {
                 snapshotPath(snapshot) + "/clones",
                 new CloneVolume(newName, limits),
                 VolumeInfo.class);
+    }
+
+    @Override
+    public List<VolumeInfo> cloneVolumes(
+            SnapshotName snapshot, List<String> newNames, Limits limits) {
+        try {
+            return List.of(
+                    rest.send(
+                            "POST",
+                            "/v1/clones",
+                            new CloneVolumes(snapshot.toString(), newNames, limits),
+                            VolumeInfo[].class));
+        } catch (CisternException e) {
+            if (!ApiHandler.NO_RESOURCE.equals(e.getMessage())) {
+                throw e;
+            }
+            // A node of an earlier release makes one at a time.
+            return Several.each(
+                    newNames, CLONES_AT_A_TIME, name -> cloneVolume(snapshot, name, limits));
+        }
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.cistern.server.api;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.api.Requests.CloneVolume;
+import io.cistern.server.api.Requests.CloneVolumes;
 import io.cistern.server.api.Requests.CreateSnapshots;
 import io.cistern.server.api.Requests.CreateVolume;
 import io.cistern.server.api.Requests.RolledBack;
@@ -147,6 +148,17 @@ final class VolumeRoutes extends RouteTable {
                 r -> {
                     CloneVolume c = r.body(CloneVolume.class);
                     return admin.cloneVolume(snapshot(r), c.name(), limits(c.limits()));
+                });
+        post(
+                "/v1/clones",
+                "cloneVolumes",
+                "Makes several writable volumes of a snapshot at once",
+                CloneVolumes.class,
+                new Answer(VolumeInfo.class, true, 201),
+                r -> {
+                    CloneVolumes c = r.body(CloneVolumes.class);
+                    return admin.cloneVolumes(
+                            SnapshotName.parse(c.snapshot()), c.names(), limits(c.limits()));
                 });
         delete(
                 "/v1/volumes/{volume}/snapshots/{snapshot}",

@@ -12,6 +12,7 @@ import io.cistern.vmdisk.DriverDaemon;
 import io.cistern.vmdisk.LibvirtXml;
 import io.cistern.vmdisk.QemuArguments;
 import io.cistern.vmdisk.Transport;
+import io.cistern.volume.client.Several;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -108,7 +109,11 @@ final class AttachCommands {
                     LocalDriver.with(
                             root().home(),
                             admin(),
-                            driver -> Several.each(volumes, name -> attach(driver, name, offer)));
+                            driver ->
+                                    Several.each(
+                                            volumes,
+                                            DriverClient.MAX_AT_A_TIME,
+                                            name -> attach(driver, name, offer)));
             StringBuilder text = new StringBuilder();
             attached.forEach(one -> text.append(text.isEmpty() ? "" : "\n").append(text(one)));
             print(attached.size() == 1 ? attached.getFirst() : attached, text.toString());

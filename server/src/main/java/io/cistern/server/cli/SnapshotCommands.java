@@ -1,9 +1,11 @@
 package io.cistern.server.cli;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import io.cistern.block.CisternException;
 import io.cistern.block.Size;
 import io.cistern.server.api.RestAdmin;
 import io.cistern.storage.Command.Limits;
+import io.cistern.volume.ClusterAdmin;
 import io.cistern.volume.SnapshotName;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeInfo.Diff;
@@ -178,40 +180,59 @@ final class SnapshotCommands extends BaseCommand.Group {
         private VolumeCommands.LimitOptions limits = new VolumeCommands.LimitOptions();
 
         @Override
-        void execute() throws InterruptedException {
+        void execute() {
             SnapshotName snapshot = given(name);
-            RestAdmin admin = admin();
             long began = System.nanoTime();
-            List<Cloned> made =
-                    Several.each(
-                            newNames,
-                            one -> {
-                                long from = System.nanoTime();
-                                VolumeInfo clone =
-                                        admin.cloneVolume(snapshot, one, limits.over(Limits.NONE));
-                                return new Cloned(clone, millisSince(from));
-                            });
-            long all = millisSince(began);
-            StringBuilder text = new StringBuilder();
-            made.forEach(c ->
-                    text.append("created volume ")
-                            .append(c.volume().name())
-                            .append(" from ")
-                            .append(snapshot)
-                            .append(" in ")
-                            .append(c.millis())
-                            .append(" ms\n"));
-            if (made.size() > 1) {
-                text.append(made.size()).append(" volumes in ").append(all).append(" ms\n");
+            List<VolumeInfo> made =
+                    newNames.size() == 1
+                            ? List.of(
+                                    admin().cloneVolume(
+                                                    snapshot,
+                                                    newNames.getFirst(),
+                                                    limits.over(Limits.NONE)))
+                            : several(admin(), snapshot);
+            long millis = millisSince(began);
+            List<Cloned> clones = made.stream().map(v -> new Cloned(v, millis)).toList();
+            print(clones.size() == 1 ? clones.getFirst() : clones, text(snapshot, clones, millis));
+        }
+
+        /// By as few requests as there can be; one that fails does not keep the others from being
+        /// made.
+        private List<VolumeInfo> several(RestAdmin admin, SnapshotName snapshot) {
+            List<VolumeInfo> made = new ArrayList<>();
+            CisternException first = null;
+            int most = ClusterAdmin.MAX_CLONES;
+            for (int from = 0; from < newNames.size(); from += most) {
+                List<String> part = newNames.subList(from, Math.min(from + most, newNames.size()));
+                try {
+                    made.addAll(admin.cloneVolumes(snapshot, part, limits.over(Limits.NONE)));
+                } catch (CisternException e) {
+                    first = first == null ? e : first;
+                }
             }
-            print(made.size() == 1 ? made.getFirst() : made, text.toString());
+            if (first != null) {
+                throw first;
+            }
+            return made;
+        }
+
+        private static String text(SnapshotName snapshot, List<Cloned> made, long millis) {
+            boolean one = made.size() == 1;
+            StringBuilder text = new StringBuilder();
+            for (Cloned c : made) {
+                text.append("created volume " + c.volume().name() + " from " + snapshot)
+                        .append(one ? " in " + millis + " ms\n" : "\n");
+            }
+            return one
+                    ? text.toString()
+                    : text + "" + made.size() + " volumes in " + millis + " ms\n";
         }
 
         private static long millisSince(long nanos) {
             return (System.nanoTime() - nanos) / 1_000_000;
         }
 
-        /// @param millis it took, as the caller saw it
+        /// @param millis they took together, as the caller saw it
         record Cloned(@JsonUnwrapped VolumeInfo volume, long millis) {}
     }
 }

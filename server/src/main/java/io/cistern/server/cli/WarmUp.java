@@ -38,6 +38,7 @@ public final class WarmUp {
         VolumeInfo volume = volume();
         answer(server, "/v1/volumes", List.of(volume));
         answer(server, "/v1/volumes/v", volume);
+        answer(server, "/v1/clones", List.of(volume));
         ClusterStatus status = status(volume);
         answer(server, "/v1/status", status);
         answer(server, "/v1/nodes", status.nodes());
@@ -57,6 +58,7 @@ public final class WarmUp {
                         "status",
                         "status -o json",
                         "volume resize v x",
+                        "clone v@s a",
                         "clone v@s a b",
                         "clone v@s a b -o json",
                         "attach v w --home " + home,

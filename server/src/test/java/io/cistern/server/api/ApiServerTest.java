@@ -5,13 +5,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.sun.net.httpserver.HttpServer;
 import io.cistern.block.CisternException;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.config.ServerConfig.ApiConfig;
+import io.cistern.storage.Command.Limits;
 import io.cistern.volume.ClusterStatus.Health;
+import io.cistern.volume.SnapshotName;
+import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeSpec;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -22,6 +27,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -93,6 +99,10 @@ class ApiServerTest {
                 "POST | /v1/volumes | {\"name\":\"a\",\"sizeBytes\":100}       | 400 | multiple of 512",
                 "PUT  | /v1/volumes/x/limits | {\"iops\":-1,\"bytesPerSecond\":0} | 400 | negative",
                 "POST | /v1/snapshots | {\"snapshots\":[\"x\"]}                | 400 | names no snapshot",
+                "POST | /v1/snapshots | {\"snapshots\":[null]}                 | 400 | null",
+                "POST | /v1/clones | {\"snapshot\":\"a@b\",\"names\":[null]}   | 400 | null",
+                "POST | /v1/clones | {\"snapshot\":\"a\",\"names\":[\"x\"]}     | 400 | names no snapshot",
+                "POST | /v1/clones | {\"snapshot\":\"a@b\",\"names\":[\"x\"]}   | 404 | there is no volume a",
                 "GET  | /v1/volumes/none |                                     | 404 | there is no volume none",
                 "GET  | /v1/volumes/a%2Fb |                                    | 404 | a/b",
                 "GET  | /v1/volumes?x=1 |                                      | 400 | unknown query parameter 'x'",
@@ -282,6 +292,56 @@ class ApiServerTest {
                         new RestAdmin(new RestClient(List.of("http://127.0.0.1:" + nobody), null))
                                 .nodes())
                 .hasMessageContaining("no Cistern node answers at http://127.0.0.1:" + nobody);
+    }
+
+    @Test
+    void severalClonesAreOneRequest() {
+        RestAdmin admin = new RestAdmin(new RestClient(List.of(api.url()), null));
+        admin.createVolume(VolumeSpec.of("vm1", 4096));
+        SnapshotName snapshot = new SnapshotName("vm1", "s");
+        admin.createSnapshots(List.of(snapshot));
+        List<String> names = List.of("b", "a", "c");
+        assertThat(admin.cloneVolumes(snapshot, names, new Limits(9, 0)))
+                .extracting(VolumeInfo::name)
+                .isEqualTo(names);
+        assertThat(admin.volume("c").limits().iops()).isEqualTo(9);
+        assertThat(api.admin.log()).contains("clone vm1@s 3");
+    }
+
+    /// The route is younger than the others.
+    @Test
+    void aNodeOfAnEarlierReleaseMakesOneCloneAtATime() throws IOException {
+        HttpServer older = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 8);
+        List<String> asked = Collections.synchronizedList(new ArrayList<>());
+        older.createContext(
+                "/",
+                exchange -> {
+                    String path = exchange.getRequestURI().getPath();
+                    asked.add(path);
+                    boolean known = path.equals("/v1/volumes/vm1/snapshots/s/clones");
+                    byte[] answer =
+                            known
+                                    ? Json.bytes(api.admin.volume("vm1"))
+                                    : Json.bytes(
+                                            new Requests.Failure(
+                                                    "NOT_FOUND",
+                                                    "no such resource; /openapi.json lists all of them"));
+                    exchange.getResponseHeaders().set("Content-Type", "application/json");
+                    exchange.sendResponseHeaders(known ? 201 : 404, answer.length);
+                    exchange.getResponseBody().write(answer);
+                    exchange.close();
+                });
+        older.start();
+        try {
+            api.admin.createVolume(VolumeSpec.of("vm1", 4096));
+            String url = "http://127.0.0.1:" + older.getAddress().getPort();
+            RestAdmin admin = new RestAdmin(new RestClient(List.of(url), null));
+            SnapshotName snapshot = new SnapshotName("vm1", "s");
+            assertThat(admin.cloneVolumes(snapshot, List.of("a", "b"), Limits.NONE)).hasSize(2);
+            assertThat(asked).hasSize(3).startsWith("/v1/clones");
+        } finally {
+            older.stop(0);
+        }
     }
 
     @Test

@@ -364,6 +364,13 @@ public final class FakeAdmin implements ClusterAdmin {
     }
 
     @Override
+    public synchronized List<VolumeInfo> cloneVolumes(
+            SnapshotName snapshot, List<String> newNames, Limits limits) {
+        log.add("clone " + snapshot + " " + newNames.size());
+        return newNames.stream().map(name -> cloneVolume(snapshot, name, limits)).toList();
+    }
+
+    @Override
     public synchronized List<AttachmentInfo> attachments(@Nullable String volume) {
         return volumes.values().stream()
                 .filter(v -> volume == null || v.name().equals(volume))

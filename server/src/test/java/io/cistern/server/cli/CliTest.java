@@ -17,6 +17,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -282,6 +283,16 @@ class CliTest {
         assertThat(json("snapshot rollback vm1@a").path("safetySnapshot").asText())
                 .isEqualTo("before-a");
         assertThat(json("clone vm1@a vm2 --iops 7").path("parent").asText()).isEqualTo("vm1@a");
+        JsonNode clones = json("clone vm1@a b1 b2 b3");
+        assertThat(clones).hasSize(3);
+        assertThat(clones.get(2).path("name").asText()).isEqualTo("b3");
+        assertThat(clones.get(2).has("millis")).isTrue();
+        done("clone vm1@a c1 c2");
+        assertThat(out)
+                .matches(
+                        "created volume c1 from vm1@a\ncreated volume c2 from vm1@a\n2 volumes in \\d+ ms\n");
+        List<String> many = IntStream.range(0, 300).mapToObj(i -> "many" + i).toList();
+        assertThat(json("clone vm1@a " + String.join(" ", many))).hasSize(300);
         assertThat(json("node token").path("token").asText()).isEqualTo("secret-join-token");
         assertThat(json("disk list")).hasSize(3);
         assertThat(json("verify").path("bytesRead").asLong()).isEqualTo(8192);

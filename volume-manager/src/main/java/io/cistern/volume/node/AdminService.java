@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
 /// [ClusterAdmin] as any process that reaches the cluster offers it.
 final class AdminService implements ClusterAdmin {
     private final Cluster cluster;
+    private final Creations creations;
     private final VolumeAdmin volumes;
     private final SnapshotAdmin snapshots;
     private final StatusView view;
@@ -35,13 +36,14 @@ final class AdminService implements ClusterAdmin {
     AdminService(Cluster cluster, String clusterId, ImageService.Runner work) {
         this.work = work;
         this.cluster = cluster;
+        this.creations = new Creations(cluster);
         this.volumes = new VolumeAdmin(cluster);
         this.snapshots = new SnapshotAdmin(cluster, volumes);
         this.view = new StatusView(cluster, clusterId, volumes::list);
         this.nodes = new NodeAdmin(cluster, view);
         this.verifying = new VerifyAdmin(cluster, volumes);
         this.exports = new ExportAdmin(cluster, volumes);
-        this.shares = new Shares(cluster, volumes, snapshots);
+        this.shares = new Shares(cluster, creations, volumes, snapshots);
     }
 
     @Override
@@ -51,7 +53,7 @@ final class AdminService implements ClusterAdmin {
 
     @Override
     public VolumeInfo createVolume(VolumeSpec spec) {
-        return volumes.create(spec);
+        return creations.create(spec);
     }
 
     @Override
@@ -111,8 +113,13 @@ final class AdminService implements ClusterAdmin {
 
     @Override
     public VolumeInfo cloneVolume(SnapshotName snapshot, String newName, Limits limits) {
-        return volumes.clone(
-                cluster.volume(snapshot.volume()), snapshot.snapshot(), newName, limits);
+        return creations.clone(snapshot, List.of(newName), limits).getFirst();
+    }
+
+    @Override
+    public List<VolumeInfo> cloneVolumes(
+            SnapshotName snapshot, List<String> newNames, Limits limits) {
+        return creations.clone(snapshot, newNames, limits);
     }
 
     @Override

@@ -44,7 +44,7 @@ record Cluster(Catalog catalog, SystemClient system, RpcClient rpc, Client clien
 
     /// As new as any acknowledged change.
     SystemState fresh() {
-        SystemState state = system.fresh(catalog.state(), CONTROL);
+        SystemState state = system.latest();
         catalog.learned(state);
         return state;
     }

@@ -5,10 +5,11 @@ final class Opcodes {
     /// A system command (see SystemCodec) -> JSON Outcome.
     static final int PROPOSE = 64;
 
-    /// i64 version the caller has, u8 1: newest of all (leader), 0: what the node knows, u8 newest
-    /// version of a checkpoint that the caller reads (missing: 3) -> empty where it is not newer,
-    /// else the state as a checkpoint. Programs from before there were levels know it without the
-    /// last byte only, and say INVALID; see [StateRequest].
+    /// i64 version the caller has, u8 1: newest of all (leader), 3: likewise, but the version alone
+    /// will do, 0: what the node knows, u8 newest version of a checkpoint that the caller reads
+    /// (missing: 3) -> empty where it is not newer, else the state as a checkpoint, or the version
+    /// alone as i64. Programs from before there were levels know it without the last byte only, and
+    /// say INVALID; see [StateRequest].
     static final int STATE = 65;
 
     /// Nothing -> JSON NodeReport.

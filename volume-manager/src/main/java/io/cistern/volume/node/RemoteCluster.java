@@ -79,7 +79,7 @@ public final class RemoteCluster implements ClusterClient {
     }
 
     private static io.cistern.volume.system.SystemState learn(Catalog catalog, SystemClient ask) {
-        io.cistern.volume.system.SystemState state = ask.fresh(catalog.state(), Cluster.CONTROL);
+        io.cistern.volume.system.SystemState state = ask.latest();
         catalog.learned(state);
         return state;
     }

@@ -41,11 +41,13 @@ final class Shares implements ShareAdmin {
     private static final long SIZE_BYTES = 4096;
 
     private final Cluster cluster;
+    private final Creations creations;
     private final VolumeAdmin volumes;
     private final SnapshotAdmin snapshots;
 
-    Shares(Cluster cluster, VolumeAdmin volumes, SnapshotAdmin snapshots) {
+    Shares(Cluster cluster, Creations creations, VolumeAdmin volumes, SnapshotAdmin snapshots) {
         this.cluster = cluster;
+        this.creations = creations;
         this.volumes = volumes;
         this.snapshots = snapshots;
     }
@@ -61,7 +63,7 @@ final class Shares implements ShareAdmin {
                     "a share '" + name + "' exists already; choose another name");
         }
         if (volume == null) {
-            volumes.createShare(ShareNames.PREFIX + name, SIZE_BYTES);
+            creations.createShare(ShareNames.PREFIX + name, SIZE_BYTES);
         }
         volume = volume(name);
         change(volume, new FileOp.Format(quotaBytes));
@@ -248,7 +250,7 @@ final class Shares implements ShareAdmin {
         Names.check("share name", newName);
         Volume parent = volume(snapshot.volume());
         Reply space = space(parent);
-        volumes.cloneShare(parent, snapshot.snapshot(), ShareNames.PREFIX + newName);
+        creations.cloneShare(parent, snapshot.snapshot(), ShareNames.PREFIX + newName);
         change(
                 volume(newName),
                 new FileOp.Configure(space.values().get(0), ByteString.copyOf(space.data())));

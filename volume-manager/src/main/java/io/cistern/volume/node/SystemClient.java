@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -26,10 +27,17 @@ final class SystemClient {
     private static final Duration TRY = Duration.ofSeconds(2);
     private static final long PAUSE_MILLIS = 40;
 
+    /// Several times what an answer takes that comes at once.
+    private static final Duration USUAL = Duration.ofMillis(20);
+
+    /// Likewise, what a replica takes to apply what the leader has applied.
+    private static final Duration FOLLOWS = Duration.ofMillis(50);
+
     private final RpcClient rpc;
     private final Supplier<List<InetSocketAddress>> members;
     private final Supplier<SystemState> known;
     private final Supplier<@Nullable SystemGroup> here;
+    private final Joint<SystemState> latest;
     private volatile @Nullable InetSocketAddress leader;
 
     /// For a process without a replica of the system group.
@@ -51,6 +59,7 @@ final class SystemClient {
         this.members = members;
         this.known = known;
         this.here = here;
+        this.latest = new Joint<>(() -> fresh(known.get(), Cluster.CONTROL), USUAL);
     }
 
     /// Changes the state. The same command may be proposed again: it has one effect, however late a
@@ -64,23 +73,20 @@ final class SystemClient {
                 now.level() < Level.LATE_REQUESTS
                         ? SystemCodec.encode(command)
                         : SystemCodec.encode(command, now.version());
-        Outcome outcome =
-                atLeader(
-                        timeout,
-                        address ->
-                                rpc.call(
-                                                address,
-                                                Opcodes.PROPOSE,
-                                                TRY,
-                                                Unpooled.wrappedBuffer(encoded.duplicate()))
-                                        .thenApply(answer ->
-                                                consumed(
-                                                        answer,
-                                                        b ->
-                                                                Json.parse(
-                                                                        Outcome.class,
-                                                                        b,
-                                                                        "an outcome"))));
+        Outcome outcome = here(replica -> replica.propose(encoded.duplicate()));
+        if (outcome == null) {
+            outcome =
+                    atLeader(
+                            timeout,
+                            address ->
+                                    rpc.call(
+                                                    address,
+                                                    Opcodes.PROPOSE,
+                                                    TRY,
+                                                    Unpooled.wrappedBuffer(encoded.duplicate()))
+                                            .thenApply(answer ->
+                                                    consumed(answer, SystemClient::outcome)));
+        }
         ErrorCode error = outcome.error();
         if (error != null) {
             throw new CisternException(error, outcome.message());
@@ -94,18 +100,54 @@ final class SystemClient {
                 .orElseThrow(() -> new CisternException(ErrorCode.INTERNAL, "no state was sent"));
     }
 
-    /// As [#fresh(Duration)]. Nothing is sent where `known` is it already, or where the leader is
-    /// this process.
+    /// As [#fresh(Duration)]. Nothing is sent where `known` is it already, where the leader is this
+    /// process, or where the replica of this process has it in a moment.
     SystemState fresh(SystemState known, Duration timeout) {
-        SystemGroup replica = here.get();
-        if (replica != null && replica.leads()) {
-            try {
-                return Waits.get(replica.fresh(), TRY);
-            } catch (CisternException e) {
-                checked(e);
-            }
+        SystemState own = here(SystemGroup::fresh);
+        if (own == null) {
+            own = followed(timeout);
         }
-        return sent(known.version(), true, timeout).orElse(known);
+        return own != null ? own : sent(known.version(), true, timeout).orElse(known);
+    }
+
+    /// By a replica that does not lead: it applies what the leader has applied a little later.
+    private @Nullable SystemState followed(Duration timeout) {
+        SystemGroup replica = here.get();
+        if (replica == null) {
+            return null;
+        }
+        SystemState own = replica.machine().state();
+        byte[] answer = asked(StateRequest.whichVersion(own.version()), timeout);
+        if (answer.length == 0) {
+            return own;
+        }
+        return answer.length == StateRequest.VERSION_BYTES
+                ? replica.machine().await(ByteBuffer.wrap(answer).getLong(), FOLLOWS)
+                : decoded(answer); // by a node of an earlier release
+    }
+
+    /// As [#fresh(SystemState, Duration)] of what is known here, within [Cluster#CONTROL]; asked
+    /// once for all who want it at the same time.
+    SystemState latest() {
+        return latest.ask(Cluster.CONTROL.multipliedBy(2));
+    }
+
+    /// What this process' replica says where it leads; null where it does not, or does not answer.
+    private <T> @Nullable T here(Function<SystemGroup, CompletableFuture<T>> call) {
+        SystemGroup replica = here.get();
+        if (replica == null || !replica.leads()) {
+            return null;
+        }
+        try {
+            return Waits.get(call.apply(replica), TRY);
+        } catch (CisternException e) {
+            checked(e);
+            return null;
+        }
+    }
+
+    private static Outcome outcome(ByteBuf answer) {
+        return Json.parse(Outcome.class, answer, "an outcome");
     }
 
     /// What any one member knows, where that is newer than `version`.
@@ -115,20 +157,23 @@ final class SystemClient {
 
     /// Decoded by the caller's thread: it is large, and the connection serves others.
     private Optional<SystemState> sent(long version, boolean fresh, Duration timeout) {
-        byte[] encoded =
-                atLeader(
-                        timeout,
-                        address ->
-                                new StateRequest(version, fresh)
-                                        .ask(rpc, address, TRY)
-                                        .thenApply(
-                                                answer -> consumed(answer, ByteBufUtil::getBytes)));
-        return encoded.length == 0
-                ? Optional.empty()
-                : Optional.of(SystemGroup.decode(encoded, "the system state that was sent"));
+        byte[] encoded = asked(new StateRequest(version, fresh), timeout);
+        return encoded.length == 0 ? Optional.empty() : Optional.of(decoded(encoded));
     }
 
-    private static <T> T consumed(ByteBuf answer, java.util.function.Function<ByteBuf, T> parse) {
+    private byte[] asked(StateRequest request, Duration timeout) {
+        return atLeader(
+                timeout,
+                address ->
+                        request.ask(rpc, address, TRY)
+                                .thenApply(answer -> consumed(answer, ByteBufUtil::getBytes)));
+    }
+
+    private static SystemState decoded(byte[] encoded) {
+        return SystemGroup.decode(encoded, "the system state that was sent");
+    }
+
+    private static <T> T consumed(ByteBuf answer, Function<ByteBuf, T> parse) {
         try {
             return parse.apply(answer);
         } finally {

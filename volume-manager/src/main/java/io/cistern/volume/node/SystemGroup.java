@@ -5,6 +5,7 @@ import io.cistern.block.ErrorCode;
 import io.cistern.raft.RaftGroup;
 import io.cistern.storage.Outcome;
 import io.cistern.volume.system.SystemCodec;
+import io.cistern.volume.system.SystemCommand;
 import io.cistern.volume.system.SystemState;
 import io.cistern.volume.system.SystemStateMachine;
 import java.nio.ByteBuffer;
@@ -14,7 +15,12 @@ import java.util.concurrent.CompletableFuture;
 /// This node's replica of the system group.
 record SystemGroup(RaftGroup raft, SystemStateMachine machine) implements AutoCloseable {
     /// Fails with NOT_LEADER or UNAVAILABLE.
+    ///
+    /// @throws CisternException LIMIT for a change beyond [SystemCommand#MAX_BYTES]
     CompletableFuture<Outcome> propose(ByteBuffer command) {
+        if (command.remaining() > SystemCommand.MAX_BYTES) {
+            throw new CisternException(ErrorCode.LIMIT, "the change is too large");
+        }
         return raft.propose(command)
                 .thenApply(applied -> (Outcome) Objects.requireNonNull(applied.result()));
     }

@@ -10,7 +10,6 @@ import io.cistern.storage.VolumeState;
 import io.cistern.storage.group.VolumeGroup;
 import io.cistern.volume.VolumeInfo;
 import io.cistern.volume.VolumeInfo.AttachmentInfo;
-import io.cistern.volume.VolumeSpec;
 import io.cistern.volume.client.ShareNames;
 import io.cistern.volume.client.Waits;
 import io.cistern.volume.system.SystemCommand;
@@ -50,127 +49,7 @@ final class VolumeAdmin {
         this.changes = new Changes(cluster);
     }
 
-    // ---- creating and deleting
-
-    VolumeInfo create(VolumeSpec spec) {
-        checkSize(spec.sizeBytes());
-        checkLimits(spec.limits());
-        SystemState state = cluster.fresh();
-        if (state.volumeNamed(spec.name()) != null) {
-            throw exists(spec.name());
-        }
-        int replicas = spec.replicas() == 0 ? Reconciler.defaultReplicas(state) : spec.replicas();
-        Map<String, NodeReport> reports = cluster.reports();
-        Group group = groups.choose(state, reports, replicas);
-        groups.checkFits(spec.sizeBytes(), group, reports);
-        return finish(
-                new SystemCommand.CreateVolume(
-                        Cluster.request(),
-                        spec.name(),
-                        group.id(),
-                        spec.sizeBytes(),
-                        spec.limits(),
-                        null,
-                        System.currentTimeMillis()));
-    }
-
-    /// A volume for a share: `name` is the share's among volumes.
-    void createShare(String name, long sizeBytes) {
-        SystemState state = cluster.fresh();
-        Group group = groups.choose(state, cluster.reports(), Reconciler.defaultReplicas(state));
-        finish(
-                new SystemCommand.CreateVolume(
-                        Cluster.request(),
-                        name,
-                        group.id(),
-                        sizeBytes,
-                        Limits.NONE,
-                        null,
-                        System.currentTimeMillis()));
-    }
-
-    /// As [#createShare], from a snapshot of another.
-    void cloneShare(Volume parent, String snapshot, String newName) {
-        VolumeState.Snapshot from = snapshot(parent, describe(parent), snapshot);
-        finish(
-                new SystemCommand.CreateVolume(
-                        Cluster.request(),
-                        newName,
-                        parent.group(),
-                        from.sizeBytes(),
-                        Limits.NONE,
-                        new Source(parent.id(), parent.name(), snapshot),
-                        System.currentTimeMillis()));
-    }
-
-    VolumeInfo clone(Volume parent, String snapshot, String newName, Limits limits) {
-        Names.check("volume name", newName);
-        checkLimits(limits);
-        VolumeState now = describe(parent);
-        VolumeState.Snapshot from = snapshot(parent, now, snapshot);
-        return finish(
-                new SystemCommand.CreateVolume(
-                        Cluster.request(),
-                        newName,
-                        parent.group(),
-                        from.sizeBytes(),
-                        limits,
-                        new Source(parent.id(), parent.name(), snapshot),
-                        System.currentTimeMillis()));
-    }
-
-    /// Each step waits for a log; beyond the three there are, nothing is asked that is known.
-    private VolumeInfo finish(SystemCommand.CreateVolume command) {
-        long id = cluster.system().propose(command, Cluster.CONTROL);
-        Volume volume =
-                new Volume(
-                        id,
-                        command.name(),
-                        Phase.CREATING,
-                        List.of(command.group()),
-                        command.sizeBytes(),
-                        command.limits(),
-                        command.source(),
-                        command.timeMillis());
-        volumes.finishCreation(volume);
-        return created(volume);
-    }
-
-    private VolumeInfo created(Volume volume) {
-        SystemState system = cluster.catalog().state();
-        Group group = system.groups().get(volume.group());
-        Source source = volume.source();
-        return new VolumeInfo(
-                volume.name(),
-                volume.id(),
-                VolumeInfo.State.READY,
-                volume.sizeBytes(),
-                -1,
-                group == null ? 0 : group.wanted(),
-                "g" + volume.group(),
-                cluster.client().leader(volume.group()),
-                volume.limits(),
-                source == null ? null : parent(system, source),
-                0,
-                List.of(),
-                volume.createdMillis());
-    }
-
-    static void checkSize(long bytes) {
-        if (bytes <= 0 || bytes % 512 != 0 || bytes > VolumeSpec.MAX_BYTES) {
-            throw new CisternException(
-                    ErrorCode.INVALID,
-                    bytes
-                            + " bytes cannot be the size of a volume: it is a multiple of 512, up to "
-                            + Size.format(VolumeSpec.MAX_BYTES));
-        }
-    }
-
-    private static void checkLimits(Limits limits) {
-        if (limits.iops() < 0 || limits.bytesPerSecond() < 0) {
-            throw new CisternException(ErrorCode.INVALID, "a limit cannot be negative");
-        }
-    }
+    // ---- deleting
 
     void delete(String name) {
         SystemState state = cluster.fresh();
@@ -220,16 +99,10 @@ final class VolumeAdmin {
                 .toList();
     }
 
-    private static CisternException exists(String name) {
-        return new CisternException(
-                ErrorCode.ALREADY_EXISTS,
-                "a volume '" + name + "' exists already; choose another name");
-    }
-
     // ---- changing
 
     VolumeInfo resize(String name, long sizeBytes) {
-        checkSize(sizeBytes);
+        Creations.checkSize(sizeBytes);
         SystemState state = cluster.fresh();
         Volume volume = Cluster.ready(state, name);
         checkGrows(volume, describe(volume), sizeBytes);
@@ -271,7 +144,7 @@ final class VolumeAdmin {
     }
 
     VolumeInfo limits(String name, Limits limits) {
-        checkLimits(limits);
+        Creations.checkLimits(limits);
         Volume volume = cluster.volume(name);
         changes.make(
                 volume,
@@ -366,7 +239,7 @@ final class VolumeAdmin {
                 volume.createdMillis());
     }
 
-    private static String parent(SystemState system, Source source) {
+    static String parent(SystemState system, Source source) {
         Volume now = system.volumes().get(source.volume());
         return (now == null ? source.volumeName() : now.name()) + "@" + source.snapshot();
     }

@@ -149,8 +149,11 @@ final class WireService implements AutoCloseable {
     }
 
     private void answer(SystemGroup system, StateRequest asked, Responder responder) {
-        if (system.machine().state().version() <= asked.version()) {
+        long version = system.machine().state().version();
+        if (version <= asked.version()) {
             responder.ok(Unpooled.EMPTY_BUFFER);
+        } else if (asked.versionAlone()) {
+            responder.ok(Unpooled.buffer(StateRequest.VERSION_BYTES).writeLong(version));
         } else {
             later(responder, () -> Unpooled.wrappedBuffer(system.encoded(asked.newest())));
         }

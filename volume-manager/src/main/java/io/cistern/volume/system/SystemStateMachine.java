@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -27,8 +28,10 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
     /// The checkpoint's name in its directory.
     public static final String FILE = "system.ckpt";
 
-    /// Commands between two checkpoints.
-    private static final int CHECKPOINT_COMMANDS = 128;
+    /// Commands between two checkpoints, and so most that are applied again after a start. A
+    /// checkpoint is all of the state: what is done at that moment waits for the processor and
+    /// disk.
+    private static final int CHECKPOINT_COMMANDS = 512;
 
     private final Path directory;
     private final Function<Peer, CompletableFuture<byte[]>> fetch;
@@ -42,8 +45,12 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
     private volatile LogPosition durable;
     private volatile Leadership leadership = new Leadership(0, null, false);
 
-    /// Commands applied since the last checkpoint was begun; apply thread only.
+    /// Commands applied since the last checkpoint was begun; apply thread only. Begins at a number
+    /// of its own, so that not all replicas write theirs at the same moment.
     private int pending;
+
+    /// Notified of each change of the state.
+    private final Object applied = new Object();
 
     /// What to do where a checkpoint cannot be written: it stops the process.
     @FunctionalInterface
@@ -68,6 +75,7 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
         this.changed = changed;
         this.current = open(directory);
         this.durable = current.position();
+        this.pending = Math.floorMod(directory.toString().hashCode(), CHECKPOINT_COMMANDS);
     }
 
     private static Checkpoint open(Path directory) {
@@ -93,6 +101,27 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
     /// The state as of the last command applied here.
     public SystemState state() {
         return current.state();
+    }
+
+    /// The state, once it is of `version` or newer here; null where it is not in time. Blocks.
+    public @Nullable SystemState await(long version, Duration timeout) {
+        long end = System.nanoTime() + timeout.toNanos();
+        synchronized (applied) {
+            while (state().version() < version) {
+                long millis = (end - System.nanoTime()) / 1_000_000;
+                if (millis <= 0) {
+                    return null;
+                }
+                try {
+                    applied.wait(millis);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    throw new CisternException(
+                            ErrorCode.UNAVAILABLE, "interrupted while waiting", e);
+                }
+            }
+        }
+        return state();
     }
 
     /// The state and the position it holds, encoded for a peer.
@@ -127,8 +156,15 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
             pending = 0;
             writer.execute(this::checkpoint);
         }
-        changed.run();
+        tell();
         return outcomes;
+    }
+
+    private void tell() {
+        synchronized (applied) {
+            applied.notifyAll();
+        }
+        changed.run();
     }
 
     @Override
@@ -176,7 +212,7 @@ public final class SystemStateMachine implements StateMachine, AutoCloseable {
                                 throw new CisternException(ErrorCode.IO, e.toString(), e);
                             }
                             current = got;
-                            changed.run();
+                            tell();
                             return got.position();
                         },
                         writer);

@@ -23,6 +23,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletionException;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -162,6 +163,49 @@ class ClusterTest {
         }
         admin.deleteVolume("copy");
         admin.deleteVolume("snap");
+    }
+
+    @Test
+    void severalClonesAreMadeAtOnceAndOneThatCannotBeKeepsNoneOfTheOthers() {
+        admin.createVolume(VolumeSpec.of("golden", 16 * MIB));
+        try (VolumeDevice device = open("golden")) {
+            device.write(0, filled(4096, 6)).join();
+        }
+        SnapshotName v1 = SnapshotName.parse("golden@v1");
+        admin.createSnapshots(List.of(v1));
+        List<String> names = IntStream.range(0, 20).mapToObj(i -> "fleet-" + i).toList();
+        // Asked of a node that does not lead the system group, if there is one, and of one that
+        // does.
+        int half = names.size() / 2;
+        for (String node : List.of("n0", "n1")) {
+            List<String> part =
+                    node.equals("n0") ? names.subList(0, half) : names.subList(half, names.size());
+            List<VolumeInfo> made =
+                    cluster.node(node).admin().cloneVolumes(v1, part, new Limits(100, 0));
+            assertThat(made).extracting(VolumeInfo::name).containsExactlyElementsOf(part);
+            assertThat(made).extracting(VolumeInfo::id).doesNotHaveDuplicates();
+            assertThat(made).allMatch(v -> "golden@v1".equals(v.parent()));
+        }
+        for (String name : names) {
+            VolumeInfo volume = admin.volume(name);
+            assertThat(volume.state()).isEqualTo(VolumeInfo.State.READY);
+            assertThat(volume.limits().iops()).isEqualTo(100);
+        }
+        try (VolumeDevice clone = open(names.getLast())) {
+            assertThat(TestCluster.read(clone, 0, 4096)).containsOnly(6);
+        }
+        assertCode(
+                () -> admin.cloneVolumes(v1, List.of("more-1", "fleet-3", "more-2"), Limits.NONE),
+                ErrorCode.ALREADY_EXISTS);
+        assertThat(admin.volume("more-1").parent()).isEqualTo("golden@v1");
+        assertThat(admin.volume("more-2").parent()).isEqualTo("golden@v1");
+        assertCode(
+                () -> admin.cloneVolumes(v1, List.of("twice", "twice"), Limits.NONE),
+                ErrorCode.INVALID);
+        assertCode(() -> admin.volume("twice"), ErrorCode.NOT_FOUND);
+        assertCode(() -> admin.cloneVolumes(v1, List.of(), Limits.NONE), ErrorCode.INVALID);
+        names.forEach(admin::deleteVolume);
+        List.of("more-1", "more-2", "golden").forEach(admin::deleteVolume);
     }
 
     @Test

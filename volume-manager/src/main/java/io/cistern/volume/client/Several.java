@@ -1,6 +1,7 @@
-package io.cistern.server.cli;
+package io.cistern.volume.client;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.ErrorCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
@@ -10,21 +11,25 @@ import java.util.concurrent.Future;
 import java.util.function.Function;
 
 /// The same thing done for several names, some at a time.
-final class Several {
-    private static final int AT_A_TIME = 8;
-
+public final class Several {
     private Several() {}
 
-    /// Does it for each; one that fails does not keep the others from being done.
+    /// Does it for each, on virtual threads; for one alone on the caller's. One that fails does not
+    /// keep the others from being done.
     ///
+    /// @param atATime how many are done at the same time, 1 or more
     /// @return the results, in the order of the names
-    /// @throws CisternException the first failure, by that order, once all have ended
-    static <T> List<T> each(List<String> names, Function<String, T> what)
-            throws InterruptedException {
+    /// @throws CisternException the first failure, by that order, once all have ended; UNAVAILABLE
+    ///   where the thread is interrupted (which stays set)
+    public static <T> List<T> each(List<String> names, int atATime, Function<String, T> what) {
+        if (names.size() == 1) {
+            return List.of(what.apply(names.getFirst()));
+        }
         List<Future<T>> futures = new ArrayList<>();
         try (ExecutorService pool =
                 Executors.newFixedThreadPool(
-                        Math.min(AT_A_TIME, names.size()), Thread.ofVirtual().factory())) {
+                        Math.min(atATime, Math.max(1, names.size())),
+                        Thread.ofVirtual().factory())) {
             names.forEach(name -> futures.add(pool.submit(() -> what.apply(name))));
         }
         List<T> results = new ArrayList<>();
@@ -33,6 +38,9 @@ final class Several {
                 results.add(future.get());
             } catch (ExecutionException e) {
                 throw CisternException.of(e.getCause() == null ? e : e.getCause());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted while waiting", e);
             }
         }
         return results;
