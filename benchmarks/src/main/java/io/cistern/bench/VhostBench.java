@@ -20,9 +20,9 @@ import java.util.Map;
 import java.util.Random;
 
 /// What the vhost-user back end costs, beside NBD: the same loads, from a front end that plays QEMU
-/// and guest on one ring, and from fio's nbd engine. Neither looks in vain: both sleep while nothing
-/// is answered. `-Dfront=PROGRAM` measures with one more front end: `src/main/c/vhost_load.c`, which
-/// has no compiler beside it on the same processors.
+/// and guest on one ring, and from fio's nbd engine. Neither looks in vain: both sleep while
+/// nothing is answered. `-Dfront=PROGRAM` measures with one more front end:
+/// `src/main/c/vhost_load.c`, which has no compiler beside it on the same processors.
 ///
 /// ```
 /// VhostBench [SECONDS]                            over a device in memory: a table of one run
@@ -274,8 +274,7 @@ public final class VhostBench {
         for (Transport each : fronts(new Served(socket, NbdBench.DEVICE_BYTES, pid))) {
             for (Load load : NbdBench.LOADS) {
                 each.front.measure(load, Math.max(1, seconds / 2));
-                NbdBench.print(
-                        each.name + name, load, each.front.measure(load, seconds));
+                NbdBench.print(each.name + name, load, each.front.measure(load, seconds));
             }
         }
     }
