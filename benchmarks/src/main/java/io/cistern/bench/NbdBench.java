@@ -186,7 +186,7 @@ public final class NbdBench {
         return Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
     }
 
-    private static String run(String... command) throws IOException, InterruptedException {
+    static String run(String... command) throws IOException, InterruptedException {
         File output = File.createTempFile("nbd-bench", ".out");
         try {
             Process process =

@@ -14,12 +14,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 
-/// What the vhost-user back end costs, beside NBD: the same loads, from a front end in Java that
-/// plays QEMU and guest on one ring, and from fio's nbd engine. Neither looks in vain: both sleep
-/// while nothing is answered.
+/// What the vhost-user back end costs, beside NBD: the same loads, from a front end that plays QEMU
+/// and guest on one ring, and from fio's nbd engine. Neither looks in vain: both sleep while
+/// nothing is answered. `-Dfront=PROGRAM` measures with one more front end:
+/// `src/main/c/vhost_load.c`, which has no compiler beside it on the same processors.
 ///
 /// ```
 /// VhostBench [SECONDS]                            over a device in memory: a table of one run
@@ -75,7 +78,7 @@ public final class VhostBench {
                 Process process = start(server, socket, mode);
                 try {
                     if (server == VhostBench.class) {
-                        vhost("vhost-user, answers " + answers, socket, process.pid(), seconds);
+                        vhost(", answers " + answers, socket, process.pid(), seconds);
                     } else {
                         nbd("NBD, answers " + answers, socket, process.pid(), seconds);
                     }
@@ -95,50 +98,117 @@ public final class VhostBench {
                     new Load("randread", "1m", 8),
                     new Load("randwrite", "1m", 8));
 
-    /// Neither transport comes first: what warms up or fills up in between meets both.
+    /// None comes first always: what warms up or fills up in between meets all.
     private static void byTurns(Path vhost, Path nbd, long pid, int seconds, int rounds)
             throws IOException, InterruptedException {
-        try (FrontEnd front = new FrontEnd(FrontEnd.Options.of(1, RING, SLOT_BYTES))) {
-            front.connect(vhost);
-            long bytes = Math.min(front.config(0, 8).getLong(0) * 512, NbdBench.DEVICE_BYTES);
-            fill(front.ring(0), bytes);
-            for (Load load : VOLUME_LOADS) {
-                measure(front.ring(0), load, bytes, pid, 1);
-                NbdBench.measure(load, nbd, pid, 1);
+        long bytes = fill(vhost);
+        List<Transport> all = new ArrayList<>(fronts(new Served(vhost, bytes, pid)));
+        all.add(new Transport("NBD", (load, s) -> NbdBench.measure(load, nbd, pid, s)));
+        for (Load load : VOLUME_LOADS) {
+            for (Transport each : all) {
+                each.front.measure(load, 1);
             }
-            for (Load load : VOLUME_LOADS) {
-                String called = load.rw() + "-" + load.blockSize() + "-q" + load.depth();
-                if (!called.matches(System.getProperty("loads", ".*"))) {
-                    continue;
+        }
+        for (Load load : VOLUME_LOADS) {
+            String called = load.rw() + "-" + load.blockSize() + "-q" + load.depth();
+            if (!called.matches(System.getProperty("loads", ".*"))) {
+                continue;
+            }
+            Map<Transport, List<Score>> scores = new LinkedHashMap<>();
+            for (int round = 0; round < rounds; round++) {
+                for (int i = 0; i < all.size(); i++) {
+                    Transport next = all.get((round + i) % all.size());
+                    scores.computeIfAbsent(next, t -> new ArrayList<>())
+                            .add(next.front.measure(load, seconds));
                 }
-                List<Score> overVhost = new ArrayList<>();
-                List<Score> overNbd = new ArrayList<>();
-                for (int round = 0; round < rounds; round++) {
-                    if (round % 2 == 0) {
-                        overVhost.add(measure(front.ring(0), load, bytes, pid, seconds));
-                        overNbd.add(NbdBench.measure(load, nbd, pid, seconds));
-                    } else {
-                        overNbd.add(NbdBench.measure(load, nbd, pid, seconds));
-                        overVhost.add(measure(front.ring(0), load, bytes, pid, seconds));
-                    }
-                }
-                NbdBench.print("vhost-user", load, median(overVhost));
-                NbdBench.print("NBD", load, median(overNbd));
+            }
+            for (Transport each : all) {
+                NbdBench.print(each.name, load, median(scores.getOrDefault(each, List.of())));
             }
         }
     }
 
-    private static void fill(GuestRing ring, long deviceBytes) throws IOException {
+    /// Makes a load over one transport and says how it went.
+    private interface Front {
+        Score measure(Load load, int seconds) throws IOException, InterruptedException;
+    }
+
+    private record Transport(String name, Front front) {}
+
+    /// @param bytes of the device that the loads use
+    /// @param pid of the process behind the socket
+    private record Served(Path socket, long bytes, long pid) {}
+
+    /// The front ends at hand: that of this process, and the program where one is named.
+    private static List<Transport> fronts(Served served) {
+        List<Transport> all = new ArrayList<>();
+        all.add(
+                new Transport(
+                        "vhost-user",
+                        (load, seconds) -> {
+                            try (FrontEnd front = connect(served.socket)) {
+                                return measure(front.ring(0), load, served, seconds);
+                            }
+                        }));
+        String program = System.getProperty("front", "");
+        if (!program.isEmpty()) {
+            all.add(
+                    new Transport(
+                            "vhost-user, from " + Path.of(program).getFileName(),
+                            (load, seconds) -> run(program, served, load, seconds)));
+        }
+        return all;
+    }
+
+    private static Score run(String program, Served served, Load load, int seconds)
+            throws IOException, InterruptedException {
+        int bytes = blockBytes(load);
+        long before = NbdBench.cpuTicks(served.pid);
+        String output =
+                NbdBench.run(
+                        program,
+                        served.socket.toString(),
+                        load.rw(),
+                        Integer.toString(bytes),
+                        Integer.toString(load.depth()),
+                        Integer.toString(seconds),
+                        Long.toString(served.bytes));
+        long ticks = NbdBench.cpuTicks(served.pid) - before;
+        String[] words = output.strip().split(" ");
+        double iops = Double.parseDouble(words[0]);
+        return new Score(
+                iops,
+                iops * bytes / (1 << 20),
+                Double.parseDouble(words[1]),
+                Double.parseDouble(words[2]),
+                ticks * 10_000.0 / Math.max(1, Long.parseLong(words[3])));
+    }
+
+    /// @return how many bytes of the volume the loads use
+    private static long fill(Path vhost) throws IOException {
+        try (FrontEnd front = connect(vhost)) {
+            long capacity = front.config(0, 8).getLong(0) * 512;
+            long bytes = Math.min(capacity, NbdBench.DEVICE_BYTES);
+            GuestRing ring = front.ring(0);
+            for (long at = 0; at < bytes; at += SLOT_BYTES) {
+                if (ring.run(WRITE, at / 512, SLOT_BYTES, 60_000) != 0) {
+                    throw new IOException("filling the volume failed at " + at);
+                }
+            }
+            return bytes;
+        }
+    }
+
+    /// A ring whose requests all have noise to write.
+    private static FrontEnd connect(Path socket) throws IOException {
+        FrontEnd front = new FrontEnd(FrontEnd.Options.of(1, RING, SLOT_BYTES));
+        front.connect(socket);
         byte[] noise = new byte[SLOT_BYTES];
         new Random(2).nextBytes(noise);
         for (int slot = 0; slot < RING; slot++) {
-            ring.put(slot, noise);
+            front.ring(0).put(slot, noise);
         }
-        for (long at = 0; at < deviceBytes; at += SLOT_BYTES) {
-            if (ring.run(WRITE, at / 512, SLOT_BYTES, 60_000) != 0) {
-                throw new IOException("filling the volume failed at " + at);
-            }
-        }
+        return front;
     }
 
     private static Score median(List<Score> scores) {
@@ -199,31 +269,32 @@ public final class VhostBench {
         }
     }
 
-    private static void vhost(String name, Path socket, long pid, int seconds) throws IOException {
-        try (FrontEnd front = new FrontEnd(FrontEnd.Options.of(1, RING, SLOT_BYTES))) {
-            front.connect(socket);
-            long capacity = front.config(0, 8).getLong(0) * 512;
-            long bytes = Math.min(capacity, NbdBench.DEVICE_BYTES);
+    private static void vhost(String name, Path socket, long pid, int seconds)
+            throws IOException, InterruptedException {
+        for (Transport each : fronts(new Served(socket, NbdBench.DEVICE_BYTES, pid))) {
             for (Load load : NbdBench.LOADS) {
-                measure(front.ring(0), load, bytes, pid, Math.max(1, seconds / 2));
-                NbdBench.print(name, load, measure(front.ring(0), load, bytes, pid, seconds));
+                each.front.measure(load, Math.max(1, seconds / 2));
+                NbdBench.print(each.name + name, load, each.front.measure(load, seconds));
             }
         }
     }
 
-    private static Score measure(GuestRing ring, Load load, long deviceBytes, long pid, int seconds)
+    private static int blockBytes(Load load) {
+        return switch (load.blockSize()) {
+            case "4k" -> 4096;
+            case "128k" -> 128 << 10;
+            default -> 1 << 20;
+        };
+    }
+
+    private static Score measure(GuestRing ring, Load load, Served served, int seconds)
             throws IOException {
         int type = load.rw().equals("randread") ? READ : WRITE;
-        int bytes =
-                switch (load.blockSize()) {
-                    case "4k" -> 4096;
-                    case "128k" -> 128 << 10;
-                    default -> 1 << 20;
-                };
+        int bytes = blockBytes(load);
         Random random = new Random(1);
         long[] began = new long[load.depth()];
         long[] histogram = new long[4096];
-        long ticks = NbdBench.cpuTicks(pid);
+        long ticks = NbdBench.cpuTicks(served.pid);
         long start = System.nanoTime();
         long end = start + seconds * 1_000_000_000L;
         long done = 0;
@@ -238,7 +309,7 @@ public final class VhostBench {
             boolean submitted = false;
             while (freeCount > 0 && now < end) {
                 int slot = free[--freeCount];
-                long block = random.nextLong(deviceBytes / bytes);
+                long block = random.nextLong(served.bytes / bytes);
                 began[slot] = System.nanoTime();
                 ring.submit(slot, type, block * (bytes / 512), bytes);
                 inFlight++;
@@ -266,7 +337,7 @@ public final class VhostBench {
             }
         }
         double took = (System.nanoTime() - start) / 1e9;
-        long cpu = NbdBench.cpuTicks(pid) - ticks;
+        long cpu = NbdBench.cpuTicks(served.pid) - ticks;
         return new Score(
                 done / took,
                 done * (double) bytes / took / (1 << 20),

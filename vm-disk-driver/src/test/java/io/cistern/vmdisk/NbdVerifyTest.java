@@ -3,10 +3,13 @@ package io.cistern.vmdisk;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.cistern.block.MemoryBlockDevice;
+import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
@@ -36,17 +39,33 @@ class NbdVerifyTest {
         long seed = System.nanoTime();
         System.out.println("seed " + seed);
         try (Served served = new Served(device, false, NbdLimits.DEFAULT)) {
-            Path script = served.file("model.py");
-            try (InputStream in = NbdVerifyTest.class.getResourceAsStream("/nbd_model.py")) {
-                Files.copy(in, script);
-            }
-            String output =
-                    Tool.run("python3", script + "", served.uri(), seed + "", count + "")
-                            .succeeded()
-                            .output();
-            assertThat(output).contains(count + " requests agree");
+            assertThat(python(served, "nbd_model.py", served.uri(), seed + "", count + ""))
+                    .contains(count + " requests agree");
             assertThat(served.server.metrics().errors()).isZero();
         }
+    }
+
+    @Test
+    void libnbdMeetsTheProtocolInItsCorners() throws Exception {
+        MemoryBlockDevice device = new MemoryBlockDevice(40 * MIB + 512);
+        try (Served served = new Served(device, false, NbdLimits.DEFAULT)) {
+            String bad = served.uri().replace("///" + Served.NAME, "///nobody");
+            assertThat(python(served, "nbd_corners.py", served.uri(), bad))
+                    .contains("every corner holds");
+            assertThat(served.server.metrics().protocolErrors()).isZero();
+        }
+    }
+
+    /// Runs a script of this module's test resources to its end.
+    private static String python(Served served, String name, String... arguments)
+            throws IOException, InterruptedException {
+        Path script = served.file(name);
+        try (InputStream in = NbdVerifyTest.class.getResourceAsStream("/" + name)) {
+            Files.copy(in, script);
+        }
+        List<String> line = new ArrayList<>(List.of("python3", script.toString()));
+        line.addAll(List.of(arguments));
+        return Tool.run(line.toArray(String[]::new)).succeeded().output();
     }
 
     @Test

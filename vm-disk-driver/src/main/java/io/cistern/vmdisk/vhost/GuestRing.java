@@ -109,6 +109,13 @@ public final class GuestRing {
     }
 
     void start() throws IOException {
+        startDisabled();
+        front.send(Request.SET_VRING_ENABLE, new Payload.RingState(index, 1));
+        Native.signal(kick);
+    }
+
+    /// Starts the ring and does not say whether it is enabled.
+    void startDisabled() throws IOException {
         if (kick < 0) {
             kick = Native.eventfd();
             call = Native.eventfd();
@@ -118,8 +125,6 @@ public final class GuestRing {
         front.send(Request.SET_VRING_ADDR, address(0));
         front.send(Request.SET_VRING_CALL, new Payload.Number(index), call);
         front.send(Request.SET_VRING_KICK, new Payload.Number(index), kick);
-        front.send(Request.SET_VRING_ENABLE, new Payload.RingState(index, 1));
-        Native.signal(kick);
     }
 
     /// Puts a request into the ring. Seen by the back end after [#kick].

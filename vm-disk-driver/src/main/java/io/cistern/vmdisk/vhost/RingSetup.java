@@ -46,7 +46,9 @@ final class RingSetup {
     /// How the front end is told that the ring is broken, -1 for not at all.
     int err = -1;
 
-    boolean enabled = true;
+    /// What SET_VRING_ENABLE has said, null where it has not come.
+    @Nullable Boolean enabled;
+
     Hold memory = new Hold(GuestMemory.NONE);
     @Nullable DirtyLog log;
     @Nullable SharedMemory inflightMemory;
@@ -55,6 +57,13 @@ final class RingSetup {
 
     /// Answers all further requests with an error.
     boolean refusing;
+
+    /// Whether requests may be taken: with protocol features negotiated a ring is disabled until it
+    /// is enabled, without it is enabled from the beginning (vhost-user, "Ring states").
+    boolean taking() {
+        Boolean said = enabled;
+        return said == null ? (features & Features.PROTOCOL_FEATURES) == 0 : said;
+    }
 
     /// Another descriptor to wait for; -1 for none.
     void replaceKick(int fd) {

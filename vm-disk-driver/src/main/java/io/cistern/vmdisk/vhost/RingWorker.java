@@ -213,7 +213,7 @@ final class RingWorker {
         boolean worked = answerCompleted();
         try {
             if (!broken && shared.gate().isOpen()) {
-                worked |= requests.take(!stopping && setup.enabled);
+                worked |= requests.take(!stopping && setup.taking());
             }
             requests.publish();
         } catch (VhostException | RuntimeException | InternalError e) {
@@ -282,7 +282,7 @@ final class RingWorker {
             boolean taking =
                     !stopping
                             && !broken
-                            && setup.enabled
+                            && setup.taking()
                             && !requests.waiting()
                             && shared.gate().isOpen();
             limit = requests.waiting() || (taking && waitFor < 0) ? RETRY_MS : -1;

@@ -215,6 +215,30 @@ class VhostProtocolTest {
         assertThat(ring.status(0)).isZero();
     }
 
+    @Test
+    void aRingIsDisabledAtFirstWhereProtocolFeaturesWereNegotiatedAndElseEnabled()
+            throws IOException {
+        long features = Features.WRITABLE & ~Features.LOG_ALL;
+        for (long negotiated : new long[] {features, features & ~Features.PROTOCOL_FEATURES}) {
+            front.close();
+            front = new FrontEnd(new FrontEnd.Options(1, 16, 16384, negotiated, 0));
+            front.open(socket);
+            front.negotiate();
+            front.shareMemory();
+            GuestRing ring = front.ring(0);
+            ring.startDisabled();
+            ring.submit(0, Job.IN, 0, 512);
+            ring.kick();
+            if (negotiated == features) {
+                assertThat(ring.await(100)).as("answered while disabled").isFalse();
+                front.send(Request.SET_VRING_ENABLE, new Payload.RingState(0, 1));
+            }
+            assertThat(ring.await(WAIT_MS)).isTrue();
+            assertThat(ring.poll()).isZero();
+            assertThat(ring.status(0)).isZero();
+        }
+    }
+
     private void header(long at, int type, long sector) {
         front.memory().setInt(at, type);
         front.memory().setLong(at + 8, sector);
