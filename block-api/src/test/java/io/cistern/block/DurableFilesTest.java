@@ -41,4 +41,18 @@ class DurableFilesTest {
                 .isInstanceOf(IOException.class);
         assertThat(file).hasBinaryContent(new byte[] {1});
     }
+
+    @Test
+    void directoriesAreMadeWithThoseAboveThem() throws IOException {
+        Path deep = directory.resolve("a/b/c");
+        DurableFiles.createDirectories(deep);
+        DurableFiles.createDirectories(deep);
+        assertThat(deep).isDirectory();
+        Path link = Files.createSymbolicLink(directory.resolve("link"), directory.resolve("a"));
+        DurableFiles.createDirectories(link.resolve("d"));
+        assertThat(directory.resolve("a/d")).isDirectory();
+        Path file = Files.write(directory.resolve("file"), new byte[1]);
+        assertThatThrownBy(() -> DurableFiles.createDirectories(file.resolve("e")))
+                .isInstanceOf(IOException.class);
+    }
 }
