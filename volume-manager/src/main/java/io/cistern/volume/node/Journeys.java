@@ -142,7 +142,7 @@ final class Journeys {
                 return name
                         + (mine == null
                                 ? "opening a replica on "
-                                : complete ? "about to vote is " : "copying to ")
+                                : complete ? "giving a vote to " : "copying to ")
                         + replica.node();
             }
         }

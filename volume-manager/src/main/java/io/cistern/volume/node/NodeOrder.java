@@ -53,11 +53,9 @@ sealed interface NodeOrder {
     ///
     /// @param why without a full stop
     record Unasked(String peer, String why) {
-        static final String TEXT = " could not be asked: ";
-
         @Override
         public String toString() {
-            return peer + TEXT + why;
+            return peer + " could not be asked: " + why;
         }
     }
 

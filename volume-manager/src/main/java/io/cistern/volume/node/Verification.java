@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
 final class Verification {
     private static final int MAX_FINDINGS = 100;
 
+    /// Why one replica could not be asked; a reason may name an index, which is another each time.
+    private static final int MAX_REASONS = 3;
+
     /// How nodes of earlier releases say that a replica could not be asked, in a comparison of a
     /// volume and in one of rows.
     private static final Pattern FORMERLY =
@@ -171,9 +174,12 @@ final class Verification {
                             .toList();
         }
         for (NodeOrder.Unasked replica : listed) {
-            unasked.computeIfAbsent(group, g -> new TreeMap<>())
-                    .computeIfAbsent(replica.peer(), peer -> new LinkedHashSet<>())
-                    .add(replica.why());
+            Set<String> reasons =
+                    unasked.computeIfAbsent(group, g -> new TreeMap<>())
+                            .computeIfAbsent(replica.peer(), peer -> new LinkedHashSet<>());
+            if (reasons.size() < MAX_REASONS) {
+                reasons.add(replica.why());
+            }
         }
     }
 

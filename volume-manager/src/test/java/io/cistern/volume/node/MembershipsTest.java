@@ -319,7 +319,7 @@ class MembershipsTest {
         step();
         settle();
         assertThat(drain().step())
-                .isEqualTo("system group: about to vote is n3; g1: about to vote is n3");
+                .isEqualTo("system group: giving a vote to n3; g1: giving a vote to n3");
         step();
         assertThat(drain().step())
                 .isEqualTo("system group: changing its members; g1: changing its members");
