@@ -125,15 +125,15 @@ class OutcomeUnknownTest {
             assertThat(mounted.readInt()).isZero();
             byte[] root = mounted.readOpaque(64, "handle");
             catalog.doubt = true;
-            assertThatThrownBy(() -> remove(old, root, false))
+            assertThatThrownBy(() -> removed(old, root, false))
                     .isInstanceOf(UncheckedIOException.class);
             old.reconnect();
-            assertThat(remove(old, root, true)).isZero();
-            assertThat(remove(old, root, false)).as("a new call").isEqualTo(NOENT);
+            assertThat(removed(old, root, true)).isZero();
+            assertThat(removed(old, root, false)).as("a new call").isEqualTo(NOENT);
         }
     }
 
-    private static int remove(RpcTestClient client, byte[] root, boolean again) {
+    private static int removed(RpcTestClient client, byte[] root, boolean again) {
         Consumer<XdrWriter> args = o -> o.writeOpaque(root).writeString("f");
         return (again
                         ? client.repeat(RpcTestClient.NFS, 3, 12, args)

@@ -125,8 +125,7 @@ class SessionRulesTest {
         result(r, V4TestClient.PUTFH);
         result(r, SETATTR);
         assertThat(r.readBitmap(3, "attrset")).containsExactly(0, mode);
-        XdrReader now =
-                a.ok(putfh(f.handle()), op(GETATTR, o -> o.writeBitmap(0, mode | created)));
+        XdrReader now = a.ok(putfh(f.handle()), op(GETATTR, o -> o.writeBitmap(0, mode | created)));
         result(now, V4TestClient.PUTFH);
         result(now, GETATTR);
         now.readBitmap(3, "mask");

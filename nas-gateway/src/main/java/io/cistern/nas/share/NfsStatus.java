@@ -83,8 +83,8 @@ public final class NfsStatus {
         };
     }
 
-    /// Whether nobody knows if a change that failed so was made: it has to be asked for again as the
-    /// same request, a new one may find it made.
+    /// Whether nobody knows if a change that failed so was made: it has to be asked for again as
+    /// the same request, a new one may find it made.
     public static boolean outcomeUnknown(Throwable failure) {
         if (failure instanceof NfsException || FileException.of(failure) != null) {
             return false;

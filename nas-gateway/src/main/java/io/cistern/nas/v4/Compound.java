@@ -136,9 +136,9 @@ final class Compound {
         stateChanged = true;
     }
 
-    /// Where nobody knows whether the changes of this request were made, because of this failure
-    /// or because a server before may have made them: gives the slot back, so that the client
-    /// sends the request again under its number, by which it is known.
+    /// Where nobody knows whether the changes of this request were made, because of this failure or
+    /// because a server before may have made them: gives the slot back, so that the client sends
+    /// the request again under its number, by which it is known.
     ///
     /// @return whether that is so
     boolean reopenSlot(RuntimeException failure) {
