@@ -199,6 +199,19 @@ class RowFrontsTest {
     }
 
     @Test
+    void rowsThatACopyOfAReplicaBroughtAreFound() {
+        byte[] prefix = {'F', 3};
+        rows.change(() -> rows.put(branch, branch.head, free(3, 5), new byte[0]));
+        assertThat(keys(head(true).scan(prefix, null))).hasSize(1);
+        byte[] brought = FileKeys.content(GROUP, branch.id, free(3, 1), branch.head);
+        rows.change(() -> rows.store(brought, FileKeys.stored(new byte[0])));
+        branch.reset(); // as the end of a copy does
+        branch.head = Branch.FIRST_EPOCH;
+        assertThat(keys(head(true).scan(prefix, null))).hasSize(2);
+        assertThat(keys(head(true).scan(prefix, null))).hasSize(2);
+    }
+
+    @Test
     void whatIsFoundIsWhatTheStoreHas() {
         long seed = System.nanoTime();
         Random random = new Random(seed);

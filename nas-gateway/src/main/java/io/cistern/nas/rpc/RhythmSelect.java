@@ -2,6 +2,7 @@ package io.cistern.nas.rpc;
 
 import io.netty.channel.SelectStrategy;
 import io.netty.util.IntSupplier;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /// Looks for the next request for a moment before the event loop goes to sleep, where requests come
@@ -10,8 +11,9 @@ import java.util.function.LongSupplier;
 ///
 /// It looks only after a run of short turns (from one time with nothing to do to the next), and a
 /// look in vain counts as many of them. So a loop without such clients sleeps at once, and what is
-/// lost to one with them is a small part of the time they keep it busy. Between two looks it offers
-/// the processor to whoever waits for it.
+/// lost to one with them is a small part of the time they keep it busy. While other threads carry
+/// out calls it does not look either: that would take the processor from them. Between two looks it
+/// offers the processor to whoever waits for it.
 ///
 /// One per event loop, used by its thread.
 final class RhythmSelect implements SelectStrategy {
@@ -28,13 +30,16 @@ final class RhythmSelect implements SelectStrategy {
     private static final int MOST = 2 * RUN;
 
     private final LongSupplier nanoTime;
+    private final BooleanSupplier callsUnderWay;
     private long idleSince;
     private int shortTurns;
     private boolean looking;
     private long lookUntil;
 
-    RhythmSelect(LongSupplier nanoTime) {
+    /// @param callsUnderWay whether other threads carry out calls
+    RhythmSelect(LongSupplier nanoTime, BooleanSupplier callsUnderWay) {
         this.nanoTime = nanoTime;
+        this.callsUnderWay = callsUnderWay;
         this.idleSince = nanoTime.getAsLong() - SHORT_NANOS;
     }
 
@@ -44,6 +49,11 @@ final class RhythmSelect implements SelectStrategy {
             return selectNow.get();
         }
         long now = nanoTime.getAsLong();
+        if (callsUnderWay.getAsBoolean()) {
+            looking = false;
+            shortTurns = 0;
+            return SELECT;
+        }
         if (!looking) {
             boolean quick = now - idleSince <= SHORT_NANOS;
             idleSince = now;

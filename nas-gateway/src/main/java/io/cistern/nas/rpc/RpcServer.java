@@ -72,10 +72,10 @@ public final class RpcServer implements AutoCloseable {
                         NioIoHandler.newFactory(SelectorProvider.provider(), selection()));
     }
 
-    private static SelectStrategyFactory selection() {
+    private SelectStrategyFactory selection() {
         // Where there is one processor, whom a loop waits for needs it.
-        return Runtime.getRuntime().availableProcessors() > 1 && !Boolean.getBoolean("nolook")
-                ? () -> new RhythmSelect(System::nanoTime)
+        return Runtime.getRuntime().availableProcessors() > 1
+                ? () -> new RhythmSelect(System::nanoTime, () -> inFlight() > 0)
                 : DefaultSelectStrategyFactory.INSTANCE;
     }
 

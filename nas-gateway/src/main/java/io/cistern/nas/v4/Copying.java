@@ -70,14 +70,20 @@ record Copying(Access source, Access target) {
         return done;
     }
 
-    /// Copies what there is at an offset, a hole or data, as far as it goes.
+    /// Copies what there is at an offset, a hole or data, as far as it goes. 0: at the end of the
+    /// source, which may have been shortened.
     private long stretch(long fromOffset, long toOffset, long most) {
-        long data = seek(fromOffset, true, fromOffset + most);
-        if (data > fromOffset) {
-            return hole(toOffset, Math.min(data - fromOffset, most));
+        long size = await(source.files().attributes(source.file())).size();
+        long end = Math.min(fromOffset + most, size);
+        if (end <= fromOffset) {
+            return 0;
         }
-        long end = Math.min(seek(fromOffset, false, fromOffset), fromOffset + most);
-        return data(fromOffset, toOffset, end - fromOffset);
+        long data = Math.min(seek(fromOffset, true, end), end);
+        if (data > fromOffset) {
+            return hole(toOffset, data - fromOffset);
+        }
+        long hole = Math.min(seek(fromOffset, false, end), end);
+        return data(fromOffset, toOffset, hole - fromOffset);
     }
 
     /// @param none the answer where there is none
@@ -140,26 +146,19 @@ record Copying(Access source, Access target) {
                 begun += FileSystem.MAX_IO_BYTES;
             }
             long expected = Math.min(length - done, FileSystem.MAX_IO_BYTES);
-            long copied;
+            long copied = 0;
             try {
                 copied = await(parts.remove()).count();
-            } catch (RuntimeException e) {
-                parts.forEach(Copying::awaitQuietly);
-                if (done == 0) {
-                    throw e;
+            } finally {
+                if (copied < expected) { // it failed, or the source was shortened
+                    parts.forEach(p -> p.handle((count, failed) -> true).join());
                 }
-                return done;
             }
             done += copied;
             if (copied < expected) {
-                parts.forEach(Copying::awaitQuietly); // the source was shortened
-                return done;
+                break;
             }
         }
         return done;
-    }
-
-    private static void awaitQuietly(CompletableFuture<Copied> part) {
-        part.handle((copied, failed) -> true).join();
     }
 }

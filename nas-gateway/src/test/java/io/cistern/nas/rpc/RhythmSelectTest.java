@@ -10,7 +10,8 @@ class RhythmSelectTest {
     private long now = 1;
     private int ready;
     private int polls;
-    private final RhythmSelect strategy = new RhythmSelect(() -> now);
+    private boolean underWay;
+    private final RhythmSelect strategy = new RhythmSelect(() -> now, () -> underWay);
 
     /// Once more than needed: what came before the first turn is not known.
     private int run() throws Exception {
@@ -90,6 +91,18 @@ class RhythmSelectTest {
         now += 10 * RhythmSelect.SHORT_NANOS;
         int before = polls;
         assertThat(ask(false)).isEqualTo(SELECT);
+        assertThat(polls).isEqualTo(before);
+    }
+
+    @Test
+    void whileOtherThreadsCarryOutCallsItSleeps() throws Exception {
+        run();
+        underWay = true;
+        int before = polls;
+        assertThat(ask(false)).isEqualTo(SELECT);
+        assertThat(turns(100, 50_000)).isEqualTo(SELECT);
+        underWay = false;
+        assertThat(turns(RhythmSelect.RUN - 1, 50_000)).isEqualTo(SELECT);
         assertThat(polls).isEqualTo(before);
     }
 
