@@ -41,7 +41,7 @@ final class OpenApi {
                         "version",
                         version,
                         "description",
-                        "Replicated block volumes. A failed request is answered with a Failure."),
+                        "Replicated volumes and shares. A failed request is answered with a Failure."),
                 "paths",
                 paths,
                 "components",

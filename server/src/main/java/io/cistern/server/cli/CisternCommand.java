@@ -24,7 +24,8 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "cistern",
         version = "cistern " + Version.TEXT,
-        description = "Replicated block volumes for virtual machines.%n",
+        description =
+                "Replicated storage: volumes for virtual machines and iSCSI hosts, shares for NFS clients.%n",
         synopsisSubcommandLabel = "COMMAND",
         footer = {
             "",
@@ -35,9 +36,10 @@ import picocli.CommandLine.Spec;
             "A tour:",
             "  cistern start --processes              three nodes on this machine",
             "  cistern volume create vm1 20GiB        a thin, replicated volume",
-            "  cistern volume import golden disk.qcow2 a volume from an image",
+            "  cistern volume import golden d.qcow2   a volume from an image",
             "  cistern attach vm1                     prints QEMU arguments and libvirt XML",
-            "  cistern iscsi export vm3               a volume for other hosts, from every node",
+            "  cistern iscsi export golden            a volume for other hosts, from every node",
+            "  cistern share create home              a file system for NFS clients",
             "  cistern snapshot create vm1@monday     in milliseconds",
             "  cistern clone vm1@monday vm2           a writable copy that shares its blocks",
             "  cistern snapshot rollback vm1@monday   what was there stays as a snapshot",

@@ -121,9 +121,9 @@ final class LocalCommands {
                     .append(" nodes, healthy, files in ")
                     .append(home.path())
                     .append('\n');
-            Table table = new Table("NODE", "PID", "API", "NODE WIRE", "RAFT", "ISCSI");
+            Table table = new Table("NODE", "PID", "API", "NODE WIRE", "RAFT", "ISCSI", "NFS");
             for (NodeInfo n : status.nodes()) {
-                table.row(n.name(), n.pid(), n.api(), n.wire(), n.raft(), n.iscsi());
+                table.row(n.name(), n.pid(), n.api(), n.wire(), n.raft(), n.iscsi(), n.nfs());
             }
             return out.append(table).toString();
         }

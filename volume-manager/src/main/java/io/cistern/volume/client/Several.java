@@ -19,8 +19,8 @@ public final class Several {
     ///
     /// @param atATime how many are done at the same time, 1 or more
     /// @return the results, in the order of the names
-    /// @throws CisternException the first failure, by that order, once all have ended; UNAVAILABLE
-    ///   where the thread is interrupted (which stays set)
+    /// @throws CisternException the first failure, by that order, once all have ended, with how
+    ///   many were done; UNAVAILABLE where the thread is interrupted (which stays set)
     public static <T> List<T> each(List<String> names, int atATime, Function<String, T> what) {
         if (names.size() == 1) {
             return List.of(what.apply(names.getFirst()));
@@ -33,15 +33,27 @@ public final class Several {
             names.forEach(name -> futures.add(pool.submit(() -> what.apply(name))));
         }
         List<T> results = new ArrayList<>();
+        CisternException first = null;
         for (Future<T> future : futures) {
             try {
                 results.add(future.get());
             } catch (ExecutionException e) {
-                throw CisternException.of(e.getCause() == null ? e : e.getCause());
+                first = first == null ? CisternException.of(e) : first;
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new CisternException(ErrorCode.UNAVAILABLE, "interrupted while waiting", e);
             }
+        }
+        if (first != null) {
+            throw new CisternException(
+                    first.code(),
+                    first.getMessage()
+                            + " ("
+                            + results.size()
+                            + " of "
+                            + names.size()
+                            + " were done)",
+                    first);
         }
         return results;
     }

@@ -194,9 +194,13 @@ class ClusterTest {
         try (VolumeDevice clone = open(names.getLast())) {
             assertThat(TestCluster.read(clone, 0, 4096)).containsOnly(6);
         }
-        assertCode(
-                () -> admin.cloneVolumes(v1, List.of("more-1", "fleet-3", "more-2"), Limits.NONE),
-                ErrorCode.ALREADY_EXISTS);
+        assertThatThrownBy(() ->
+                        admin.cloneVolumes(v1, List.of("more-1", "fleet-3", "more-2"), Limits.NONE))
+                .hasMessageContaining("'fleet-3' exists already")
+                .hasMessageContaining("2 of 3 were done")
+                .satisfies(e ->
+                        assertThat(CisternException.of(e).code())
+                                .isEqualTo(ErrorCode.ALREADY_EXISTS));
         assertThat(admin.volume("more-1").parent()).isEqualTo("golden@v1");
         assertThat(admin.volume("more-2").parent()).isEqualTo("golden@v1");
         assertCode(
