@@ -2,7 +2,7 @@
 # The vhost-user transport beside NBD, on the same machine in the same run.
 #
 #   benchmarks/vhost.sh [memory] [volume] [guest]     default: the first two        SECS=3 ROUNDS=3 (volume, guest: turns of each load, medians)
-#   LOADS='randread-4k-.*'   only these of the volume runs        JFR=FILE   a flight recording of the driver during them
+#   LOADS='randread-4k-.*'   only these, but in a guest           JFR=FILE   a flight recording of the driver during them
 #   FRONT=OPTIONS    for the JVM of the front end, as -XX:TieredStopAtLevel=1; FRONT=c: also from a front end in C, compiled by cc
 #   THREADS=1    CPU ticks and context switches of each thread of the driver over the volume runs
 #

@@ -28,10 +28,11 @@ import java.util.Random;
 /// VhostBench [SECONDS]                            over a device in memory: a table of one run
 /// VhostBench volume VHOST NBD PID [SECONDS] [ROUNDS]
 ///                                                 over attached volumes, on two sockets of a driver:
-///                                                 load by load, both by turns; medians by IOPS;
-///                                                 -Dloads=REGEX chooses, as randread-4k-q1
+///                                                 load by load, all by turns; medians by IOPS
 /// VhostBench serve SOCKET [async]                 only serves, until it is killed
 /// ```
+///
+/// `-Dloads=REGEX` chooses among the loads, as `randread-4k-q1`.
 public final class VhostBench {
     private static final int DEFAULT_SECONDS = 3;
     private static final int DEFAULT_ROUNDS = 3;
@@ -109,11 +110,7 @@ public final class VhostBench {
                 each.front.measure(load, 1);
             }
         }
-        for (Load load : VOLUME_LOADS) {
-            String called = load.rw() + "-" + load.blockSize() + "-q" + load.depth();
-            if (!called.matches(System.getProperty("loads", ".*"))) {
-                continue;
-            }
+        for (Load load : chosen(VOLUME_LOADS)) {
             Map<Transport, List<Score>> scores = new LinkedHashMap<>();
             for (int round = 0; round < rounds; round++) {
                 for (int i = 0; i < all.size(); i++) {
@@ -126,6 +123,13 @@ public final class VhostBench {
                 NbdBench.print(each.name, load, median(scores.getOrDefault(each, List.of())));
             }
         }
+    }
+
+    private static List<Load> chosen(List<Load> loads) {
+        String regex = System.getProperty("loads", ".*");
+        return loads.stream()
+                .filter(l -> (l.rw() + "-" + l.blockSize() + "-q" + l.depth()).matches(regex))
+                .toList();
     }
 
     /// Makes a load over one transport and says how it went.
@@ -263,7 +267,7 @@ public final class VhostBench {
 
     private static void nbd(String name, Path socket, long pid, int seconds)
             throws IOException, InterruptedException {
-        for (Load load : NbdBench.LOADS) {
+        for (Load load : chosen(NbdBench.LOADS)) {
             NbdBench.measure(load, socket, pid, Math.max(1, seconds / 2));
             NbdBench.print(name, load, NbdBench.measure(load, socket, pid, seconds));
         }
@@ -272,7 +276,7 @@ public final class VhostBench {
     private static void vhost(String name, Path socket, long pid, int seconds)
             throws IOException, InterruptedException {
         for (Transport each : fronts(new Served(socket, NbdBench.DEVICE_BYTES, pid))) {
-            for (Load load : NbdBench.LOADS) {
+            for (Load load : chosen(NbdBench.LOADS)) {
                 each.front.measure(load, Math.max(1, seconds / 2));
                 NbdBench.print(each.name + name, load, each.front.measure(load, seconds));
             }
