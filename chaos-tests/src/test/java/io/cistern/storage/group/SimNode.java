@@ -69,7 +69,7 @@ public final class SimNode {
     /// Null where the replica is not open.
     public @Nullable Store store(GroupId group) {
         try {
-            return host.replica(group).store();
+            return host.replicas().replica(group).store();
         } catch (CisternException notOpen) {
             return null;
         }
@@ -78,7 +78,7 @@ public final class SimNode {
     /// Whether it serves reads.
     public boolean serves(GroupId group) {
         try {
-            return host.replica(group).running().reads().readable();
+            return host.replicas().replica(group).running().reads().readable();
         } catch (CisternException notOpen) {
             return false;
         }

@@ -125,8 +125,7 @@ final class CopySource {
                     MAX_SESSIONS + " copies of group " + store.group() + " run already; wait");
         }
         Session session =
-                new Session(
-                        receiver, store.export(), node.threads().nanoTime(), restedNanos.sum());
+                new Session(receiver, store.export(), node.threads().nanoTime(), restedNanos.sum());
         long id = node.threads().freshId();
         sessions.put(id, session);
         return new WireCopy.Opened(
@@ -154,8 +153,7 @@ final class CopySource {
         Session session = session(request.session());
         synchronized (session) {
             return mending(() ->
-                    live(session)
-                            .granules(request.after(), request.changedSince(), pageBytes()));
+                    live(session).granules(request.after(), request.changedSince(), pageBytes()));
         }
     }
 

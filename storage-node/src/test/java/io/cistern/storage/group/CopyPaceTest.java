@@ -113,7 +113,9 @@ class CopyPaceTest {
             assertThat(pace.restNanos()).isPositive();
         }
         interval(1000, 100, true);
-        assertThat(pace.restNanos()).as("is not what they have without a copy").isGreaterThan(CopyPace.MOST_REST_NANOS / 2);
+        assertThat(pace.restNanos())
+                .as("is not what they have without a copy")
+                .isGreaterThan(CopyPace.MOST_REST_NANOS / 2);
     }
 
     @Test
