@@ -5,9 +5,9 @@ import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
 import java.util.List;
 
-/// Tells what ails the process or the machine, and goes away with it, from damage of a file. What is
-/// damaged is set aside and rebuilt; a node that is started as the wrong user, or on a file system
-/// that is full, must not give up its data, and so would all that are started alike.
+/// Tells what ails the process or the machine, and goes away with it, from damage of a file. What
+/// is damaged is set aside and rebuilt; a node that is started as the wrong user, or on a file
+/// system that is full, must not give up its data, and so would all that are started alike.
 public final class Surroundings {
     /// What failures say: EACCES, EPERM, EMFILE, ENFILE, ENOMEM, ENOSPC, EDQUOT, EROFS.
     private static final List<String> WORDS =

@@ -245,7 +245,8 @@ public final class RaftHost implements RaftGroups, AutoCloseable {
         }
     }
 
-    private static ReplicaStore openStore(Path directory, ReplicaFile wanted, LogPosition checkpoint)
+    private static ReplicaStore openStore(
+            Path directory, ReplicaFile wanted, LogPosition checkpoint)
             throws IOException, LogDamagedException {
         try {
             return ReplicaStore.open(directory, wanted, checkpoint);

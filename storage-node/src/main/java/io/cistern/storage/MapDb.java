@@ -1,11 +1,11 @@
 package io.cistern.storage;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.block.Surroundings;
 import io.cistern.raft.Halt;
 import java.io.IOException;
-import io.cistern.block.DurableFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -225,7 +225,8 @@ class DamageTest {
         FailingFiles files = new FailingFiles();
         DiskConfig config =
                 config(directory)
-                        .withHalt((message, cause) -> halts.add(message + ": " + cause.getMessage()));
+                        .withHalt(
+                                (message, cause) -> halts.add(message + ": " + cause.getMessage()));
         try (Disk disk = Disk.open(config.withCapacity(5 << 18), files, Probe.NONE)) {
             Store store = disk.openStore(1);
             Filler.fill(store, 18);

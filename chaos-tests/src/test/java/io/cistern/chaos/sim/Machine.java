@@ -9,6 +9,7 @@ import java.util.SplittableRandom;
 public final class Machine {
     /// Wall clocks begin here, so that times look like times.
     private static final long EPOCH_MILLIS = 1_700_000_000_000L;
+
     private static final long YEAR_MILLIS = 365 * 86_400_000L;
     private static final long SET_NANOS = 5_000_000_000L;
 
@@ -54,7 +55,8 @@ public final class Machine {
             long nanos = nanoTime();
             long times = Math.floorDiv(nanos, SET_NANOS);
             long ahead =
-                    new SplittableRandom(name.hashCode() + times).nextLong(-YEAR_MILLIS, YEAR_MILLIS);
+                    new SplittableRandom(name.hashCode() + times)
+                            .nextLong(-YEAR_MILLIS, YEAR_MILLIS);
             return Instant.ofEpochMilli(EPOCH_MILLIS + ahead + nanos / 1_000_000);
         };
     }

@@ -79,8 +79,7 @@ final class Replica implements VolumeStateMachine.Listener {
         this.disk = disk;
         this.damaged = damaged;
         this.node = node;
-        this.machine = new VolumeStateMachine(
-                        store, this, node.tuning(), node.threads()::nanoTime);
+        this.machine = new VolumeStateMachine(store, this, node.tuning(), node.threads()::nanoTime);
         this.io = new IoMeter(() -> node.threads().nanoTime());
         this.source = new CopySource(store, () -> running().repair, this::matched, io, node);
         this.receiver = new CopyReceiver(id, store, node);
