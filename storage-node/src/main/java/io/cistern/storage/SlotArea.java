@@ -1,10 +1,10 @@
 package io.cistern.storage;
 
+import io.cistern.block.DurableFiles;
 import io.cistern.raft.Halt;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
-import io.cistern.block.DurableFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -1,12 +1,12 @@
 package io.cistern.server.local;
 
 import io.cistern.block.CisternException;
+import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
 import io.cistern.server.config.Addresses;
 import io.cistern.volume.TlsFiles;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import io.cistern.block.DurableFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
