@@ -22,7 +22,7 @@ class PowerCutTest {
 
     @BeforeAll
     static void start() throws IOException, InterruptedException {
-        power = new PowerCut(dir, Duration.ZERO, true);
+        power = new PowerCut(dir, Duration.ZERO, false);
         cluster = LocalCluster.start(dir, power.environment());
     }
 
