@@ -154,13 +154,8 @@ final class CopySource {
         synchronized (session) {
             return mending(() ->
                     live(session)
-                            .granules(request.after(), request.changedSince(), pageBytes()));
-        }
-    }
-
-    private int pageBytes() {
-        synchronized (pace) {
-            return pace.pageBytes();
+                            .granules(
+                                    request.after(), request.changedSince(), WireCopy.PAGE_BYTES));
         }
     }
 

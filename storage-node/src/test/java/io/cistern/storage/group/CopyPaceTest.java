@@ -179,24 +179,6 @@ class CopyPaceTest {
     }
 
     @Test
-    void pagesGrowWhileNobodyWaits() {
-        quiet();
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.LEAST_PAGE_BYTES);
-        for (int i = 0; i < 5; i++) {
-            interval(1000, 2.5, true);
-        }
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.MOST_PAGE_BYTES);
-        interval(1000, 100, true);
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.LEAST_PAGE_BYTES);
-        for (int i = 0; i < 5; i++) {
-            interval(0, 1, true);
-        }
-        assertThat(pace.pageBytes()).as("nobody asks").isEqualTo(CopyPace.MOST_PAGE_BYTES);
-        interval(0, 1, false);
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.LEAST_PAGE_BYTES);
-    }
-
-    @Test
     void nobodyIsWaitedFor() {
         quiet();
         interval(1000, 250, true);
