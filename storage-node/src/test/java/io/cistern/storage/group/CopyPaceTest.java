@@ -113,7 +113,32 @@ class CopyPaceTest {
             assertThat(pace.restNanos()).isPositive();
         }
         interval(1000, 100, true);
-        assertThat(pace.restNanos()).as("is not what they have without a copy").isGreaterThan(CopyPace.MOST_REST_NANOS / 2);
+        assertThat(pace.restNanos())
+                .as("is not what they have without a copy")
+                .isGreaterThan(CopyPace.MOST_REST_NANOS / 2);
+    }
+
+    @Test
+    void whatWasOnceIsForgotten() {
+        pace.observe(classes, now, false);
+        for (int i = 0; i < 5; i++) {
+            interval(1000, 100, false);
+        }
+        for (int i = 0; i < 100; i++) {
+            interval(1000, 2.5, false);
+        }
+        interval(1000, 25, true);
+        assertThat(pace.restNanos()).isPositive();
+    }
+
+    @Test
+    void theQuietLatencyIsFoundWithinAClass() {
+        pace.observe(classes, now, false);
+        classes[0] += 985;
+        interval(15, 50, false); // the hundredth is near 32 ms
+        classes[0] += 970;
+        interval(30, 100, true); // two thirds of them took longer than twice that
+        assertThat(pace.restNanos()).isPositive();
     }
 
     @Test
@@ -142,7 +167,7 @@ class CopyPaceTest {
     void lessThanAMillisecondIsNothing() {
         pace.observe(classes, now, false);
         interval(1000, 0.1, false);
-        interval(1000, 1.5, true);
+        interval(1000, 1, true);
         assertThat(pace.restNanos()).isZero();
         interval(1000, 10, true);
         assertThat(pace.restNanos()).isPositive();
