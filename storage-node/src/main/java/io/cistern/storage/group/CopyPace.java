@@ -10,8 +10,7 @@ import java.util.concurrent.TimeUnit;
 /// kept. While one runs, each interval of [#INTERVAL_NANOS] with enough requests is compared with
 /// it: where more than one request in a hundred took longer than twice the quiet 99th percentile,
 /// the rest before each page doubles, else it becomes a quarter shorter. Where users ask for
-/// nothing there is no rest. Without a rest pages grow: each is a question and an answer, and on a
-/// busy machine threads wait for a processor longer than a page takes.
+/// nothing there is no rest.
 ///
 /// Where users wait although the copy rests as long as it may, it is not the copy that they wait
 /// for: they ask for more than before it, or the disk has become slower. Then their latency as it
@@ -29,12 +28,6 @@ final class CopyPace {
     static final long MOST_REST_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
     static final long LEAST_REST_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
-
-    /// Of a page while users wait.
-    static final int LEAST_PAGE_BYTES = 1 << 20;
-
-    /// The receiver has two pages in memory.
-    static final int MOST_PAGE_BYTES = 4 << 20;
 
     /// An interval counts for less with each that follows, and this many times in all.
     static final int REMEMBERED = 10;
@@ -61,16 +54,10 @@ final class CopyPace {
     private long beganNanos;
     private boolean began;
     private long restNanos;
-    private int pageBytes = LEAST_PAGE_BYTES;
 
     /// The rest before the next page.
     long restNanos() {
         return restNanos;
-    }
-
-    /// How much block data the next page has.
-    int pageBytes() {
-        return pageBytes;
     }
 
     /// Tells the latencies so far; called regularly and before each page.
@@ -95,10 +82,6 @@ final class CopyPace {
         } else {
             restNanos = 0;
         }
-        pageBytes =
-                copying && restNanos == 0
-                        ? Math.min(MOST_PAGE_BYTES, 2 * pageBytes)
-                        : LEAST_PAGE_BYTES;
         began = true;
         before = classes.clone();
         beganNanos = nowNanos;

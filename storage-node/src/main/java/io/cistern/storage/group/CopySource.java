@@ -49,8 +49,7 @@ final class CopySource {
     private final NodeParts node;
     private final ConcurrentHashMap<Long, Session> sessions = new ConcurrentHashMap<>();
     private final ToLongFunction<String> matched;
-    private final IoMeter io;
-    private final CopyPace pace = new CopyPace();
+    private final CopyPaces paces;
 
     /// Of all pages of all copies.
     private final LongAdder restedNanos = new LongAdder();
@@ -87,7 +86,7 @@ final class CopySource {
             IoMeter io,
             NodeParts node) {
         this.matched = matched;
-        this.io = io;
+        this.paces = new CopyPaces(io);
         this.store = store;
         this.repair = repair;
         this.node = node;
@@ -104,11 +103,8 @@ final class CopySource {
     ///
     /// @return the rest before the next page
     long observe() {
-        boolean copying = sessions.values().stream().anyMatch(s -> !s.closed);
-        synchronized (pace) {
-            pace.observe(io.latencies(), node.threads().nanoTime(), copying);
-            return pace.restNanos();
-        }
+        return paces.observe(
+                node.threads().nanoTime(), sessions.values().stream().anyMatch(s -> !s.closed));
     }
 
     /// @param receiver node whose replica copies; it has no other copy of this group under way
@@ -153,13 +149,9 @@ final class CopySource {
         Session session = session(request.session());
         synchronized (session) {
             return mending(() ->
-                    live(session).granules(request.after(), request.changedSince(), pageBytes()));
-        }
-    }
-
-    private int pageBytes() {
-        synchronized (pace) {
-            return pace.pageBytes();
+                    live(session)
+                            .granules(
+                                    request.after(), request.changedSince(), WireCopy.PAGE_BYTES));
         }
     }
 

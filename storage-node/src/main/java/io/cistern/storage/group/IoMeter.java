@@ -100,13 +100,13 @@ final class IoMeter {
         volumes.keySet().removeIf(volume -> !exists.test(volume));
     }
 
-    /// How many requests of all kinds took how long, by [VolumeIo#BOUNDS_NANOS].
-    long[] latencies() {
+    /// How many requests of these kinds took how long, by [VolumeIo#BOUNDS_NANOS].
+    long[] latencies(Operation... operations) {
         long[] sums = new long[CLASSES];
         for (Counter[] counters : volumes.values()) {
-            for (Counter counter : counters) {
+            for (Operation operation : operations) {
                 for (int i = 0; i < CLASSES; i++) {
-                    sums[i] += counter.classes[i].sum();
+                    sums[i] += counters[operation.ordinal()].classes[i].sum();
                 }
             }
         }

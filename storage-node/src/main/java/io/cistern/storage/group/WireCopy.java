@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 /// What a replica that is being copied to asks of the one it is copied from, and the answers.
 final class WireCopy {
-    /// Bytes of rows in a page of those of shares; [CopyPace] says how many blocks have.
+    /// Most bytes of rows in a page.
     static final int PAGE_BYTES = 1 << 20;
 
     /// Most rows asked for by name at a time: 2 MiB of data.

@@ -119,6 +119,29 @@ class CopyPaceTest {
     }
 
     @Test
+    void whatWasOnceIsForgotten() {
+        pace.observe(classes, now, false);
+        for (int i = 0; i < 5; i++) {
+            interval(1000, 100, false);
+        }
+        for (int i = 0; i < 100; i++) {
+            interval(1000, 2.5, false);
+        }
+        interval(1000, 25, true);
+        assertThat(pace.restNanos()).isPositive();
+    }
+
+    @Test
+    void theQuietLatencyIsFoundWithinAClass() {
+        pace.observe(classes, now, false);
+        classes[0] += 985;
+        interval(15, 50, false); // the hundredth is near 32 ms
+        classes[0] += 970;
+        interval(30, 100, true); // two thirds of them took longer than twice that
+        assertThat(pace.restNanos()).isPositive();
+    }
+
+    @Test
     void theNextCopyBeginsWithoutARest() {
         quiet();
         interval(1000, 100, true);
@@ -144,7 +167,7 @@ class CopyPaceTest {
     void lessThanAMillisecondIsNothing() {
         pace.observe(classes, now, false);
         interval(1000, 0.1, false);
-        interval(1000, 1.5, true);
+        interval(1000, 1, true);
         assertThat(pace.restNanos()).isZero();
         interval(1000, 10, true);
         assertThat(pace.restNanos()).isPositive();
@@ -178,24 +201,6 @@ class CopyPaceTest {
             interval(1000, 2.5, true);
         }
         assertThat(pace.restNanos()).isZero();
-    }
-
-    @Test
-    void pagesGrowWhileNobodyWaits() {
-        quiet();
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.LEAST_PAGE_BYTES);
-        for (int i = 0; i < 5; i++) {
-            interval(1000, 2.5, true);
-        }
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.MOST_PAGE_BYTES);
-        interval(1000, 100, true);
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.LEAST_PAGE_BYTES);
-        for (int i = 0; i < 5; i++) {
-            interval(0, 1, true);
-        }
-        assertThat(pace.pageBytes()).as("nobody asks").isEqualTo(CopyPace.MOST_PAGE_BYTES);
-        interval(0, 1, false);
-        assertThat(pace.pageBytes()).isEqualTo(CopyPace.LEAST_PAGE_BYTES);
     }
 
     @Test

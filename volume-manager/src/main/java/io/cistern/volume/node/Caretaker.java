@@ -98,7 +98,8 @@ final class Caretaker {
         for (Disk disk : me.disks()) {
             attempt("take disk " + disk.path() + " into use", () -> disk(disk));
         }
-        for (Group group : state.groups().values()) {
+        // The system group last: it is small, and what the others hold is copied meanwhile.
+        for (Group group : state.groups().reversed().values()) {
             for (Replica replica : group.replicas()) {
                 if (replica.node().equals(config.name())) {
                     attempt("open " + replica.peer(), () -> replica(state, group, replica));

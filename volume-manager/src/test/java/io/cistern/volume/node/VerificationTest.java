@@ -99,7 +99,7 @@ class VerificationTest {
         assertThat(run.notesOfJoining(state)).hasSize(1);
         assertThat(run.findings())
                 .containsExactly(
-                        "vm1: granule at 0 differs between n0.2 and n1.2",
+                        "volume vm1: granule at 0 differs between n0.2 and n1.2",
                         "g1: volume row differs on n1.2",
                         "g1: n2.2 could not be asked: silent: n2.2 could not be asked: so");
     }
@@ -108,6 +108,6 @@ class VerificationTest {
     void aFindingIsAFindingWhateverItsWords() {
         String words = "n2.2 could not be asked: so a row says";
         compared(new NodeOrder.Done(1, List.of(words), null, -1L, List.of()));
-        assertThat(run.findings()).containsExactly("vm1: " + words);
+        assertThat(run.findings()).containsExactly("volume vm1: " + words);
     }
 }
