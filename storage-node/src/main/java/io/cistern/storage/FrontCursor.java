@@ -1,6 +1,7 @@
 package io.cistern.storage;
 
 import io.cistern.block.fs.engine.Rows.RowCursor;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// The rows of a list, from its first on, by way of its [RowFronts.Front]: those that are known,
@@ -14,7 +15,7 @@ final class FrontCursor implements RowCursor {
     private final RowFronts.Front front;
     private final Rest rest;
     private final boolean learns;
-    private final java.util.function.Function<byte[], byte @Nullable []> values;
+    private final Function<byte[], byte @Nullable []> values;
     private final byte @Nullable [] end;
     private @Nullable RowCursor stored;
     private byte @Nullable [] last;
@@ -26,7 +27,7 @@ final class FrontCursor implements RowCursor {
             RowFronts.Front front,
             boolean learns,
             Rest rest,
-            java.util.function.Function<byte[], byte @Nullable []> values) {
+            Function<byte[], byte @Nullable []> values) {
         this.front = front;
         this.learns = learns;
         this.rest = rest;
