@@ -16,11 +16,13 @@ import java.util.concurrent.CompletableFuture;
 record SystemGroup(RaftGroup raft, SystemStateMachine machine) implements AutoCloseable {
     /// Fails with NOT_LEADER or UNAVAILABLE.
     ///
-    /// @throws CisternException LIMIT for a change beyond [SystemCommand#MAX_BYTES]
+    /// @throws CisternException LIMIT for a change beyond [SystemCommand#MAX_BYTES]; INVALID or
+    ///   CORRUPT for one that cannot be read
     CompletableFuture<Outcome> propose(ByteBuffer command) {
         if (command.remaining() > SystemCommand.MAX_BYTES) {
             throw new CisternException(ErrorCode.LIMIT, "the change is too large");
         }
+        SystemCodec.decode(command); // what cannot be read must not reach the log
         return raft.propose(command)
                 .thenApply(applied -> (Outcome) Objects.requireNonNull(applied.result()));
     }

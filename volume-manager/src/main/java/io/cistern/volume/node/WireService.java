@@ -14,7 +14,6 @@ import io.cistern.storage.group.Verifier;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.ShareUse;
 import io.cistern.volume.client.Waits;
-import io.cistern.volume.system.SystemCodec;
 import io.cistern.volume.system.SystemCommand;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -120,7 +119,6 @@ final class WireService implements AutoCloseable {
             throw new CisternException(ErrorCode.LIMIT, "the change is too large");
         }
         ByteBuffer command = ByteBuffer.wrap(ByteBufUtil.getBytes(request));
-        SystemCodec.decode(command); // what cannot be read must not reach the log
         system().propose(command)
                 .whenComplete((outcome, failure) -> {
                     if (failure == null) {
