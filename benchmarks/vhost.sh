@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # The vhost-user transport beside NBD, on the same machine in the same run.
 #
-#   benchmarks/vhost.sh [memory] [volume] [guest]     default: the first two        SECS=3 ROUNDS=3 (volume, guest: turns of each load, medians)
-#   LOADS='randread-4k-.*'   only these, but in a guest           JFR=FILE   a flight recording of the driver during them
+#   benchmarks/vhost.sh [memory] [volume]     default: both        SECS=3 ROUNDS=3 (volume: turns of each load, medians)
+#   LOADS='randread-4k-.*'   only these                       JFR=FILE   a flight recording of the driver during them
 #   FRONT=OPTIONS    for the JVM of the front end, as -XX:TieredStopAtLevel=1; FRONT=c: also from a front end in C, compiled by cc
 #   THREADS=1    CPU ticks and context switches of each thread of the driver over the volume runs
 #
 # memory: over a device in memory, each server a process of its own. volume: three node processes and one driver with a volume on
 # each transport, both led by the same node, filled with data. One queue; vhost-user is driven by a front end that plays QEMU and guest (in Java; in
 # C there is no compiler at work on the same processors), NBD by fio.
-# guest: the same volumes as two disks of a Linux guest of QEMU's (under KVM where that is there), loaded by fio in it.
 # "server CPU" is that of the driver's process for each request. Needs fio, jq and the modules compiled (mvn test-compile).
 # Ends what it started.
 set -uo pipefail
@@ -21,7 +20,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/cistern-vhost.XXXXXX")
 . "$here/peers/cistern.sh"
 SIZE=1
 home=$("$here/../cistern" --jdk-home)
-trap 'trap "" INT TERM; [ -n "${qemu:-}" ] && kill "$qemu" 2>/dev/null; down_cistern; rm -rf "$work"' EXIT
+trap 'trap "" INT TERM; down_cistern; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 if [ "${FRONT:-}" = c ]; then
     cc -O2 -Wall -o "$work/vhost_load" "$here/src/main/c/vhost_load.c" || exit 1
@@ -55,52 +54,6 @@ up_volumes() { # volume "bench" over NBD, another over vhost-user, of one group;
     fio --name=fill --rw=write --bs=1m --iodepth=8 --size=512m $(fio_cistern) >/dev/null 2>&1
     driver=$(pgrep -f "driver --home $cistern_home" | while read -r p; do [[ $(readlink "/proc/$p/exe") == */java ]] && echo "$p"; done)
 }
-in_guest() {
-    local images accel=tcg round load disk
-    up_volumes
-    images=$(bash "$here/../chaos-tests/guest/build-initramfs.sh" | tail -n 1) || exit 1
-    [ -w /dev/kvm ] && accel=kvm
-    mkfifo "$work/agent.in" "$work/agent.out"
-    qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine pc,graphics=off,memory-backend=mem -accel "$accel" -cpu max -m 256 \
-        -object memory-backend-memfd,id=mem,size=256M,share=on -kernel "$images/vmlinuz" -initrd "$images/initrd" \
-        -append 'console=ttyS0 quiet panic=-1 mitigations=off nokaslr' -serial "file:$work/console" \
-        -chardev "pipe,id=agent,path=$work/agent" -serial chardev:agent \
-        -blockdev "driver=nbd,node-name=nbd,reconnect-delay=60,export=bench,server.type=unix,server.path=$work/bench.sock" \
-        -device virtio-blk-pci,drive=nbd,id=vda \
-        -chardev "socket,id=vhost,reconnect=1,path=$work/fast.sock" -device vhost-user-blk-pci,chardev=vhost,id=vdb,num-queues=1,disable-legacy=on &
-    qemu=$!
-    exec 5<>"$work/agent.in" 6<>"$work/agent.out"
-    read -r -t 90 up _ <&6 && [ "$up" = ready ] || { cat "$work/console" >&2; exit 1; }
-    guest_run 'fio --name=fill --filename=/dev/vdb --ioengine=libaio --direct=1 --rw=write --bs=1m --iodepth=8 --size=512m' >/dev/null || exit 1
-    for load in "randread 1" "randwrite 1" "randread 32" "randwrite 32"; do
-        for ((round = 0; round <= ROUNDS; round++)); do # the first round only warms up
-            for disk in $( ((round % 2)) && echo vda vdb || echo vdb vda); do
-                printf '%s %s %s %s\n' "$disk" "$load" "$round" "$(guest_fio "$disk" "${load% *}" "${load#* }")"
-            done
-        done
-    done | awk '$4 > 0' >"$work/guest.txt"
-    echo "| guest, $accel: transport | load | IOPS | p50 us | p99 us |"
-    echo "|---|---|---|---|---|"
-    for load in "randread 1" "randwrite 1" "randread 32" "randwrite 32"; do
-        for disk in vdb vda; do
-            grep "^$disk $load " "$work/guest.txt" | sort -k5 -n | awk -v d="$disk" -v l="$load" '{ line[NR] = $5 " | " $6 " | " $7 }
-                END { print "| " (d == "vda" ? "NBD" : "vhost-user") " | " l " | " line[int((NR + 1) / 2)] " |" }'
-        done
-    done
-    kill "$qemu" && wait "$qemu" 2>/dev/null
-    exec 5>&- 6>&-
-}
-guest_run() { # COMMAND: its output
-    local id code text
-    echo "c1 $(printf '%s' "$1" | base64 -w0)" >&5
-    read -r -t 120 id code text <&6
-    printf '%s' "$text" | base64 -d
-    [ "$code" = 0 ] || { echo "vhost.sh: failed in the guest: $1" >&2; return 1; }
-}
-guest_fio() { # DISK RW DEPTH: IOPS, p50, p99 of a run in the guest
-    guest_run "fio --name=l --filename=/dev/$1 --ioengine=libaio --direct=1 --rw=$2 --bs=4k --iodepth=$3 --size=512m --time_based --runtime=$SECS --output-format=json" |
-        jq -r --arg rw "${2#rand}" '.jobs[0][$rw] | "\(.iops | floor) \(.clat_ns.percentile["50.000000"] / 1000) \(.clat_ns.percentile["99.000000"] / 1000)"'
-}
 for what in "$@"; do
     case $what in
     memory) bench "$SECS" ;;
@@ -112,7 +65,6 @@ for what in "$@"; do
         [ -n "${THREADS:-}" ] && threads "$driver" | awk -F'\t' 'NR == FNR { t[$1] = $3; w[$1] = $4; next } $3 > t[$1] { print $2 "\t" $3 - t[$1] "\t" $4 - w[$1] }' "$work/before" - | sort -t$'\t' -k2 -rn | head -n 20
         [ -n "${JFR:-}" ] && "$home/bin/jcmd" "$driver" JFR.dump name=p filename="$JFR" >/dev/null
         ;;
-    guest) in_guest ;;
-    *) echo "vhost.sh: memory, volume or guest, not '$what'" >&2; exit 2 ;;
+    *) echo "vhost.sh: memory or volume, not '$what'" >&2; exit 2 ;;
     esac
 done
