@@ -20,6 +20,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /// How fast NFS servers are, whosever they are: `NfsBench NAME=HOST:NFS-PORT:MOUNT-PORT:EXPORT...`
 /// prints a Markdown table. Each cell is measured on all servers by turns, so that what else the
@@ -159,7 +160,7 @@ public final class NfsBench {
     private final String export;
     private final List<Cell> cells = new ArrayList<>();
     private String dataFile = "";
-    private Session session;
+    private @Nullable Session session;
     private long sessionUsed;
 
     private NfsBench(String name, Rpc rpc, byte[] root, String export) {
@@ -474,7 +475,7 @@ public final class NfsBench {
         private final byte[] directory;
         private final AtomicLong made = new AtomicLong();
         private long files;
-        private List<String> left;
+        private @Nullable List<String> left;
 
         Names(byte[] directory) {
             this.directory = directory;
@@ -510,9 +511,10 @@ public final class NfsBench {
         }
 
         void unlink(long n) throws IOException {
+            List<String> present = left();
             String file = "again" + n;
-            if (n < left().size()) {
-                file = left.get((int) n);
+            if (n < present.size()) {
+                file = present.get((int) n);
             } else {
                 NfsBench.this.create(directory, file);
             }
