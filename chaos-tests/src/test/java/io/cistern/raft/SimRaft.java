@@ -71,6 +71,7 @@ public final class SimRaft implements RaftGroups {
     final int purgeGap;
     private final Map<GroupId, SimReplica> groups = new HashMap<>();
 
+    /// @param purgeGap entries that are kept behind a checkpoint
     public SimRaft(
             Shared shared,
             String node,

@@ -658,9 +658,9 @@ final class SimReplica implements RaftGroup {
                 () -> {
                     if (!installing) {
                         LogPosition durable = target.checkpointed();
-                        if (durable.index() >= journal.base + raft.purgeGap
-                                && durable.index() <= applied) {
-                            journal.purge(durable);
+                        long last = durable.index() - raft.purgeGap;
+                        if (last >= journal.base && durable.index() <= applied) {
+                            journal.purge(new LogPosition(journal.termAt(last), last));
                         }
                     }
                     purgeLater();

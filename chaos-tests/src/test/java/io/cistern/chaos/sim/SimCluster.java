@@ -35,7 +35,11 @@ public final class SimCluster implements AutoCloseable {
     private static final int NODES = 3;
     private static final long STEP_NANOS = 50_000_000;
     private static final long CLOSE_ENTRIES = 50;
-    private static final int LONG_LOG = 100;
+
+    /// Entries kept behind a checkpoint, more than are written while a node is away: as nodes keep
+    /// some of their logs for members that are away.
+    static final int LONG_LOG = 1_000;
+
     private static final RaftTimings TIMINGS = RaftTimings.DEFAULT;
 
     /// @param capacityBytes of each disk
@@ -403,7 +407,7 @@ public final class SimCluster implements AutoCloseable {
         return rebuilding || nodes.stream().anyMatch(Node::lost);
     }
 
-    /// Whether the log reaches far back.
+    /// Whether the log reaches as far back as any replica stands that is away.
     boolean keepsLog() {
         return options.purgeGap >= LONG_LOG;
     }

@@ -119,7 +119,7 @@ public final class SimRun {
                         full ? 24L << 16 : 16L << 20,
                         shape.nextBoolean() ? 32 << 10 : 1 << 20,
                         shape.nextBoolean() ? 300_000 : 8_000_000,
-                        shape.nextBoolean() ? 4 : 200,
+                        shape.nextBoolean() ? 4 : SimCluster.LONG_LOG,
                         0.04 * shape.nextDouble());
         boolean aimed = plan.scenario.aimed();
         AttachMode mode = shape.nextBoolean() ? AttachMode.EXCLUSIVE : AttachMode.SHARED;

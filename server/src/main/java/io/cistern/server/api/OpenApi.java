@@ -30,7 +30,7 @@ final class OpenApi {
         Map<String, Object> components = new LinkedHashMap<>();
         components.put("schemas", schemas);
         components.put(
-                "securitySchemes", Map.of("token", Map.of("type", "http", "scheme", "bearer")));
+                "securitySchemes", Map.of("token", ordered("type", "http", "scheme", "bearer")));
         return ordered(
                 "openapi",
                 "3.1.0",
