@@ -40,8 +40,8 @@ public final class DurableFiles {
         sync(Objects.requireNonNull(path.toAbsolutePath().getParent()));
     }
 
-    /// Creates a directory, and those above it, where they are missing. Their names are durable on
-    /// return: what is fsynced in a directory may be lost with it else.
+    /// Creates a directory, and those above it, where they are missing. The names of those that it
+    /// made are durable on return: what is fsynced in a directory may be lost with it else.
     public static void createDirectories(Path directory) throws IOException {
         Path path = directory.toAbsolutePath();
         Path parent = path.getParent();

@@ -9,7 +9,8 @@ import java.util.List;
 /// is damaged is set aside and rebuilt; a node that is started as the wrong user, or on a file
 /// system that is full, must not give up its data, and so would all that are started alike.
 public final class Surroundings {
-    /// What failures say: EACCES, EPERM, EMFILE, ENFILE, ENOMEM, ENOSPC, EDQUOT, EROFS.
+    /// What failures say: EACCES, EPERM, EMFILE, ENFILE, ENOMEM, ENOSPC, EDQUOT, EROFS, EINTR,
+    /// ESTALE, ENOTCONN. In English: the launcher sees to that.
     private static final List<String> WORDS =
             List.of(
                     "Permission denied",
@@ -18,7 +19,10 @@ public final class Surroundings {
                     "Cannot allocate memory",
                     "No space left on device",
                     "Disk quota exceeded",
-                    "Read-only file system");
+                    "Read-only file system",
+                    "Interrupted system call",
+                    "Stale file handle",
+                    "Transport endpoint is not connected");
 
     private Surroundings() {}
 

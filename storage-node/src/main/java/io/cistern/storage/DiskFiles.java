@@ -52,7 +52,7 @@ final class DiskFiles {
         try {
             DurableFiles.createDirectories(directory);
             checkEmpty(directory);
-            Files.write(directory.resolve(FORMATTING), new byte[0]);
+            beginFormatting(directory);
             fill(config);
         } catch (IOException e) {
             throw new CisternException(
@@ -89,7 +89,7 @@ final class DiskFiles {
         Path directory = config.directory();
         Path aside = directory.resolve(DAMAGED);
         try {
-            Files.write(directory.resolve(FORMATTING), new byte[0]);
+            beginFormatting(directory);
             FileTrees.delete(aside);
             Files.createDirectory(aside);
             // The superblock goes last: until then a crash leaves a damaged disk, then an empty
@@ -135,6 +135,12 @@ final class DiskFiles {
         DurableFiles.sync(directory);
         Files.move(fresh, directory.resolve(Superblock.FILE), StandardCopyOption.ATOMIC_MOVE);
         Files.delete(directory.resolve(FORMATTING));
+        DurableFiles.sync(directory);
+    }
+
+    /// Notes durably that what is in the directory from now on is ours.
+    private static void beginFormatting(Path directory) throws IOException {
+        Files.write(directory.resolve(FORMATTING), new byte[0]);
         DurableFiles.sync(directory);
     }
 

@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.Cache;
 import io.cistern.block.CisternException;
 import io.cistern.block.DurableFiles;
 import io.cistern.block.ErrorCode;
+import io.cistern.block.Surroundings;
 import io.cistern.raft.LogPosition;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -99,6 +100,12 @@ final class DiskGroups {
         try {
             marked = Mark.read(marks.resolve("" + group));
         } catch (IOException e) {
+            if (Surroundings.ail(e)) {
+                throw new CisternException(
+                        ErrorCode.IO,
+                        "cannot read the mark of group " + group + " on " + marks + ": " + e,
+                        e);
+            }
             throw StoreParts.corrupt(group, "has a mark that cannot be read (" + e + ")");
         }
         if (marked.index() > reached.index()) {

@@ -36,6 +36,7 @@ final class SlotArea implements AutoCloseable {
     private final int perExtent;
     private final long capSlots;
     private final Object syncLock = new Object();
+    private boolean syncFailed; // guarded by syncLock
     private final DiskCounters counters = new DiskCounters();
     private volatile Extent[] extents = {};
 
@@ -421,12 +422,19 @@ final class SlotArea implements AutoCloseable {
     }
 
     private void sync(Extent extent) {
-        try {
-            extent.file.sync();
-            counters.dataSyncs.increment();
-        } catch (IOException e) {
-            halt.halt("fdatasync of disk " + directory + " failed", e);
-            throw new IllegalStateException(e);
+        synchronized (syncLock) {
+            if (syncFailed) {
+                // The kernel tells a failure once: the next sync would seem to succeed.
+                throw new IllegalStateException("a sync of disk " + directory + " has failed");
+            }
+            try {
+                extent.file.sync();
+                counters.dataSyncs.increment();
+            } catch (IOException e) {
+                syncFailed = true;
+                halt.halt("fdatasync of disk " + directory + " failed", e);
+                throw new IllegalStateException(e);
+            }
         }
     }
 

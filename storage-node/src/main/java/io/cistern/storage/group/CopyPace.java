@@ -21,8 +21,13 @@ import java.util.concurrent.TimeUnit;
 final class CopyPace {
     static final long INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
-    /// Fewer requests say nothing about a percentile; they are added to the next interval.
+    /// Fewer requests say little about a percentile; they are added to the next interval, for as
+    /// long as [#LONGEST_NANOS].
     static final long ENOUGH_REQUESTS = 100;
+
+    /// Then a copy goes by what there is: else it would keep its rest for as long as users ask for
+    /// little.
+    static final long LONGEST_NANOS = 4 * INTERVAL_NANOS;
 
     /// A copy goes on, however busy the users are: no page waits longer.
     static final long MOST_REST_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
@@ -69,7 +74,8 @@ final class CopyPace {
             return;
         }
         Histogram seen = Histogram.between(before, classes);
-        if (began && seen.requests > 0 && seen.requests < ENOUGH_REQUESTS) {
+        boolean few = seen.requests < ENOUGH_REQUESTS;
+        if (began && seen.requests > 0 && few && nowNanos - beganNanos < LONGEST_NANOS) {
             return;
         }
         if (began && seen.requests > 0) {
@@ -77,7 +83,9 @@ final class CopyPace {
                 compare(seen);
             } else {
                 restNanos = 0;
-                quiet.add(seen, 1 - 1.0 / REMEMBERED);
+                if (!few) {
+                    quiet.add(seen, 1 - 1.0 / REMEMBERED);
+                }
             }
         } else {
             restNanos = 0;

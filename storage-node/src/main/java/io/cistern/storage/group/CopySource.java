@@ -172,7 +172,7 @@ final class CopySource {
     /// The receiver has the whole copy, or gives it up.
     void close(long id) {
         Session session = sessions.get(id);
-        if (session == null) {
+        if (session == null || session.closed) {
             return;
         }
         log.info(

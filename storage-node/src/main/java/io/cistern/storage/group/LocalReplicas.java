@@ -25,7 +25,7 @@ import org.slf4j.LoggerFactory;
 ///
 /// Opening, closing, replacing and removing block. Where another thread is about one of them, for
 /// the same group, they fail with BUSY, see [ReplicaTable].
-final class LocalReplicas implements ReplicaChecks.Host, AutoCloseable {
+final class LocalReplicas implements ReplicaChecks.Host {
     private static final Logger log = LoggerFactory.getLogger(LocalReplicas.class);
 
     private final String node;
@@ -374,7 +374,6 @@ final class LocalReplicas implements ReplicaChecks.Host, AutoCloseable {
     }
 
     /// Closes all of them.
-    @Override
     public void close() {
         closed = true;
         for (GroupId id : table.groups()) {

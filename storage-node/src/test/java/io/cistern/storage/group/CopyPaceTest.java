@@ -119,6 +119,32 @@ class CopyPaceTest {
     }
 
     @Test
+    void aRestEndsThoughUsersHardlyAskForAnythingAnyMore() {
+        quiet();
+        for (int i = 0; i < 10; i++) {
+            interval(1000, 100, true);
+        }
+        assertThat(pace.restNanos()).isEqualTo(CopyPace.MOST_REST_NANOS);
+        for (int i = 0; i < 100; i++) {
+            interval(1, 1, true); // 25 s
+        }
+        assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
+    void aRestEndsWithTheCopyThoughTheLastUsersWereFew() {
+        quiet();
+        for (int i = 0; i < 5; i++) {
+            interval(1000, 100, true);
+        }
+        interval(5, 1, false);
+        for (int i = 0; i < 4; i++) {
+            interval(0, 1, false);
+        }
+        assertThat(pace.restNanos()).isZero();
+    }
+
+    @Test
     void whatWasOnceIsForgotten() {
         pace.observe(classes, now, false);
         for (int i = 0; i < 5; i++) {

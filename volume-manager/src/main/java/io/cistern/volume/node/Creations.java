@@ -26,6 +26,10 @@ import org.jspecify.annotations.Nullable;
 
 /// New volumes, empty ones and clones, for people and for shares, see [ClusterAdmin].
 final class Creations {
+    /// So many clones of one request are made at a time: enough to fill an entry of a log, and few
+    /// among the changes that the system state remembers.
+    private static final int AT_A_TIME = 32;
+
     private final Cluster cluster;
     private final Volumes volumes;
     private final GroupChoice groups;
@@ -77,7 +81,7 @@ final class Creations {
         Source source = new Source(parent.id(), parent.name(), from);
         return Several.each(
                 newNames,
-                ClusterAdmin.MAX_CLONES,
+                AT_A_TIME,
                 name -> make(name, parent.group(), size, limits, source));
     }
 

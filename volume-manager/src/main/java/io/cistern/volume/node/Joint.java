@@ -56,6 +56,9 @@ final class Joint<T> {
             }
             mine.complete(question.get());
         } catch (Throwable e) {
+            synchronized (this) {
+                next = next == mine ? null : next;
+            }
             mine.completeExceptionally(e);
         } finally {
             if (turn) {

@@ -12,7 +12,8 @@ final class Opcodes {
     /// say INVALID; see [StateRequest].
     static final int STATE = 65;
 
-    /// Nothing -> JSON NodeReport.
+    /// i64 version of the system state that the caller has (missing: it does not say) -> JSON
+    /// NodeReport.
     static final int REPORT = 66;
 
     /// JSON NodeOrder -> JSON Done.

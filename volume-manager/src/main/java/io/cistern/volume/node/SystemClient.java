@@ -103,11 +103,16 @@ final class SystemClient {
     /// As [#fresh(Duration)]. Nothing is sent where `known` is it already, where the leader is this
     /// process, or where the replica of this process has it in a moment.
     SystemState fresh(SystemState known, Duration timeout) {
+        long until = System.nanoTime() + timeout.toNanos();
         SystemState own = here(SystemGroup::fresh);
         if (own == null) {
-            own = followed(timeout);
+            own = followed(left(until));
         }
-        return own != null ? own : sent(known.version(), true, timeout).orElse(known);
+        return own != null ? own : sent(known.version(), true, left(until)).orElse(known);
+    }
+
+    private static Duration left(long until) {
+        return Duration.ofNanos(Math.max(0, until - System.nanoTime()));
     }
 
     /// By a replica that does not lead: it applies what the leader has applied a little later.
@@ -129,7 +134,7 @@ final class SystemClient {
     /// As [#fresh(SystemState, Duration)] of what is known here, within [Cluster#CONTROL]; asked
     /// once for all who want it at the same time.
     SystemState latest() {
-        return latest.ask(Cluster.CONTROL.multipliedBy(2));
+        return latest.ask(Cluster.CONTROL.plus(TRY));
     }
 
     /// What this process' replica says where it leads; null where it does not, or does not answer.
