@@ -80,9 +80,7 @@ final class Creations {
         long size = VolumeAdmin.snapshot(parent, describe(parent), from).sizeBytes();
         Source source = new Source(parent.id(), parent.name(), from);
         return Several.each(
-                newNames,
-                AT_A_TIME,
-                name -> make(name, parent.group(), size, limits, source));
+                newNames, AT_A_TIME, name -> make(name, parent.group(), size, limits, source));
     }
 
     private static void checkClones(List<String> names) {
