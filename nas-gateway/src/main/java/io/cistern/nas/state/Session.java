@@ -120,8 +120,7 @@ public final class Session {
         slot.busy = true;
         slot.used = true;
         slot.unknown = false;
-        slot.mayRepeat = unknown || slot.again;
-        slot.again = false;
+        slot.mayRepeat = unknown;
         slot.checksum = ask.checksum;
         slot.reply = null;
         highest = Math.max(highest, ask.slot);
@@ -146,25 +145,6 @@ public final class Session {
         slot.busy = false;
         int limit = Math.min(keep ? fore.maxCachedBytes() : ALWAYS_KEPT_BYTES, reply.length);
         slot.reply = reply.length <= limit ? reply : null;
-    }
-
-    /// Ends a request of which nobody knows what came: its slot takes the same number again. Not
-    /// more than half of the slots wait so at a time, for what they wait for may take long.
-    ///
-    /// @return false, and nothing has changed, where too many do
-    public synchronized boolean reopen(int slotNumber) {
-        int waiting = 0;
-        for (Slot slot : slots) {
-            waiting += slot.again ? 1 : 0;
-        }
-        if (waiting >= Math.max(1, slots.length / 2)) {
-            return false;
-        }
-        Slot slot = slots[slotNumber];
-        slot.busy = false;
-        slot.sequence--;
-        slot.again = true;
-        return true;
     }
 
     /// Whether a reply of that size could be kept in a slot.

@@ -44,7 +44,6 @@ final class Compound {
     private int sequence;
     private int changes;
     private boolean mayRepeat;
-    private boolean stateChanged;
     private boolean slotHeld;
     private boolean keep;
     private int index;
@@ -129,28 +128,6 @@ final class Compound {
     void finishSlot(byte[] reply) {
         slotHeld = false;
         session().finish(slot, reply, keep);
-    }
-
-    /// An operation was carried out that is not to be carried out twice.
-    void stateChanged() {
-        stateChanged = true;
-    }
-
-    /// Where nobody knows whether the changes of this request were made, because of this failure or
-    /// because a server before may have made them: gives the slot back, so that the client sends
-    /// the request again under its number, by which it is known.
-    ///
-    /// @return whether that is so
-    boolean reopenSlot(RuntimeException failure) {
-        if (!slotHeld
-                || stateChanged
-                || (changes == 0 && !mayRepeat)
-                || !NfsStatus.outcomeUnknown(failure)
-                || !session().reopen(slot)) {
-            return false;
-        }
-        slotHeld = false;
-        return true;
     }
 
     /// After an unexpected failure: the client may repeat the request and is told that its reply
