@@ -81,24 +81,38 @@ class TakeoverTest {
         other.close();
     }
 
+    /// Linux sends one where the process that waited for the first was killed meanwhile.
+    @Test
+    void anotherRequestUnderTheSameNumberIsCarriedOutAtTheNextOwner() {
+        Op[] made = {root(), lookup("share"), mkdir("d")};
+        Op[] other = {root(), lookup("share"), mkdir("e")};
+        a.ok(made);
+        a.moveTo(next.address());
+        a.instead(other);
+        assertThat(a.lastStatus()).isZero();
+        a.again();
+        assertThat(a.lastStatus()).as("from the slot").isZero();
+        assertThat(a.status(root(), lookup("share"), lookup("e"))).as("made").isZero();
+        assertThat(a.status(made)).as("EXIST: a new request").isEqualTo(17);
+        a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+        a.ok(root(), lookup("share"), mkdir("f"));
+        try (TestServer after = new TestServer(first.shares, c -> c.withState(LONG))) {
+            a.moveTo(after.address());
+            a.again();
+            assertThat(a.lastStatus()).as("the same request gets its result").isZero();
+        }
+    }
+
     /// What a file that was cut off holds afterwards is not lost to the request's repetition.
     @Test
     void aFileIsCutOffOnceByARequestThatIsRepeatedAtTheNextOwner() {
         Opened f = a.open("share", "o", "f", 3, 0, true);
         a.ok(putfh(f.handle()), write(f.stateid(), 0, new byte[10]));
         Op size = op(SETATTR, o -> sizeZero(o.writeFixed(f.stateid())));
-        Op reopened =
-                op(
-                        OPEN,
-                        o -> {
-                            o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString("o");
-                            sizeZero(o.writeBool(true).writeInt(0));
-                            o.writeInt(0).writeString("f");
-                        });
         TestServer after = new TestServer(first.shares, c -> c.withState(LONG));
         try (after) {
             cutOffOnce(next, f, putfh(f.handle()), size);
-            cutOffOnce(after, f, root(), lookup("share"), reopened);
+            cutOffOnce(after, f, root(), lookup("share"), cutOpen("f"));
         }
     }
 
@@ -118,6 +132,16 @@ class TakeoverTest {
             assertThat(left.readOpaque(100, "data")).hasSize(ten.length);
         }
         a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+    }
+
+    private static Op cutOpen(String name) {
+        return op(
+                OPEN,
+                o -> {
+                    o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString("o");
+                    sizeZero(o.writeBool(true).writeInt(0));
+                    o.writeInt(0).writeString(name);
+                });
     }
 
     private static void sizeZero(XdrWriter o) {

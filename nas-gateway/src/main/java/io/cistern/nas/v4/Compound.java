@@ -41,7 +41,7 @@ final class Compound {
 
     private @Nullable Session session;
     private int slot = -1;
-    private int sequence;
+    private int number;
     private int changes;
     private boolean mayRepeat;
     private boolean slotHeld;
@@ -103,7 +103,7 @@ final class Compound {
     void enter(Session entered, Session.Ask ask, boolean held, boolean keepReply) {
         this.session = entered;
         this.slot = ask.slot();
-        this.sequence = ask.sequence();
+        this.number = ask.onceNumber();
         this.mayRepeat = held && entered.mayRepeat(slot);
         this.slotHeld = held;
         this.keep = keepReply;
@@ -293,7 +293,7 @@ final class Compound {
         int index = changes + ahead;
         return index > FileSystem.MAX_ONCE_INDEX
                 ? Call.of(a.who())
-                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, index));
+                : Call.of(a.who(), new OnceId(session().onceClient(), slot, number, index));
     }
 
     /// Whether a change was made already, by this very request at a server before.
