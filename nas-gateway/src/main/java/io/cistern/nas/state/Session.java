@@ -94,10 +94,10 @@ public final class Session {
     /// @param slot unsigned, as are the others
     /// @param checksum of the whole request, to tell a repetition from another request
     public record Ask(int sequence, int slot, int highestSlot, int checksum) {
-        /// What a share knows the request by in its slot, see [io.cistern.block.fs.Call.OnceId]: the
-        /// sequence number's lower half, so that requests that follow each other always differ, and
-        /// half a checksum. Another request under the same number, which a server that does not know
-        /// the slot's last one cannot refuse, does so but once in 65,536 times.
+        /// What a share knows the request by in its slot, see [io.cistern.block.fs.Call.OnceId]:
+        /// the sequence number's lower half, so that requests that follow each other always differ,
+        /// and half a checksum, by which another request under the same number differs from the first
+        /// (all but one in 65,536): a server that does not know the slot's last one cannot refuse it.
         public int onceNumber() {
             return sequence << 16 | (checksum >>> 16 ^ checksum) & 0xffff;
         }
