@@ -17,8 +17,8 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.concurrent.CompletableFuture;
 
-/// A copy from the saved to the current file. The bytes go no further than this node; large holes of
-/// the source become holes.
+/// A copy from the saved to the current file. The bytes go no further than this node; large holes
+/// of the source become holes.
 record Copying(Access source, Access target) {
     /// Parts of [FileSystem#MAX_IO_BYTES] under way at a time.
     private static final int PARTS = 4;
@@ -85,8 +85,8 @@ record Copying(Access source, Access target) {
         return done;
     }
 
-    /// A part of the source that is copied in one way: a hole of [#MIN_HOLE_BYTES] at least, or what
-    /// lies between two of them.
+    /// A part of the source that is copied in one way: a hole of [#MIN_HOLE_BYTES] at least, or
+    /// what lies between two of them.
     private record Stretch(boolean hole, long length) {}
 
     /// What there is at an offset. Of length 0 only at the end of the source, which may have been
