@@ -3,11 +3,13 @@ package io.cistern.nas;
 import static io.cistern.nas.V4TestClient.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.V4TestClient.Op;
 import io.cistern.nas.V4TestClient.Opened;
 import io.cistern.nas.state.StateLimits;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
+import java.util.ArrayList;
 import java.util.List;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
@@ -100,6 +102,58 @@ class TakeoverTest {
             a.moveTo(after.address());
             a.again();
             assertThat(a.lastStatus()).as("the same request gets its result").isZero();
+        }
+    }
+
+    /// As many changes of a request as a share remembers, and one more: nobody knows of that one.
+    @Test
+    void aChangeThatIsNotRememberedIsNotMadeAgainAtTheNextOwner() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        List<Op> ops = new ArrayList<>(List.of(putfh(f.handle())));
+        for (int i = 0; i < FileSystem.MAX_ONCE_INDEX + 2; i++) {
+            ops.add(op(SETATTR, o -> sizeZero(o.writeFixed(new byte[16]))));
+        }
+        a.close(f);
+        a.ok(ops.toArray(Op[]::new));
+        byte[] ten = new byte[10];
+        try (V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            b.ok(putfh(f.handle()), write(new byte[16], 0, ten));
+            a.moveTo(next.address());
+            a.again();
+            assertThat(a.lastStatus()).as("DELAY").isEqualTo(10_008);
+            XdrReader left = b.ok(putfh(f.handle()), read(new byte[16], 0, 100));
+            result(left, PUTFH);
+            result(left, READ);
+            left.readBool();
+            assertThat(left.readOpaque(100, "data")).hasSize(ten.length);
+        }
+    }
+
+    /// The name of a file that was cut off is another file's by the time of the repetition.
+    @Test
+    void anOpenThatCutAFileOffDoesNotOpenAnotherFileWhenItIsRepeated() {
+        a.close(a.open("share", "o", "f", 3, 0, true));
+        a.ok(root(), lookup("share"), cutOpen("f"));
+        try (V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            a.moveTo(next.address());
+            b.ok(root(), lookup("share"), op(SAVEFH), rename("f", "g"));
+            a.again();
+            assertThat(a.lastStatus()).as("DELAY: it is gone").isEqualTo(10_008);
+        }
+    }
+
+    @Test
+    void anOpenThatCutAFileOffIsNotTakenForOneOfAnotherFile() {
+        Opened other = a.open("share", "o", "other", 3, 0, true);
+        a.ok(putfh(other.handle()), write(other.stateid(), 0, new byte[10]));
+        a.close(other);
+        a.close(a.open("share", "o", "f", 3, 0, true));
+        a.ok(root(), lookup("share"), cutOpen("f"));
+        try (V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            b.ok(root(), lookup("share"), op(SAVEFH), rename("other", "f"));
+            a.moveTo(next.address());
+            a.again();
+            assertThat(a.lastStatus()).as("DELAY").isEqualTo(10_008);
         }
     }
 

@@ -285,13 +285,20 @@ final class Compound {
         return call;
     }
 
-    /// What [#once] will return.
+    /// What [#once] will return. Changes beyond those that a share remembers of a request are not
+    /// made where a server before may have made them: that cannot be told, and an end of a file cut
+    /// off twice may be others'.
     ///
     /// @param ahead 0: at the next call, 1: at the one after it
+    /// @throws NfsException DELAY
     Call next(Access a, int ahead) {
         parts.recovery().record(client(), a.share(), Kinds.NONE);
         int index = changes + ahead;
-        return index > FileSystem.MAX_ONCE_INDEX
+        boolean remembered = index <= FileSystem.MAX_ONCE_INDEX;
+        if (!remembered && mayRepeat) {
+            throw new NfsException(NfsStatus.DELAY, "it may have been made before");
+        }
+        return !remembered
                 ? Call.of(a.who())
                 : Call.of(a.who(), new OnceId(session().onceClient(), slot, number, index));
     }
