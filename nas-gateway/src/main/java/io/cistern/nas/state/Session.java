@@ -96,8 +96,9 @@ public final class Session {
     public record Ask(int sequence, int slot, int highestSlot, int checksum) {
         /// What a share knows the request by in its slot, see [io.cistern.block.fs.Call.OnceId]:
         /// the sequence number's lower half, so that requests that follow each other always differ,
-        /// and half a checksum, by which another request under the same number differs from the first
-        /// (all but one in 65,536): a server that does not know the slot's last one cannot refuse it.
+        /// and half a checksum, by which another request under the same number differs from the
+        /// first (all but one in 65,536): a server that does not know the slot's last one cannot
+        /// refuse it.
         public int onceNumber() {
             return sequence << 16 | (checksum >>> 16 ^ checksum) & 0xffff;
         }
