@@ -143,6 +143,24 @@ class Nfs4CloneTest {
         assertThat(usedBytes("to")).isEqualTo(usedBytes("from")).isLessThan(64 << 10);
     }
 
+    /// A hole costs entries of its own, data of the same length a part of one.
+    @Test
+    void smallHolesAreCopiedAsData() {
+        byte[] block = new byte[4_096];
+        Arrays.fill(block, (byte) 7);
+        for (int at = 0; at < 1 << 20; at += 128 << 10) {
+            a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), at, block));
+        }
+        a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), 2 << 20, block));
+        write(to, 1 << 20, 9);
+        int size = (2 << 20) + 4_096;
+        assertThat(copy(0, 0, 0)).isEqualTo(size);
+        assertThat(contents("to")).isEqualTo(contents("from"));
+        assertThat(usedBytes("to"))
+                .as("but for the hole at the end")
+                .isEqualTo((896 << 10) + 4_096 + 4_096);
+    }
+
     @Test
     void aCopyThatEndsWithAHoleIsAsLongAsItsSource() {
         a.ok(putfh(from.handle()), V4TestClient.write(from.stateid(), 40 << 20, new byte[1]));

@@ -3,11 +3,13 @@ package io.cistern.nas;
 import static io.cistern.nas.V4TestClient.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.cistern.block.fs.FileSystem;
 import io.cistern.nas.V4TestClient.Op;
 import io.cistern.nas.V4TestClient.Opened;
 import io.cistern.nas.state.StateLimits;
 import io.cistern.nas.xdr.XdrReader;
 import io.cistern.nas.xdr.XdrWriter;
+import java.util.ArrayList;
 import java.util.List;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
@@ -81,24 +83,90 @@ class TakeoverTest {
         other.close();
     }
 
+    /// Linux sends one where the process that waited for the first was killed meanwhile.
+    @Test
+    void anotherRequestUnderTheSameNumberIsCarriedOutAtTheNextOwner() {
+        Op[] made = {root(), lookup("share"), mkdir("d")};
+        Op[] other = {root(), lookup("share"), mkdir("e")};
+        a.ok(made);
+        a.moveTo(next.address());
+        a.instead(other);
+        assertThat(a.lastStatus()).isZero();
+        a.again();
+        assertThat(a.lastStatus()).as("from the slot").isZero();
+        assertThat(a.status(root(), lookup("share"), lookup("e"))).as("made").isZero();
+        assertThat(a.status(made)).as("EXIST: a new request").isEqualTo(17);
+        a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+        a.ok(root(), lookup("share"), mkdir("f"));
+        try (TestServer after = new TestServer(first.shares, c -> c.withState(LONG))) {
+            a.moveTo(after.address());
+            a.again();
+            assertThat(a.lastStatus()).as("the same request gets its result").isZero();
+        }
+    }
+
+    /// As many changes of a request as a share remembers, and one more: nobody knows of that one.
+    @Test
+    void aChangeThatIsNotRememberedIsNotMadeAgainAtTheNextOwner() {
+        Opened f = a.open("share", "o", "f", 3, 0, true);
+        List<Op> ops = new ArrayList<>(List.of(putfh(f.handle())));
+        for (int i = 0; i < FileSystem.MAX_ONCE_INDEX + 2; i++) {
+            ops.add(op(SETATTR, o -> sizeZero(o.writeFixed(new byte[16]))));
+        }
+        a.close(f);
+        a.ok(ops.toArray(Op[]::new));
+        byte[] ten = new byte[10];
+        try (V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            b.ok(putfh(f.handle()), write(new byte[16], 0, ten));
+            a.moveTo(next.address());
+            a.again();
+            assertThat(a.lastStatus()).as("DELAY").isEqualTo(10_008);
+            XdrReader left = b.ok(putfh(f.handle()), read(new byte[16], 0, 100));
+            result(left, PUTFH);
+            result(left, READ);
+            left.readBool();
+            assertThat(left.readOpaque(100, "data")).hasSize(ten.length);
+        }
+    }
+
+    /// The name of a file that was cut off is another file's by the time of the repetition.
+    @Test
+    void anOpenThatCutAFileOffDoesNotOpenAnotherFileWhenItIsRepeated() {
+        a.close(a.open("share", "o", "f", 3, 0, true));
+        a.ok(root(), lookup("share"), cutOpen("f"));
+        try (V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            a.moveTo(next.address());
+            b.ok(root(), lookup("share"), op(SAVEFH), rename("f", "g"));
+            a.again();
+            assertThat(a.lastStatus()).as("DELAY: it is gone").isEqualTo(10_008);
+        }
+    }
+
+    @Test
+    void anOpenThatCutAFileOffIsNotTakenForOneOfAnotherFile() {
+        Opened other = a.open("share", "o", "other", 3, 0, true);
+        a.ok(putfh(other.handle()), write(other.stateid(), 0, new byte[10]));
+        a.close(other);
+        a.close(a.open("share", "o", "f", 3, 0, true));
+        a.ok(root(), lookup("share"), cutOpen("f"));
+        try (V4TestClient b = V4TestClient.started(next.address(), 1, "b")) {
+            b.ok(root(), lookup("share"), op(SAVEFH), rename("other", "f"));
+            a.moveTo(next.address());
+            a.again();
+            assertThat(a.lastStatus()).as("DELAY").isEqualTo(10_008);
+        }
+    }
+
     /// What a file that was cut off holds afterwards is not lost to the request's repetition.
     @Test
     void aFileIsCutOffOnceByARequestThatIsRepeatedAtTheNextOwner() {
         Opened f = a.open("share", "o", "f", 3, 0, true);
         a.ok(putfh(f.handle()), write(f.stateid(), 0, new byte[10]));
         Op size = op(SETATTR, o -> sizeZero(o.writeFixed(f.stateid())));
-        Op reopened =
-                op(
-                        OPEN,
-                        o -> {
-                            o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString("o");
-                            sizeZero(o.writeBool(true).writeInt(0));
-                            o.writeInt(0).writeString("f");
-                        });
         TestServer after = new TestServer(first.shares, c -> c.withState(LONG));
         try (after) {
             cutOffOnce(next, f, putfh(f.handle()), size);
-            cutOffOnce(after, f, root(), lookup("share"), reopened);
+            cutOffOnce(after, f, root(), lookup("share"), cutOpen("f"));
         }
     }
 
@@ -118,6 +186,16 @@ class TakeoverTest {
             assertThat(left.readOpaque(100, "data")).hasSize(ten.length);
         }
         a.ok(op(RECLAIM_COMPLETE, o -> o.writeBool(false)));
+    }
+
+    private static Op cutOpen(String name) {
+        return op(
+                OPEN,
+                o -> {
+                    o.writeInt(0).writeInt(3).writeInt(0).writeLong(0).writeString("o");
+                    sizeZero(o.writeBool(true).writeInt(0));
+                    o.writeInt(0).writeString(name);
+                });
     }
 
     private static void sizeZero(XdrWriter o) {

@@ -191,6 +191,12 @@ class V4TestClient extends RpcTestClient {
         return afterSequence(raw(lastOps));
     }
 
+    /// Another request under the number of the last one.
+    XdrReader instead(Op... ops) {
+        sequence--;
+        return compound(ops);
+    }
+
     /// Runs a compound that must succeed; returns a reader at the last operation's result.
     XdrReader ok(Op... ops) {
         XdrReader r = compound(ops);

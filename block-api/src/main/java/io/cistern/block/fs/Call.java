@@ -37,10 +37,11 @@ public record Call(
     }
 
     /// Names one change of one client's request. The share remembers, per (client, slot), the
-    /// results of the changes of the newest sequence number it has seen there; a change whose
+    /// results of the changes of the last sequence number it has seen there; a change whose
     /// sequence number and index are among them is not done again: it returns the first result. Any
-    /// other sequence number is taken for a new request and forgets what the slot held. Checking
-    /// that numbers go up by one is for the front end.
+    /// other sequence number is taken for a new request and forgets what the slot held. Numbers are
+    /// only told apart: what order they have, and what else of a request they stand for, is for the
+    /// front end.
     ///
     /// Results live until the slot is used again or [FileSystem#forgetClient]; they survive the
     /// front end and its owner. At most [FileSystem#MAX_ONCE_SLOTS] slots in a share, LIMIT beyond.

@@ -81,11 +81,6 @@ final class RpcConnection extends ChannelInboundHandlerAdapter implements RpcPee
     }
 
     @Override
-    public void close() {
-        channel().close();
-    }
-
-    @Override
     public void channelActive(ChannelHandlerContext ctx) {
         channel = ctx.channel();
         peer =

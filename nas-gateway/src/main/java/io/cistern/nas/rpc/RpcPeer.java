@@ -15,9 +15,6 @@ public record RpcPeer(long id, InetSocketAddress address, Transport transport) {
 
         boolean open();
 
-        /// Ends the connection: what was not answered is sent again over another one.
-        void close();
-
         /// Calls the client back over its own connection.
         ///
         /// @return the result's bytes; fails with [RpcException] where the reply is no success,

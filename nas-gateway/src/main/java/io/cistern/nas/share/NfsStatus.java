@@ -83,18 +83,6 @@ public final class NfsStatus {
         };
     }
 
-    /// Whether nobody knows if a change that failed so was made: it has to be asked for again as
-    /// the same request, a new one may find it made.
-    public static boolean outcomeUnknown(Throwable failure) {
-        if (failure instanceof NfsException || FileException.of(failure) != null) {
-            return false;
-        }
-        return switch (CisternException.of(failure).code()) {
-            case FENCED, NOT_LEADER, UNAVAILABLE, STALE, BUSY -> true;
-            default -> false;
-        };
-    }
-
     private static int of(FileError error, int version) {
         boolean v4 = version == 4;
         return switch (error) {

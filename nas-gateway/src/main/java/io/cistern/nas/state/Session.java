@@ -93,7 +93,16 @@ public final class Session {
     ///
     /// @param slot unsigned, as are the others
     /// @param checksum of the whole request, to tell a repetition from another request
-    public record Ask(int sequence, int slot, int highestSlot, int checksum) {}
+    public record Ask(int sequence, int slot, int highestSlot, int checksum) {
+        /// What a share knows the request by in its slot, see [io.cistern.block.fs.Call.OnceId]:
+        /// the sequence number's lower half, so that requests that follow each other always differ,
+        /// and half a checksum, by which another request under the same number differs from the
+        /// first (all but one in 65,536): a server that does not know the slot's last one cannot
+        /// refuse it.
+        public int onceNumber() {
+            return sequence << 16 | (checksum >>> 16 ^ checksum) & 0xffff;
+        }
+    }
 
     /// Claims a slot for a request.
     ///
@@ -120,8 +129,7 @@ public final class Session {
         slot.busy = true;
         slot.used = true;
         slot.unknown = false;
-        slot.mayRepeat = unknown || slot.again;
-        slot.again = false;
+        slot.mayRepeat = unknown;
         slot.checksum = ask.checksum;
         slot.reply = null;
         highest = Math.max(highest, ask.slot);
@@ -146,25 +154,6 @@ public final class Session {
         slot.busy = false;
         int limit = Math.min(keep ? fore.maxCachedBytes() : ALWAYS_KEPT_BYTES, reply.length);
         slot.reply = reply.length <= limit ? reply : null;
-    }
-
-    /// Ends a request of which nobody knows what came: its slot takes the same number again. Not
-    /// more than half of the slots wait so at a time, for what they wait for may take long.
-    ///
-    /// @return false, and nothing has changed, where too many do
-    public synchronized boolean reopen(int slotNumber) {
-        int waiting = 0;
-        for (Slot slot : slots) {
-            waiting += slot.again ? 1 : 0;
-        }
-        if (waiting >= Math.max(1, slots.length / 2)) {
-            return false;
-        }
-        Slot slot = slots[slotNumber];
-        slot.busy = false;
-        slot.sequence--;
-        slot.again = true;
-        return true;
     }
 
     /// Whether a reply of that size could be kept in a slot.

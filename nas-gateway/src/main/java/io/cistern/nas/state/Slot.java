@@ -14,10 +14,6 @@ final class Slot {
     /// Its session came from another server: what its last sequence number was is not known.
     boolean unknown;
 
-    /// The request in it may be the repetition of one that was carried out, by another server or by
-    /// this one.
+    /// The request in it may be the repetition of one that the other server carried out.
     boolean mayRepeat;
-
-    /// Its client was told to send the last request again, as nobody knows what came of it.
-    boolean again;
 }

@@ -16,14 +16,10 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLongArray;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /// NFS version 3: its 22 procedures. Any thread.
 public final class Nfs3 {
     public static final int PROCEDURES = 22;
-
-    private static final Logger LOG = LoggerFactory.getLogger(Nfs3.class);
 
     private static final String[] NAMES = {
         "null", "getattr", "setattr", "lookup", "access", "readlink", "read", "write", "create",
@@ -130,10 +126,6 @@ public final class Nfs3 {
             out.append(result);
             finished = true;
             return true;
-        } catch (Request3.OutcomeUnknownException e) {
-            LOG.debug("not answered, to be asked again: {}", e.getMessage());
-            call.peer().transport().close(); // clients repeat what was not answered then
-            return false;
         } finally {
             if (!finished) {
                 replies.abandon(key);

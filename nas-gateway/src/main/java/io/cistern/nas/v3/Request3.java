@@ -36,17 +36,6 @@ final class Request3 {
     private final RpcCall call;
     private final XdrWriter out;
     private @Nullable Access used;
-    private boolean changed;
-
-    /// Nobody knows whether the call's change was made. It is not answered: sent again as it is, it
-    /// gets the result of the change that was made, if it was.
-    static final class OutcomeUnknownException extends RuntimeException {
-        private static final long serialVersionUID = 1L;
-
-        private OutcomeUnknownException(Throwable cause) {
-            super(cause);
-        }
-    }
 
     Request3(Shares shares, OpenFiles openFiles, RpcCall call, XdrWriter out) {
         this.shares = shares;
@@ -89,17 +78,12 @@ final class Request3 {
 
     /// Makes a change of a file that NFSv4 clients may have a delegation of.
     <T> T changing(Access file, Supplier<T> action) {
-        return openFiles.changing(file, OpenFiles.NO_CLIENT, once(file), action);
+        return openFiles.changing(file, OpenFiles.NO_CLIENT, change(file), action);
     }
 
     /// What goes with a change: a repetition of this call, even to another node, does not happen
     /// twice.
     Call change(Access access) {
-        changed = true;
-        return once(access);
-    }
-
-    private Call once(Access access) {
         ReplyCache.Key key = ReplyCache.Key.of(call);
         long client = 1L << 63 | key.client().hashCode() & 0xffff_ffffL;
         return Call.of(
@@ -110,7 +94,6 @@ final class Request3 {
     /// failed with.
     ///
     /// @throws WouldBlockException where the call is carried out at once and that is not possible
-    /// @throws OutcomeUnknownException of a change
     void answer(Supplier<Consumer<XdrWriter>> action, Consumer<XdrWriter> failure) {
         Consumer<XdrWriter> result;
         try {
@@ -120,9 +103,6 @@ final class Request3 {
         } catch (RuntimeException e) {
             if (used != null) {
                 shares.failed(used.share(), e);
-            }
-            if (changed && NfsStatus.outcomeUnknown(e)) {
-                throw new OutcomeUnknownException(e);
             }
             out.writeInt(NfsStatus.of(e, 3));
             failure.accept(out);

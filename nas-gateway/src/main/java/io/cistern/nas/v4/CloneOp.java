@@ -14,7 +14,7 @@ import io.cistern.nas.xdr.XdrWriter;
 /// and beyond [io.cistern.block.fs.FileSystem#MAX_IO_BYTES] others may see it half done.
 record CloneOp(StateId from, StateId to, long fromOffset, long toOffset, long count)
         implements Operation {
-    private static final int BLOCK_BYTES = 4_096;
+    private static final int BLOCK_BYTES = Copying.BLOCK_BYTES;
 
     static CloneOp decode(XdrReader in) {
         return new CloneOp(

@@ -41,10 +41,9 @@ final class Compound {
 
     private @Nullable Session session;
     private int slot = -1;
-    private int sequence;
+    private int number;
     private int changes;
     private boolean mayRepeat;
-    private boolean stateChanged;
     private boolean slotHeld;
     private boolean keep;
     private int index;
@@ -104,7 +103,7 @@ final class Compound {
     void enter(Session entered, Session.Ask ask, boolean held, boolean keepReply) {
         this.session = entered;
         this.slot = ask.slot();
-        this.sequence = ask.sequence();
+        this.number = ask.onceNumber();
         this.mayRepeat = held && entered.mayRepeat(slot);
         this.slotHeld = held;
         this.keep = keepReply;
@@ -129,28 +128,6 @@ final class Compound {
     void finishSlot(byte[] reply) {
         slotHeld = false;
         session().finish(slot, reply, keep);
-    }
-
-    /// An operation was carried out that is not to be carried out twice.
-    void stateChanged() {
-        stateChanged = true;
-    }
-
-    /// Where nobody knows whether the changes of this request were made, because of this failure or
-    /// because a server before may have made them: gives the slot back, so that the client sends
-    /// the request again under its number, by which it is known.
-    ///
-    /// @return whether that is so
-    boolean reopenSlot(RuntimeException failure) {
-        if (!slotHeld
-                || stateChanged
-                || (changes == 0 && !mayRepeat)
-                || !NfsStatus.outcomeUnknown(failure)
-                || !session().reopen(slot)) {
-            return false;
-        }
-        slotHeld = false;
-        return true;
     }
 
     /// After an unexpected failure: the client may repeat the request and is told that its reply
@@ -308,15 +285,22 @@ final class Compound {
         return call;
     }
 
-    /// What [#once] will return.
+    /// What [#once] will return. Changes beyond those that a share remembers of a request are not
+    /// made where a server before may have made them: that cannot be told, and an end of a file cut
+    /// off twice may be others'.
     ///
     /// @param ahead 0: at the next call, 1: at the one after it
+    /// @throws NfsException DELAY
     Call next(Access a, int ahead) {
         parts.recovery().record(client(), a.share(), Kinds.NONE);
         int index = changes + ahead;
-        return index > FileSystem.MAX_ONCE_INDEX
+        boolean remembered = index <= FileSystem.MAX_ONCE_INDEX;
+        if (!remembered && mayRepeat) {
+            throw new NfsException(NfsStatus.DELAY, "it may have been made before");
+        }
+        return !remembered
                 ? Call.of(a.who())
-                : Call.of(a.who(), new OnceId(session().onceClient(), slot, sequence, index));
+                : Call.of(a.who(), new OnceId(session().onceClient(), slot, number, index));
     }
 
     /// Whether a change was made already, by this very request at a server before.

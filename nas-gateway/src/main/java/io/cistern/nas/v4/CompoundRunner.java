@@ -31,7 +31,6 @@ final class CompoundRunner implements Rest {
     private final byte[] tag;
     private final Consumer<OpCode> counter;
     private final XdrWriter results;
-    private final XdrWriter.Mark start;
     private int done;
     private int counted;
     private int status = NfsStatus.OK;
@@ -46,7 +45,6 @@ final class CompoundRunner implements Rest {
         this.in = in;
         this.tag = tag;
         this.results = new XdrWriter(allocator);
-        this.start = results.mark();
         this.counter = counter;
     }
 
@@ -206,9 +204,6 @@ final class CompoundRunner implements Rest {
                 throw new NfsException(refusal, "the result would be too long for the session");
             }
             operation.execute(compound, results);
-            if (!code.repeatable()) {
-                compound.stateChanged();
-            }
             int size = tooBig(0);
             if (size != NfsStatus.OK) {
                 results.reset(begin);
@@ -218,14 +213,8 @@ final class CompoundRunner implements Rest {
         } catch (WouldBlockException e) {
             throw e;
         } catch (RuntimeException e) {
-            status = compound.statusOf(e, code);
-            if (compound.reopenSlot(e)) {
-                results.reset(start);
-                done = 0;
-                fail(OpCode.SEQUENCE, NfsStatus.DELAY);
-                return;
-            }
             results.reset(mark);
+            status = compound.statusOf(e, code);
             results.writeInt(status);
             operation.failure(compound, status, e, results);
         }

@@ -17,11 +17,17 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.concurrent.CompletableFuture;
 
-/// A copy from the saved to the current file. The bytes go no further than this node; holes of the
-/// source become holes.
+/// A copy from the saved to the current file. The bytes go no further than this node; large holes
+/// of the source become holes.
 record Copying(Access source, Access target) {
     /// Parts of [FileSystem#MAX_IO_BYTES] under way at a time.
     private static final int PARTS = 4;
+
+    /// Shorter holes are copied as data: a hole costs an entry of its own, in which as much data
+    /// goes along.
+    private static final long MIN_HOLE_BYTES = 256 << 10;
+
+    static final int BLOCK_BYTES = 4_096;
 
     /// @throws NfsException also where the stateids do not allow it
     static Copying prepare(Compound c, StateId from, StateId to) {
@@ -60,30 +66,52 @@ record Copying(Access source, Access target) {
             throw new NfsException(NfsStatus.INVAL, "the ranges overlap");
         }
         long done = 0;
+        boolean endsWithHole = false;
         while (done < wanted) {
-            long copied = stretch(fromOffset + done, toOffset + done, wanted - done);
+            Stretch next = stretch(fromOffset + done, wanted - done);
+            long copied =
+                    next.hole
+                            ? hole(toOffset + done, next.length)
+                            : data(fromOffset + done, toOffset + done, next.length);
             if (copied == 0) {
                 break;
             }
             done += copied;
+            endsWithHole = next.hole;
+        }
+        if (endsWithHole) {
+            lengthen(toOffset + done);
         }
         return done;
     }
 
-    /// Copies what there is at an offset, a hole or data, as far as it goes. 0: at the end of the
-    /// source, which may have been shortened.
-    private long stretch(long fromOffset, long toOffset, long most) {
+    /// A part of the source that is copied in one way: a hole of [#MIN_HOLE_BYTES] at least, or
+    /// what lies between two of them.
+    private record Stretch(boolean hole, long length) {}
+
+    /// What there is at an offset. Of length 0 only at the end of the source, which may have been
+    /// shortened.
+    private Stretch stretch(long from, long most) {
         long size = await(source.files().attributes(source.file())).size();
-        long end = Math.min(fromOffset + most, size);
-        if (end <= fromOffset) {
-            return 0;
+        long end = Math.min(from + most, size);
+        if (end <= from) {
+            return new Stretch(false, 0);
         }
-        long data = Math.min(seek(fromOffset, true, end), end);
-        if (data > fromOffset) {
-            return hole(toOffset, data - fromOffset);
+        long data = Math.min(seek(from, true, end), end);
+        if (data - from >= MIN_HOLE_BYTES) {
+            return new Stretch(true, data - from);
         }
-        long hole = Math.min(seek(fromOffset, false, end), end);
-        return data(fromOffset, toOffset, hole - fromOffset);
+        // Others may punch holes between two looks: something is copied anyway.
+        long to = Math.max(data, Math.min(end, from + BLOCK_BYTES));
+        while (to < end) {
+            long hole = Math.min(seek(to, false, end), end);
+            long next = hole == end ? end : Math.min(seek(hole, true, end), end);
+            if (next - hole >= MIN_HOLE_BYTES) {
+                return new Stretch(false, hole - from);
+            }
+            to = Math.max(next, Math.min(end, to + BLOCK_BYTES));
+        }
+        return new Stretch(false, end - from);
     }
 
     /// @param none the answer where there is none
@@ -102,10 +130,14 @@ record Copying(Access source, Access target) {
         return Call.of(target.who().asOpened());
     }
 
-    /// Makes a range of the target read as zeroes, without taking room for it.
+    /// Makes a range of the target read as zeroes, without taking room for it. What is behind the
+    /// target's end does so anyway.
     private long hole(long toOffset, long length) {
-        await(target.files().deallocate(call(), target.file(), toOffset, length));
-        lengthen(toOffset + length);
+        long there = await(target.files().attributes(target.file())).size() - toOffset;
+        if (there > 0) {
+            long zeroed = Math.min(length, there);
+            await(target.files().deallocate(call(), target.file(), toOffset, zeroed));
+        }
         return length;
     }
 
@@ -125,7 +157,9 @@ record Copying(Access source, Access target) {
         }
     }
 
-    /// Copies, several parts at a time: each waits for the disks of a majority.
+    /// Copies, several parts at a time: each waits for the disks of a majority. Where one fails,
+    /// those behind it may have been copied, so that the target has a gap; the whole copy fails
+    /// then.
     ///
     /// @return how much there is from the beginning on without a gap
     private long data(long fromOffset, long toOffset, long length) {

@@ -146,28 +146,6 @@ enum OpCode {
         };
     }
 
-    /// Whether it may be carried out again in the same request: what it changes is remembered
-    /// ([io.cistern.block.fs.Call.OnceId]), or it changes nothing, or the same once more.
-    boolean repeatable() {
-        return switch (this) {
-            case BACKCHANNEL_CTL,
-                    CLOSE,
-                    CREATE_SESSION,
-                    DELEGRETURN,
-                    DESTROY_CLIENTID,
-                    DESTROY_SESSION,
-                    EXCHANGE_ID,
-                    FREE_STATEID,
-                    LOCK,
-                    LOCKU,
-                    OPEN,
-                    OPEN_DOWNGRADE,
-                    RECLAIM_COMPLETE ->
-                    false;
-            default -> true;
-        };
-    }
-
     /// Whether it may be the only operation of a COMPOUND without SEQUENCE (RFC 8881 section
     /// 2.10.2.1).
     boolean standsAlone() {

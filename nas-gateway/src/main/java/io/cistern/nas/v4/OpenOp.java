@@ -233,9 +233,38 @@ record OpenOp(
         if (c.madeBefore(directory, c.next(directory, 0))) {
             return createUnlessRaced(c, directory, how);
         }
-        return how.cutsOff() && c.madeBefore(directory, c.next(directory, 1))
-                ? truncate(c, existing(c, directory, lookup(directory)))
-                : null;
+        if (!how.cutsOff()) {
+            return null;
+        }
+        Call cut = c.next(directory, 1);
+        if (!c.madeBefore(directory, cut)) {
+            return null;
+        }
+        Found found = lookupOfCut(directory, cut);
+        return truncate(c, existing(c, directory, found));
+    }
+
+    /// Finds the file that a server before cut off.
+    ///
+    /// @throws NfsException DELAY where the name is gone or another file's by now: a new request
+    ///   makes the file, or cuts that one off
+    private Found lookupOfCut(Access directory, Call cut) {
+        Changed first =
+                await(
+                        directory
+                                .files()
+                                .setAttributes(cut, directory.file(), SetAttributes.NONE, null));
+        try {
+            Found found = lookup(directory);
+            if (found.file().id().equals(first.after().id())) {
+                return found;
+            }
+        } catch (FileException e) {
+            if (e.error() != FileError.NOT_FOUND) {
+                throw e;
+            }
+        }
+        throw new NfsException(NfsStatus.DELAY, "what was cut off has another name by now");
     }
 
     private Opened delegated(Compound c) {

@@ -36,11 +36,11 @@ record SequenceOp(SessionId id, Session.Ask ask, boolean keep) implements Operat
         if (keep && session.fore().maxCachedBytes() < SOLE_REPLY_BYTES) {
             throw new NfsException(Status4.REP_TOO_BIG_TO_CACHE, "the session keeps no replies");
         }
-        byte[] first =
-                session.begin(
-                        new Session.Ask(ask.sequence(), ask.slot(), ask.highestSlot(), checksum));
+        Session.Ask asked =
+                new Session.Ask(ask.sequence(), ask.slot(), ask.highestSlot(), checksum);
+        byte[] first = session.begin(asked);
         session.client().usage().request();
-        c.enter(session, ask, first == null, keep);
+        c.enter(session, asked, first == null, keep);
         return first;
     }
 

@@ -120,24 +120,6 @@ class NfsStateTest {
     }
 
     @Test
-    void aSlotThatIsGivenBackTakesItsNumberAgainButNotAllSlotsWaitSo() {
-        Session session = session(state);
-        for (int slot = 0; slot < 4; slot++) {
-            assertThat(session.begin(new Session.Ask(1, slot, 3, 7))).isNull();
-        }
-        assertThat(session.reopen(0)).isTrue();
-        assertThat(session.reopen(1)).isTrue();
-        assertThat(session.reopen(2)).as("half of them wait").isFalse();
-        assertThat(session.begin(new Session.Ask(1, 0, 3, 7))).isNull();
-        assertThat(session.mayRepeat(0)).isTrue();
-        assertThat(session.reopen(2)).isTrue();
-        session.finish(0, new byte[] {1}, true);
-        assertThat(session.begin(new Session.Ask(1, 0, 3, 7))).as("kept").containsExactly(1);
-        assertThat(session.begin(new Session.Ask(2, 0, 3, 8))).isNull();
-        assertThat(session.mayRepeat(0)).isFalse();
-    }
-
-    @Test
     void aSessionThatAClientLeftBehindAtTheTakeoverIsEndedAndInNobodysWay() {
         SessionId old = client.sessions.keySet().iterator().next();
         KnownClient known = state.takeovers().toRecord(client, SHARE, Kinds.NONE);
