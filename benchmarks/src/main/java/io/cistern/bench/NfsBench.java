@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
@@ -20,7 +21,6 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /// How fast NFS servers are, whosever they are: `NfsBench NAME=HOST:NFS-PORT:MOUNT-PORT:EXPORT...`
 /// prints a Markdown table. Each cell is measured on all servers by turns, so that what else the
@@ -160,7 +160,7 @@ public final class NfsBench {
     private final String export;
     private final List<Cell> cells = new ArrayList<>();
     private String dataFile = "";
-    private @Nullable Session session;
+    private Optional<Session> session = Optional.empty();
     private long sessionUsed;
 
     private NfsBench(String name, Rpc rpc, byte[] root, String export) {
@@ -443,11 +443,11 @@ public final class NfsBench {
     /// A session whose lease has not ended while other cells were measured.
     private synchronized Session session() throws IOException {
         long now = System.nanoTime();
-        if (session == null || now - sessionUsed > 5_000_000_000L) {
-            session = new Session(rpc, 32);
+        if (session.isEmpty() || now - sessionUsed > 5_000_000_000L) {
+            session = Optional.of(new Session(rpc, 32));
         }
         sessionUsed = now;
-        return session;
+        return session.orElseThrow();
     }
 
     private static long random(long bound) {
@@ -475,7 +475,7 @@ public final class NfsBench {
         private final byte[] directory;
         private final AtomicLong made = new AtomicLong();
         private long files;
-        private @Nullable List<String> left;
+        private Optional<List<String>> left = Optional.empty();
 
         Names(byte[] directory) {
             this.directory = directory;
@@ -504,10 +504,10 @@ public final class NfsBench {
         }
 
         private synchronized List<String> left() throws IOException {
-            if (left == null) {
-                left = list(directory);
+            if (left.isEmpty()) {
+                left = Optional.of(list(directory));
             }
-            return left;
+            return left.orElseThrow();
         }
 
         void unlink(long n) throws IOException {

@@ -19,8 +19,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.rocksdb.RocksDBException;
-import org.rocksdb.WriteBatch;
 
 /// Rows of shares that are found without asking the map.
 class CachedRowsTest {
@@ -30,28 +28,23 @@ class CachedRowsTest {
     private static final long SEED = 20261129;
 
     @TempDir Path directory;
-    private MapDb db;
+    private MapRows map;
     private FileRows rows;
-    private final Branch branch = new Branch(7);
+    private Branch branch;
     private final AtomicLongArray completed = new AtomicLongArray(ROWS);
     private final AtomicBoolean over = new AtomicBoolean();
     private final AtomicLong atOnce = new AtomicLong();
 
     @BeforeEach
     void open() {
-        db =
-                MapDb.create(
-                        directory.resolve("map"),
-                        (message, cause) -> {
-                            throw new AssertionError(message, cause);
-                        });
-        rows = new FileRows(db, GROUP);
-        branch.head = Branch.FIRST_EPOCH;
+        map = new MapRows(directory, GROUP);
+        rows = map.rows;
+        branch = map.branch;
     }
 
     @AfterEach
     void close() {
-        db.close();
+        map.close();
     }
 
     private static byte[] key(int row) {
@@ -71,21 +64,11 @@ class CachedRowsTest {
         return rows.get(branch, branch.head, key(row));
     }
 
-    private void checkpoint() {
-        try (WriteBatch batch = new WriteBatch()) {
-            FileRows.write(rows.freeze(), batch);
-            db.write(batch);
-        } catch (RocksDBException e) {
-            throw new AssertionError(e);
-        }
-        rows.thawed();
-    }
-
     @Test
     void rowsOfTheMapAreAtHandOnceSomebodyHasReadThem() {
         put(0, 5);
         assertThat(getAtOnce(0)).as("changed since the checkpoint").hasSize(8);
-        checkpoint();
+        map.checkpoint();
         assertThatThrownBy(() -> getAtOnce(0)).isInstanceOf(WouldBlockException.class);
         byte[] read = Objects.requireNonNull(get(0));
         assertThat(getAtOnce(0)).isEqualTo(read);
@@ -93,11 +76,11 @@ class CachedRowsTest {
         assertThat(getAtOnce(1)).as("known not to be there").isNull();
 
         put(1, 6);
-        checkpoint();
+        map.checkpoint();
         assertThatThrownBy(() -> getAtOnce(1)).isInstanceOf(WouldBlockException.class);
         assertThat(get(1)).isNotNull();
         rows.change(() -> rows.delete(branch, branch.head, key(1)));
-        checkpoint();
+        map.checkpoint();
         assertThat(get(1)).isNull();
         assertThat(getAtOnce(1)).isNull();
 
@@ -107,7 +90,7 @@ class CachedRowsTest {
         assertThat(get(0)).isEqualTo(read);
         assertThat(getAtOnce(0)).isEqualTo(read);
         put(0, 9);
-        checkpoint();
+        map.checkpoint();
         assertThat(get(0)).isNotEqualTo(read);
         assertThat(rows.get(branch, branch.head - 1, key(0))).isEqualTo(read);
         assertThat(get(0)).isNotEqualTo(read);
@@ -128,7 +111,7 @@ class CachedRowsTest {
                 put(n % ROWS, n);
                 completed.set(n % ROWS, n);
                 if (n % 40 == 0) {
-                    checkpoint();
+                    map.checkpoint();
                 }
             }
         } finally {

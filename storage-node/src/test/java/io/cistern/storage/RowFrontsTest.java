@@ -14,6 +14,7 @@ import io.cistern.block.fs.engine.Evaluator;
 import io.cistern.block.fs.engine.FileOp;
 import io.cistern.block.fs.engine.FileRequest;
 import io.cistern.block.fs.engine.Reply;
+import io.cistern.block.fs.engine.RowKeys;
 import io.cistern.block.fs.engine.Rows;
 import io.cistern.block.fs.engine.Rows.RowCursor;
 import java.nio.ByteBuffer;
@@ -25,8 +26,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.rocksdb.RocksDBException;
-import org.rocksdb.WriteBatch;
 
 /// Lists whose rows are taken away from the first on.
 class RowFrontsTest {
@@ -44,36 +43,21 @@ class RowFrontsTest {
             };
 
     @TempDir Path directory;
-    private MapDb db;
+    private MapRows map;
     private FileRows rows;
-    private final Branch branch = new Branch(7);
+    private Branch branch;
     private long index;
 
     @BeforeEach
     void open() {
-        db =
-                MapDb.create(
-                        directory.resolve("map"),
-                        (message, cause) -> {
-                            throw new AssertionError(message, cause);
-                        });
-        rows = new FileRows(db, GROUP);
-        branch.head = Branch.FIRST_EPOCH;
+        map = new MapRows(directory, GROUP);
+        rows = map.rows;
+        branch = map.branch;
     }
 
     @AfterEach
     void close() {
-        db.close();
-    }
-
-    private void checkpoint() {
-        try (WriteBatch batch = new WriteBatch()) {
-            FileRows.write(rows.freeze(), batch);
-            db.write(batch);
-        } catch (RocksDBException e) {
-            throw new AssertionError(e);
-        }
-        rows.thawed();
+        map.close();
     }
 
     private Rows head(boolean locked) {
@@ -90,7 +74,7 @@ class RowFrontsTest {
                         .commit(
                                 NOWHERE,
                                 (key, value) -> {
-                                    if (!io.cistern.block.fs.engine.RowKeys.isContent(key)) {
+                                    if (!RowKeys.isContent(key)) {
                                         rows.putOwn(VOLUME, key, value);
                                     } else if (value == null) {
                                         rows.delete(branch, branch.head, key);
@@ -161,7 +145,7 @@ class RowFrontsTest {
                         clean();
                     }
                 });
-        checkpoint();
+        map.checkpoint();
         remove(7);
         clean();
         measure("after a checkpoint", 1, () -> make(7));
@@ -219,7 +203,7 @@ class RowFrontsTest {
         for (int step = 0; step < 4_000; step++) {
             int which = random.nextInt(100);
             if (which == 0) {
-                checkpoint();
+                map.checkpoint();
             } else if (which == 1) {
                 branch.addRef(branch.head); // a snapshot
                 branch.head++;

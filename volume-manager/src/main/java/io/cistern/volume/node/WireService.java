@@ -14,7 +14,6 @@ import io.cistern.storage.group.Verifier;
 import io.cistern.volume.IscsiExport;
 import io.cistern.volume.ShareUse;
 import io.cistern.volume.client.Waits;
-import io.cistern.volume.system.SystemCommand;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
@@ -115,9 +114,6 @@ final class WireService implements AutoCloseable {
     }
 
     private void propose(ByteBuf request, Responder responder) {
-        if (request.readableBytes() > SystemCommand.MAX_BYTES) {
-            throw new CisternException(ErrorCode.LIMIT, "the change is too large");
-        }
         ByteBuffer command = ByteBuffer.wrap(ByteBufUtil.getBytes(request));
         system().propose(command)
                 .whenComplete((outcome, failure) -> {
